@@ -1,0 +1,129 @@
+"""Every error that Nexus Graph raises on purpose.
+
+    NexusError            code, message, hint, path, where
+      Invalid             INVALID            what was sent is malformed or breaks a rule
+      Unauthenticated     UNAUTHENTICATED    nobody, or somebody who can't prove it
+      Forbidden           FORBIDDEN          somebody, without the right
+      NotFound            NOT_FOUND          foreign, unknown or purged: the same words for each
+      Conflict            CONFLICT           the state moved on: version, state, idempotency key
+      LockRequired        LOCK_REQUIRED      a strategic change without an approved lock
+      Throttled           THROTTLED          too fast; `retry_after` seconds
+      QuotaExceeded       QUOTA_EXCEEDED     no room left
+      Halted              HALTED             the kill switch is engaged
+      Withheld            WITHHELD           consent forbids it
+      Unavailable         UNAVAILABLE        a store or another server does not answer
+
+Anything else that escapes is a defect of ours: the door answers INTERNAL with a trace id and hides the text.
+`ConfigurationError` stands apart: it ends the start of a process and never crosses the door.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+
+class NexusError(Exception):
+    """An error that a caller may see: `message` names what was wrong, `hint` what to do.
+
+    `path` leads to the offending input (`("input", "text")`); `line` and `column` are 1-based places in a text.
+    """
+
+    code: ClassVar[str] = "INTERNAL"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str | None = None,
+        path: Sequence[str | int] = (),
+        line: int | None = None,
+        column: int | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.path = tuple(path)
+        self.line = line
+        self.column = column
+
+    def __str__(self) -> str:
+        place = f" (line {self.line}, column {self.column})" if self.line is not None else ""
+        return f"{self.message}{place}"
+
+
+class Invalid(NexusError):
+    """What was sent is malformed or breaks a rule."""
+
+    code = "INVALID"
+
+
+class Unauthenticated(NexusError):
+    """Nobody, or somebody who can't prove who they are."""
+
+    code = "UNAUTHENTICATED"
+
+
+class Forbidden(NexusError):
+    """A known principal without the right."""
+
+    code = "FORBIDDEN"
+
+
+class NotFound(NexusError):
+    """Foreign, unknown or purged: the same words for each, so that nothing can be probed."""
+
+    code = "NOT_FOUND"
+
+    def __init__(self, kind: str, *, path: Sequence[str | int] = ()) -> None:
+        super().__init__(f"No such {kind} here.", hint="Check the id, the tenant and the env.", path=path)
+
+
+class Conflict(NexusError):
+    """The state moved on since the caller looked."""
+
+    code = "CONFLICT"
+
+
+class LockRequired(NexusError):
+    """A strategic change without an approved Strategy Lock."""
+
+    code = "LOCK_REQUIRED"
+
+
+class Throttled(NexusError):
+    """Too fast; come back after `retry_after` seconds."""
+
+    code = "THROTTLED"
+
+    def __init__(self, message: str, *, retry_after: float, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.retry_after = retry_after
+
+
+class QuotaExceeded(NexusError):
+    """No room left."""
+
+    code = "QUOTA_EXCEEDED"
+
+
+class Halted(NexusError):
+    """The kill switch is engaged."""
+
+    code = "HALTED"
+
+
+class Withheld(NexusError):
+    """Consent forbids it."""
+
+    code = "WITHHELD"
+
+
+class Unavailable(NexusError):
+    """A store or another server does not answer; nothing was changed."""
+
+    code = "UNAVAILABLE"
+
+
+class ConfigurationError(Exception):
+    """The start of a process is refused; the text names every setting that is missing, unknown or wrong."""

@@ -1,0 +1,23 @@
+"""What must be known about anything before it is kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Handling:
+    """The labels that travel with everything kept: kinds of personal data found in it, and consent to train on it.
+
+    `pii_flags` is sorted and without duplicates, so that equal handlings are equal bytes.
+    """
+
+    pii_flags: tuple[str, ...]
+    train_ok: bool
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "pii_flags", tuple(sorted(set(self.pii_flags))))
+
+    def __and__(self, other: Handling) -> Handling:
+        """The handling of something made from both: flags add up, consent is the most restrictive."""
+        return Handling((*self.pii_flags, *other.pii_flags), self.train_ok and other.train_ok)
