@@ -1,0 +1,15 @@
+"""Nexus Graph: a multi-tenant knowledge engine with one GraphQL door. The rooms, in the order of a walk through them:
+
+- `api`      the front door: GraphQL into one call into a room; nothing is decided here
+- `assets`   1 raw: bytes in object storage, by reservation, upload, seal
+- `atoms`    2 atoms: deterministic derivations with coordinates and lineage
+- `cards`    3 cards: YAML header and natural-language body, immutable versions; settings are cards
+- `index`    4 index: embedding, vectors, filters
+- `packs`    5 packs: sealed bundles of references and excerpts
+- `runs`     6 log: views projected from the journal, live streams
+- `scope`    who asks, for which tenant and env; errors, redaction, clock, ids
+- `stores`   the only floor that touches the world: database, journal, objects, signals
+- `tenants`  the directory: tenants, members, API keys; admits a principal into a Scope
+
+`app.py` puts them together, `config.py` reads the settings, `__main__.py` is the command line.
+"""

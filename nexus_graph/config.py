@@ -1,0 +1,166 @@
+"""Every setting, read once, from the environment (`NEXUS_*`) and a `nexus.toml`. Nothing else reads the environment.
+
+The environment wins over the file. Unknown names are refused and everything missing is named at once: there is no silent
+fallback anywhere.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+
+from nexus_graph.scope.errors import ConfigurationError
+
+PREFIX = "NEXUS_"
+FILE_SETTING = "NEXUS_CONFIG"
+DEFAULT_FILE = Path("nexus.toml")
+
+
+class Config(BaseModel):
+    """The settings of one process. Times in seconds, sizes in bytes, unless the name says otherwise."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    data: Path = Field(description="Folder of the embedded stores: database and objects.")
+    token_issuer: str = Field(min_length=1, description="The `iss` that a bearer token must carry.")
+    token_audience: str = Field(min_length=1, description="The `aud` that a bearer token must carry.")
+    token_keys: str | None = Field(None, description="JWKS file or https address with the keys that sign tokens.")
+    development_key: Path | None = Field(
+        None, description="Local private key (JWK) of `nexus-graph init`; its tokens are good in env dev only."
+    )
+    signing_secret: SecretStr = Field(description="Signs cursors and upload addresses; at least 32 characters.")
+
+    host: str = Field("127.0.0.1", description="Address to listen on.")
+    port: int = Field(8300, ge=0, le=65535, description="Port to listen on.")
+    public_url: str | None = Field(None, description="How clients reach this server; http://HOST:PORT when unset.")
+
+    embedder: str = Field("onnx", description="Who makes vectors: onnx, hashing or openai.")
+    embedder_model: Path | None = Field(
+        None, description="Folder with tokenizer.json and model.onnx; the installed MiniLM when unset."
+    )
+    embedder_address: str | None = Field(None, description="Base address of an OpenAI-compatible embeddings server.")
+    embedder_openai_model: str | None = Field(None, description="Model name to ask that server for.")
+    embedder_key: SecretStr | None = Field(None, description="Bearer key for that server.")
+    embedder_dimensions: int | None = Field(None, ge=1, le=8192, description="Dimensions of its vectors.")
+
+    largest_asset: int = Field(64 * 1024 * 1024, ge=1, description="Bytes of the largest raw asset.")
+    reservation_seconds: int = Field(3600, ge=1, description="How long an upload may take before it is swept.")
+    address_seconds: int = Field(300, ge=1, description="How long a download address is good.")
+    derive_seconds: int = Field(30, ge=1, description="Time limit of one derivation.")
+    derive_memory: int = Field(1024 * 1024 * 1024, ge=64 * 1024 * 1024, description="Memory limit of one derivation.")
+    derive_workers: int = Field(1, ge=1, le=64, description="Processes that derive.")
+    index_wait_seconds: float = Field(10.0, ge=0, description="How long a publishing waits to be indexed.")
+    poll_seconds: float = Field(1.0, gt=0, description="How long another process's writes may go unseen.")
+    heartbeat_seconds: float = Field(15.0, gt=0, description="Pause after which a quiet stream sends a heartbeat.")
+    largest_request: int = Field(2 * 1024 * 1024, ge=1024, description="Bytes of the largest GraphQL request.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe line to log.")
+
+    @field_validator("signing_secret")
+    @classmethod
+    def _long_enough(cls, value: SecretStr) -> SecretStr:
+        if len(value.get_secret_value()) < 32:
+            raise ValueError("must have at least 32 characters")
+        return value
+
+    @property
+    def address(self) -> str:
+        """How clients reach this server, without a slash at the end."""
+        return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
+
+    @property
+    def database(self) -> Path:
+        """The embedded database file."""
+        return self.data / "nexus.db"
+
+    @property
+    def objects(self) -> Path:
+        """The folder of the embedded object store."""
+        return self.data / "objects"
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One setting as `nexus-graph config` shows it."""
+
+    name: str
+    value: str
+    source: str
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """The settings, and where each came from."""
+
+    config: Config
+    settings: tuple[Setting, ...]
+
+
+def load(environment: Mapping[str, str] | None = None, file: Path | None = None, **given: Any) -> Loaded:
+    """Read all settings. `given` (from the command line) wins over the environment, and that over the file.
+
+    Raises ConfigurationError that names every unknown, missing and wrong setting.
+    """
+    environment = dict(os.environ if environment is None else environment)
+    named = environment.pop(FILE_SETTING, None)
+    path = file or (Path(named) if named else DEFAULT_FILE)
+    from_file = _read_file(path, required=file is not None or named is not None)
+    from_environment = {
+        name.removeprefix(PREFIX).lower(): value for name, value in environment.items() if name.startswith(PREFIX)
+    }
+    given = {name: value for name, value in given.items() if value is not None}
+    merged: dict[str, Any] = {**from_file, **from_environment, **given}
+    for name in ("data", "token_keys", "development_key", "embedder_model"):
+        if name in from_file and merged[name] is from_file[name] and "://" not in str(from_file[name]):
+            merged[name] = str(path.parent / str(from_file[name]))
+    try:
+        config = Config(**merged)
+    except ValidationError as error:
+        raise ConfigurationError(_explain(error, path)) from error
+    if config.token_keys is None and config.development_key is None:
+        raise ConfigurationError(
+            "NEXUS_TOKEN_KEYS is missing: a JWKS file or https address. For development, run `nexus-graph init`."
+        )
+    sources = {**dict.fromkeys(from_file, str(path)), **dict.fromkeys(from_environment, "environment")}
+    sources |= dict.fromkeys(given, "command line")
+    return Loaded(config, tuple(_settings(config, sources)))
+
+
+def _read_file(path: Path, *, required: bool) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        if required:
+            raise ConfigurationError(f"There is no configuration file {path}.") from None
+        return {}
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(f"The configuration file {path} can't be read: {error}.") from error
+
+
+def _explain(error: ValidationError, path: Path) -> str:
+    lines = []
+    for problem in error.errors():
+        name = PREFIX + "_".join(str(part) for part in problem["loc"]).upper()
+        field = Config.model_fields.get(str(problem["loc"][0]))
+        if problem["type"] == "missing":
+            lines.append(f"{name} is missing: {field.description if field else ''}")
+        elif problem["type"] == "extra_forbidden":
+            lines.append(f"{name} is no setting of Nexus Graph; docs/configuration.md lists them all.")
+        else:
+            lines.append(f"{name} is wrong: {problem['msg']}.")
+    return "\n".join([*lines, f"Set them in the environment or in {path}. For development, run `nexus-graph init`."])
+
+
+def _settings(config: Config, sources: Mapping[str, str]) -> list[Setting]:
+    found = []
+    for name, field in Config.model_fields.items():
+        value = getattr(config, name)
+        shown = "********" if isinstance(value, SecretStr) else "" if value is None else str(value)
+        found.append(Setting(PREFIX + name.upper(), shown, sources.get(name, "default"), field.description or ""))
+    return found

@@ -1,0 +1,1 @@
+"""Object storage: raw bytes under keys, presigned uploads and downloads."""

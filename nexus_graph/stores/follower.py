@@ -1,0 +1,194 @@
+"""Followers: how a stage pulls what the stage before it told the journal.
+
+A follower reads entries after its checkpoint, scope by scope in small batches so that no tenant waits for another, hands
+them to its deed, and then moves the checkpoint. The deed is idempotent: after a crash the same entries come again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import orjson
+import structlog
+from sqlmodel import Field
+
+from nexus_graph.scope.clock import moment
+from nexus_graph.scope.errors import NexusError
+from nexus_graph.scope.handling import Handling
+from nexus_graph.scope.redaction import redact
+from nexus_graph.scope.scope import Env, Scope
+from nexus_graph.stores.journal import Event, RunKind, Severity
+from nexus_graph.stores.statement import Statement
+from nexus_graph.stores.tables import ScopedRow
+from nexus_graph.stores.work import Read, Stores
+
+log = structlog.get_logger("nexus_graph.follower")
+
+_BATCH = 64
+_ATTEMPTS = 3
+_LAZY = 1000  # entries of no interest after which the checkpoint is moved all the same
+
+
+class CheckpointRow(ScopedRow, table=True):
+    """How far a follower has come in one scope."""
+
+    __tablename__ = "follower_checkpoints"
+    follower: str = Field(primary_key=True)
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An event as the journal keeps it. `payload` is None once erased."""
+
+    seq: int
+    number: int
+    at: datetime
+    run_id: str
+    surface: str
+    actor_kind: str
+    actor_id: str
+    action: str
+    subject_kind: str
+    subject_id: str
+    severity: Severity
+    payload: Mapping[str, Any] | None
+    handling: Handling
+    ends: str | None
+    trace_id: str
+    request_id: str
+    hash: str
+
+
+def entry(row: Any) -> Entry:
+    """The entry that a row of `journal_events` holds."""
+    return Entry(
+        seq=row["seq"],
+        number=row["number"],
+        at=moment(row["at"]),
+        run_id=row["run_id"],
+        surface=row["surface"],
+        actor_kind=row["actor_kind"],
+        actor_id=row["actor_id"],
+        action=row["action"],
+        subject_kind=row["subject_kind"],
+        subject_id=row["subject_id"],
+        severity=Severity(row["severity"]),
+        payload=None if row["payload"] is None else orjson.loads(row["payload"]),
+        handling=Handling(tuple(orjson.loads(row["pii_flags"])), bool(row["train_ok"])),
+        ends=row["ends"],
+        trace_id=row["trace_id"],
+        request_id=row["request_id"],
+        hash=row["hash"],
+    )
+
+
+Deed = Callable[[Stores, Scope, Sequence[Entry]], Awaitable[None]]
+
+_ENTRIES = Statement(
+    "select * from journal_events where tenant_id = :tenant_id and env = :env and seq > :after and action in (:actions...) "
+    "order by seq limit :most"
+)
+_CHECKPOINT = Statement(
+    "select seq from follower_checkpoints where tenant_id = :tenant_id and env = :env and follower = :follower"
+)
+_MOVE = Statement(
+    "insert into follower_checkpoints (tenant_id, env, follower, seq) values (:tenant_id, :env, :follower, :seq) "
+    "on conflict (tenant_id, env, follower) do update set seq = max(follower_checkpoints.seq, :seq)"
+)
+
+
+@dataclass(slots=True)
+class Follower:
+    """A stage that pulls: a stable name, the actions that it waits for, and what it does with a batch of them."""
+
+    name: str
+    actions: tuple[str, ...]
+    deed: Deed
+    _positions: dict[tuple[str, str], int] = field(default_factory=dict)
+
+    async def run(self, stores: Stores, poll_seconds: float) -> None:
+        """Follow every scope until cancelled. `poll_seconds` bounds how long another process's writes go unseen."""
+        with stores.signals.listen(None) as listener:
+            while True:
+                try:
+                    moved = await self.catch_up(stores)
+                except NexusError as error:
+                    log.error("follower.store_unavailable", follower=self.name, code=error.code)
+                    moved = False
+                if not moved:
+                    await listener.wait(poll_seconds)
+
+    async def catch_up(self, stores: Stores) -> bool:
+        """Take one batch in every scope that has news. True when something was done."""
+        moved = False
+        for tenant_id, env, head in await stores.heads():
+            if self._positions.get((tenant_id, env), -1) < head:
+                scope = Scope.system(tenant_id, Env(env), f"follower:{self.name}")
+                moved = await self._take(stores, scope, head) or moved
+        return moved
+
+    async def _take(self, stores: Stores, scope: Scope, head: int) -> bool:
+        async with stores.read(scope) as read:
+            saved = await read.value(_CHECKPOINT, follower=self.name) or 0
+            after = max(saved, self._positions.get(scope.key, 0))
+            rows = await read.rows(_ENTRIES, after=after, actions=self.actions, most=_BATCH)
+        entries = [entry(row) for row in rows]
+        if entries:
+            await self._do(stores, scope, entries)
+        reached = entries[-1].seq if len(entries) == _BATCH else max(head, entries[-1].seq if entries else 0)
+        if entries or reached - saved >= _LAZY:
+            await stores.move_checkpoint(scope, _MOVE, self.name, reached)
+        self._positions[scope.key] = reached
+        return bool(entries)
+
+    async def _do(self, stores: Stores, scope: Scope, entries: Sequence[Entry]) -> None:
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                await self.deed(stores, scope, entries)
+            except Exception as error:
+                log.error("follower.failed", follower=self.name, attempt=attempt, error=type(error).__name__)
+                if attempt < _ATTEMPTS:
+                    await asyncio.sleep(0.1 * 4**attempt)
+                elif len(entries) > 1:  # one bad entry must not take its neighbours along
+                    for single in entries:
+                        await self._do(stores, scope, [single])
+                else:
+                    await self._give_up(stores, scope, entries[0], error)
+            else:
+                return
+
+    async def _give_up(self, stores: Stores, scope: Scope, failed: Entry, error: Exception) -> None:
+        event = Event(
+            "follower.gave_up",
+            failed.subject_kind,
+            failed.subject_id,
+            redact({"input": {"seq": failed.seq, "follower": self.name}, "output": {"error": type(error).__name__}}),
+            failed.handling,
+            Severity.ERROR,
+            None,
+        )
+        await stores.record(scope, RunKind.INDEX, event)
+
+
+async def reached(read: Read, follower: str, seq: int) -> bool:
+    """Whether a follower has come as far as `seq` in this scope."""
+    return (await read.value(_CHECKPOINT, follower=follower) or 0) >= seq
+
+
+async def wait_for(stores: Stores, scope: Scope, follower: str, seq: int, seconds: float, poll_seconds: float) -> bool:
+    """Wait until a follower has come as far as `seq`, at most `seconds`. True when it has."""
+    with stores.signals.listen(scope.key) as listener:
+        deadline = asyncio.get_running_loop().time() + seconds
+        while True:
+            async with stores.read(scope) as read:
+                if await reached(read, follower, seq):
+                    return True
+            left = deadline - asyncio.get_running_loop().time()
+            if left <= 0:
+                return False
+            await listener.wait(min(left, poll_seconds))

@@ -1,0 +1,320 @@
+"""The journal: one gapless, hash-chained sequence of events for each tenant and env.
+
+An event is appended as the last statements of the transaction that it tells of. `seq` comes from one counter row that is
+taken last, so its order is commit order without gaps. Each entry of a run also has a gapless `number` in that run.
+`journal_runs` holds what the entries of a run add up to; it can be rebuilt from them at any time and `check` compares.
+
+The chain: an entry's hash covers the hash before it, its public parts and a salted commitment to the rest: actor, subject,
+payload, labels. Erasing those with their salt leaves a chain that still verifies and tells nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import Index
+from sqlmodel import Field
+
+from nexus_graph.scope.canonical import canonical, digest, sha256
+from nexus_graph.scope.clock import micros
+from nexus_graph.scope.errors import NotFound
+from nexus_graph.scope.handling import Handling
+from nexus_graph.scope.redaction import Redacted
+from nexus_graph.scope.scope import Scope
+from nexus_graph.stores.database import Connection
+from nexus_graph.stores.statement import Statement, Value
+from nexus_graph.stores.tables import ScopedRow
+
+GENESIS = "0" * 64
+
+
+class RunKind(StrEnum):
+    """What a run is about."""
+
+    INGEST = "INGEST"
+    DERIVE = "DERIVE"
+    PUBLISH = "PUBLISH"
+    INDEX = "INDEX"
+    SEARCH = "SEARCH"
+    PACK = "PACK"
+    EXPORT = "EXPORT"
+    ERASE = "ERASE"
+    RESEARCH = "RESEARCH"
+    READ = "READ"
+    ADMIN = "ADMIN"
+
+
+class RunStatus(StrEnum):
+    """How far a run is."""
+
+    RUNNING = "RUNNING"
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+    REFUSED = "REFUSED"
+
+
+class Severity(StrEnum):
+    """How much attention an entry deserves."""
+
+    INFO = "INFO"
+    WARNING = "WARNING"
+    ERROR = "ERROR"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened, in the past tense. `ends` closes its run with that status; None leaves the run open."""
+
+    action: str
+    subject_kind: str
+    subject_id: str
+    payload: Redacted
+    handling: Handling
+    severity: Severity = Severity.INFO
+    ends: RunStatus | None = RunStatus.SUCCEEDED
+
+
+class JournalHeadRow(ScopedRow, table=True):
+    """The counter and the end of the chain."""
+
+    __tablename__ = "journal_heads"
+    seq: int
+    hash: str
+
+
+class JournalEventRow(ScopedRow, table=True):
+    """One event. `payload` and `salt` are null once erased."""
+
+    __tablename__ = "journal_events"
+    __table_args__ = (
+        Index("journal_events_by_run", "tenant_id", "env", "run_id", "number", unique=True),
+        Index("journal_events_by_action", "tenant_id", "env", "action", "seq"),
+    )
+    seq: int = Field(primary_key=True)
+    at: int
+    run_id: str
+    number: int
+    surface: str
+    actor_kind: str
+    actor_id: str
+    action: str
+    subject_kind: str
+    subject_id: str
+    severity: str
+    payload: str | None
+    pii_flags: str
+    train_ok: bool
+    ends: str | None
+    trace_id: str
+    request_id: str
+    salt: str | None
+    commitment: str
+    previous_hash: str
+    hash: str
+
+
+class JournalRunRow(ScopedRow, table=True):
+    """What the entries of one run add up to."""
+
+    __tablename__ = "journal_runs"
+    __table_args__ = (Index("journal_runs_by_start", "tenant_id", "env", "started_at", "run_id"),)
+    run_id: str = Field(primary_key=True)
+    kind: str
+    status: str
+    number: int
+    first_seq: int
+    last_seq: int
+    started_at: int
+    ended_at: int | None
+    actor_kind: str
+    actor_id: str
+    trace_id: str
+
+
+_TAKE = Statement(
+    "insert into journal_heads (tenant_id, env, seq, hash) values (:tenant_id, :env, :count, :genesis) "
+    "on conflict (tenant_id, env) do update set seq = journal_heads.seq + :count returning seq, hash"
+)
+_CLOSE_CHAIN = Statement("update journal_heads set hash = :hash where tenant_id = :tenant_id and env = :env")
+_COUNT_RUN = Statement(
+    "insert into journal_runs (tenant_id, env, run_id, kind, status, number, first_seq, last_seq, started_at, ended_at, "
+    "actor_kind, actor_id, trace_id) values (:tenant_id, :env, :run_id, :kind, :status, :count, :first_seq, :last_seq, "
+    ":now, :ended_at, :actor_kind, :actor_id, :trace_id) "
+    "on conflict (tenant_id, env, run_id) do update set number = journal_runs.number + :count, last_seq = :last_seq, "
+    "status = case when :ended_at is null then journal_runs.status else :status end, "
+    "ended_at = coalesce(:ended_at, journal_runs.ended_at) returning number"
+)
+_RUN = Statement(
+    "select status, actor_kind, actor_id from journal_runs "
+    "where tenant_id = :tenant_id and env = :env and run_id = :run_id"
+)
+_INSERT = Statement(
+    "insert into journal_events (tenant_id, env, seq, at, run_id, number, surface, actor_kind, actor_id, action, "
+    "subject_kind, subject_id, severity, payload, pii_flags, train_ok, ends, trace_id, request_id, salt, commitment, "
+    "previous_hash, hash) values (:tenant_id, :env, :seq, :at, :run_id, :number, :surface, :actor_kind, :actor_id, "
+    ":action, :subject_kind, :subject_id, :severity, :payload, :pii_flags, :train_ok, :ends, :trace_id, :request_id, "
+    ":salt, :commitment, :previous_hash, :hash)"
+)
+
+
+_COMMITTED = ("actor_kind", "actor_id", "subject_kind", "subject_id", "payload", "pii_flags", "train_ok")
+_CHAINED = (
+    "seq",
+    "at",
+    "action",
+    "severity",
+    "run_id",
+    "number",
+    "surface",
+    "ends",
+    "trace_id",
+    "request_id",
+    "commitment",
+)
+
+
+def commitment(salt: str, row: Mapping[str, Any]) -> str:
+    """What a leaf reveals of who did what to whom: nothing, without the salt."""
+    content = {name: row[name] for name in _COMMITTED} | {"train_ok": bool(row["train_ok"])}
+    return sha256(salt.encode() + canonical(content))
+
+
+def link(previous: str, row: Mapping[str, Any]) -> str:
+    """The hash of an entry, from the hash before it and its own public parts."""
+    return digest({"previous": previous, **{name: row[name] for name in _CHAINED}})
+
+
+async def append(
+    connection: Connection,
+    scope: Scope,
+    run_id: str,
+    kind: RunKind,
+    events: Sequence[Event],
+    now: datetime,
+    new_salt: Callable[[], str],
+) -> int:
+    """Append events to the scope's journal, in order, inside the open transaction. Returns the last one's `seq`.
+
+    Raises NotFound when the scope names a run that isn't an open run of its own principal.
+    """
+    named = scope.run_id is not None and run_id == scope.run_id
+    if named:
+        await _own_open_run(connection, scope, run_id)
+    head = await _one(connection, scope, _TAKE, count=len(events), genesis=GENESIS)
+    first_seq, previous = head["seq"] - len(events) + 1, head["hash"]
+    # In a run that the client named, only the run's own verbs (kind RESEARCH) may end it.
+    ends = None if named and kind is not RunKind.RESEARCH else next((e.ends for e in reversed(events) if e.ends), None)
+    run = await _one(
+        connection,
+        scope,
+        _COUNT_RUN,
+        run_id=run_id,
+        kind=kind,
+        status=ends or RunStatus.RUNNING,
+        count=len(events),
+        first_seq=first_seq,
+        last_seq=head["seq"],
+        now=micros(now),
+        ended_at=micros(now) if ends else None,
+        actor_kind=scope.principal.kind,
+        actor_id=scope.principal.id,
+        trace_id=scope.trace_id,
+    )
+    first_number = run["number"] - len(events) + 1
+    rows: list[dict[str, Value]] = []
+    for position, event in enumerate(events):
+        closes = event.ends if ends and event is events[-1] else None
+        row = _row(scope, event, run_id, now, first_seq + position, first_number + position, closes, new_salt())
+        row["previous_hash"] = previous
+        previous = row["hash"] = link(previous, row)
+        rows.append(row)
+    await connection.many(_INSERT.sql, rows)
+    await connection.rows(*_bound(scope, _CLOSE_CHAIN, hash=previous))
+    return int(head["seq"])
+
+
+async def _own_open_run(connection: Connection, scope: Scope, run_id: str) -> None:
+    rows = await connection.rows(*_bound(scope, _RUN, run_id=run_id))
+    owner = (scope.principal.kind.value, scope.principal.id)
+    if not rows or rows[0]["status"] != RunStatus.RUNNING or (rows[0]["actor_kind"], rows[0]["actor_id"]) != owner:
+        raise NotFound("open run")
+
+
+def _row(
+    scope: Scope, event: Event, run_id: str, now: datetime, seq: int, number: int, ends: RunStatus | None, salt: str
+) -> dict[str, Value]:
+    row: dict[str, Value] = {
+        "tenant_id": scope.tenant_id,
+        "env": scope.env.value,
+        "seq": seq,
+        "at": micros(now),
+        "run_id": run_id,
+        "number": number,
+        "surface": scope.surface.value,
+        "actor_kind": scope.principal.kind.value,
+        "actor_id": scope.principal.id,
+        "action": event.action,
+        "subject_kind": event.subject_kind,
+        "subject_id": event.subject_id,
+        "severity": event.severity.value,
+        "payload": canonical(event.payload.value).decode(),
+        "pii_flags": canonical([*event.handling.pii_flags]).decode(),
+        "train_ok": event.handling.train_ok,
+        "ends": ends.value if ends else None,
+        "trace_id": scope.trace_id,
+        "request_id": scope.request_id,
+        "salt": salt,
+    }
+    row["commitment"] = commitment(salt, row)
+    return row
+
+
+def _bound(scope: Scope, statement: Statement, **values: Value) -> tuple[str, dict[str, Value]]:
+    return statement.bind({"tenant_id": scope.tenant_id, "env": scope.env.value, **values})
+
+
+async def _one(connection: Connection, scope: Scope, statement: Statement, **values: Value) -> Any:
+    return (await connection.rows(*_bound(scope, statement, **values)))[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """The first entry at which a chain does not hold, and why."""
+
+    seq: int
+    reason: str
+
+
+_PAGE = Statement(
+    "select * from journal_events where tenant_id = :tenant_id and env = :env and seq > :after order by seq limit 1000"
+)
+_HEAD = Statement("select seq, hash from journal_heads where tenant_id = :tenant_id and env = :env")
+
+
+async def verify(connection: Connection, scope: Scope) -> tuple[int, Fault | None]:
+    """Walk the whole chain of the scope. Returns how many entries hold, and the first fault if there is one."""
+    seq, previous = 0, GENESIS
+    while rows := await connection.rows(*_bound(scope, _PAGE, after=seq)):
+        for row in rows:
+            if fault := _fault(dict(row), seq + 1, previous):
+                return seq, Fault(seq + 1, fault)
+            seq, previous = row["seq"], row["hash"]
+    heads = await connection.rows(*_bound(scope, _HEAD))
+    if (heads[0]["seq"], heads[0]["hash"]) != (seq, previous) if heads else seq:
+        return seq, Fault(seq + 1, "the entries end before the chain does")
+    return seq, None
+
+
+def _fault(row: dict[str, Any], seq: int, previous: str) -> str | None:
+    if row["seq"] != seq:
+        return f"entry {seq} is missing; the next one is {row['seq']}"
+    if row["previous_hash"] != previous or link(previous, row) != row["hash"]:
+        return "the hash does not follow from the entry before it"
+    if row["salt"] is not None and row["payload"] is not None:
+        if commitment(row["salt"], row) != row["commitment"]:
+            return "the actor, subject, payload or labels are not what was committed to"
+    return None

@@ -1,0 +1,281 @@
+"""The only handles to data: `Read` sees one state of one scope, `Work` is one verb and one transaction.
+
+    async with stores.read(scope) as read:      # a snapshot; can't write, and mypy sees it
+    async with stores.work(scope, RunKind.PUBLISH) as work:   # commits on a clean exit, rolls back on an exception
+
+A `Work` that wrote something must record what it did: the journal is part of the transaction, not a habit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import orjson
+from sqlmodel import Field
+
+from nexus_graph.scope.canonical import Json, canonical, digest
+from nexus_graph.scope.clock import Clock, micros, system_clock
+from nexus_graph.scope.errors import Conflict, NotFound
+from nexus_graph.scope.ids import NewId, new_id
+from nexus_graph.scope.scope import Scope
+from nexus_graph.stores import journal
+from nexus_graph.stores.blobs.base import Blobs, ScopedBlobs
+from nexus_graph.stores.database import Connection, Database, Row
+from nexus_graph.stores.journal import Event, RunKind
+from nexus_graph.stores.signals.base import Signals
+from nexus_graph.stores.statement import Statement, Value
+from nexus_graph.stores.tables import ScopedRow
+
+
+class IdempotencyRow(ScopedRow, table=True):
+    """What a verb answered to an idempotency key, so that a repetition gets the same answer and does nothing."""
+
+    __tablename__ = "idempotency_keys"
+    actor_id: str = Field(primary_key=True)
+    key: str = Field(primary_key=True)
+    request_digest: str
+    answer: str
+    at: int
+
+
+_FIND_ANSWER = Statement(
+    "select request_digest, answer from idempotency_keys "
+    "where tenant_id = :tenant_id and env = :env and actor_id = :actor_id and key = :key"
+)
+_KEEP_ANSWER = Statement(
+    "insert into idempotency_keys (tenant_id, env, actor_id, key, request_digest, answer, at) "
+    "values (:tenant_id, :env, :actor_id, :key, :request_digest, :answer, :at)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Once:
+    """An idempotency key and the request that it stands for. Equal key with another request is a Conflict."""
+
+    key: str
+    request: Json
+
+    @property
+    def request_digest(self) -> str:
+        """The digest of the request."""
+        return digest(self.request)
+
+
+class Read:
+    """One state of one scope. Rows are filtered by tenant and env, objects rooted there; there is no way to write."""
+
+    def __init__(self, connection: Connection, scope: Scope, blobs: ScopedBlobs, now: datetime) -> None:
+        self._connection = connection
+        self.scope = scope
+        self.blobs = blobs
+        self.now = now
+
+    async def rows(self, statement: Statement, **values: Value | Sequence[Value]) -> Sequence[Row]:
+        """All rows that a statement answers with."""
+        sql, parameters = statement.bind(values)
+        scope = self.scope
+        return await self._connection.rows(sql, {**parameters, "tenant_id": scope.tenant_id, "env": scope.env.value})
+
+    async def row(self, statement: Statement, **values: Value | Sequence[Value]) -> Row | None:
+        """The first row, or None."""
+        rows = await self.rows(statement, **values)
+        return rows[0] if rows else None
+
+    async def value(self, statement: Statement, **values: Value | Sequence[Value]) -> Any:
+        """The first column of the first row, or None."""
+        rows = await self.rows(statement, **values)
+        return rows[0][0] if rows else None
+
+    async def verify_journal(self) -> tuple[int, journal.Fault | None]:
+        """How many entries of the scope's journal hold, and the first fault."""
+        return await journal.verify(self._connection, self.scope)
+
+
+class Work(Read):
+    """One verb: writes and the events that tell of them, committed together or not at all.
+
+    `now` is fixed at entry. `run_id` is the run that the events belong to.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        scope: Scope,
+        blobs: ScopedBlobs,
+        now: datetime,
+        run_id: str,
+        make_id: NewId,
+        once: Once | None,
+    ) -> None:
+        super().__init__(connection, scope, blobs, now)
+        self.run_id = run_id
+        self.new_id = make_id
+        self.seq = 0  # of the last event, known once the transaction is over
+        self._once = once
+        self._wrote = False
+        self._events: list[Event] = []
+        self._after: list[Callable[[], None]] = []
+
+    async def write(self, statement: Statement, **values: Value | Sequence[Value]) -> Sequence[Row]:
+        """Run a statement that changes rows; returns what its RETURNING clause answers."""
+        self._wrote = True
+        return await self.rows(statement, **values)
+
+    async def write_many(self, statement: Statement, sets: Sequence[dict[str, Value]]) -> None:
+        """Run one statement for each set of values, in one hop."""
+        self._wrote = True
+        own: dict[str, Value] = {"tenant_id": self.scope.tenant_id, "env": self.scope.env.value}
+        await self._connection.many(statement.sql, [{**values, **own} for values in sets])
+
+    def record(self, event: Event) -> None:
+        """Tell what happened. Appended to the journal, in this order, just before the commit."""
+        self._events.append(event)
+
+    def after(self, deed: Callable[[], None]) -> None:
+        """Do something once the commit is safe; never when it was rolled back."""
+        self._after.append(deed)
+
+    async def earlier_answer(self) -> Json:
+        """What this idempotency key was answered before, or None. Raises Conflict when it stood for another request."""
+        if self._once is None:
+            return None
+        row = await self.row(_FIND_ANSWER, actor_id=self.scope.principal.id, key=self._once.key)
+        if row is None:
+            return None
+        if row["request_digest"] != self._once.request_digest:
+            raise Conflict(
+                "The idempotency key was used for another request.",
+                hint="Use a fresh key for a fresh request.",
+                path=("input", "idempotencyKey"),
+            )
+        answer: Json = orjson.loads(row["answer"])
+        return answer
+
+    async def keep_answer(self, answer: Json) -> None:
+        """Keep the answer for the idempotency key, if there is one. Call it once, with what `earlier_answer` shall give."""
+        if self._once is not None:
+            await self.write(
+                _KEEP_ANSWER,
+                actor_id=self.scope.principal.id,
+                key=self._once.key,
+                request_digest=self._once.request_digest,
+                answer=canonical(answer).decode(),
+                at=micros(self.now),
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """Everything that touches the world, and the two doors to it."""
+
+    database: Database
+    blobs: Blobs
+    signals: Signals
+    clock: Clock = system_clock
+    new_id: NewId = new_id
+    new_salt: Callable[[], str] = field(default=lambda: secrets.token_hex(16))
+    _recorder: Recorder = field(default_factory=lambda: Recorder(), repr=False)
+
+    @asynccontextmanager
+    async def read(self, scope: Scope) -> AsyncIterator[Read]:
+        """One state of the scope, to look at."""
+        async with self.database.reading() as connection:
+            yield Read(connection, scope, ScopedBlobs(self.blobs, scope), self.clock())
+
+    @asynccontextmanager
+    async def work(
+        self, scope: Scope, kind: RunKind, *, once: Once | None = None, run_id: str | None = None
+    ) -> AsyncIterator[Work]:
+        """One transaction of one verb. Events go to the run `run_id`, else the run that the scope names, else a new one."""
+        run = run_id or scope.run_id or self.new_id("run")
+        async with self.database.writing() as connection:
+            blobs = ScopedBlobs(self.blobs, scope)
+            work = Work(connection, scope, blobs, self.clock(), run, self.new_id, once)
+            yield work
+            if work._wrote and not work._events:
+                raise RuntimeError("A work wrote rows without recording an event.")
+            if work._events:
+                work.seq = await journal.append(connection, scope, run, kind, work._events, work.now, self.new_salt)
+        if work._events:
+            self.signals.wake(scope.key)
+        for deed in work._after:
+            deed()
+
+    async def heads(self) -> Sequence[tuple[str, str, int]]:
+        """Tenant, env and last `seq` of every journal: what followers compare their checkpoints with."""
+        async with self.database.reading() as connection:
+            rows = await connection.rows("select tenant_id, env, seq from journal_heads order by tenant_id, env", {})
+        return [(row["tenant_id"], row["env"], row["seq"]) for row in rows]
+
+    async def move_checkpoint(self, scope: Scope, statement: Statement, follower: str, seq: int) -> None:
+        """Move a follower's checkpoint; the one write that is no event, since it only says how far events were read."""
+        own = {"tenant_id": scope.tenant_id, "env": scope.env.value, "follower": follower, "seq": seq}
+        async with self.database.writing() as connection:
+            await connection.rows(*statement.bind(own))
+        self.signals.wake(scope.key)
+
+    async def record(self, scope: Scope, kind: RunKind, event: Event) -> str:
+        """Journal something that changed no row: content that is about to be served, or a refusal. Returns the run id.
+
+        Durable on return. Events of many requests share one commit, so that reading stays cheap.
+        """
+        run = scope.run_id or self.new_id("run")
+        await self._recorder.add(self, _Pending(scope, kind, run, event))
+        self.signals.wake(scope.key)
+        return run
+
+
+@dataclass(slots=True)
+class _Pending:
+    scope: Scope
+    kind: RunKind
+    run_id: str
+    event: Event
+    done: asyncio.Future[None] | None = None
+
+
+class Recorder:
+    """Group commit: while one transaction is on its way to the disk, the next events gather."""
+
+    def __init__(self) -> None:
+        self._waiting: list[_Pending] = []
+        self._task: asyncio.Task[None] | None = None
+
+    async def add(self, stores: Stores, pending: _Pending) -> None:
+        """Append and commit, together with whatever else is waiting."""
+        pending.done = asyncio.get_running_loop().create_future()
+        self._waiting.append(pending)
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._drain(stores))
+        await pending.done
+
+    async def _drain(self, stores: Stores) -> None:
+        while self._waiting:
+            batch, self._waiting = self._waiting[:256], self._waiting[256:]
+            try:
+                async with stores.database.writing() as connection:
+                    now = stores.clock()
+                    failures: list[Exception | None] = [
+                        await _append_one(connection, pending, now, stores.new_salt) for pending in batch
+                    ]
+            except Exception as error:
+                failures = [error for _ in batch]
+            for pending, failure in zip(batch, failures, strict=True):
+                if pending.done is not None and not pending.done.done():
+                    pending.done.set_exception(failure) if failure else pending.done.set_result(None)
+
+
+async def _append_one(
+    connection: Connection, pending: _Pending, now: datetime, new_salt: Callable[[], str]
+) -> Exception | None:
+    try:
+        await journal.append(connection, pending.scope, pending.run_id, pending.kind, [pending.event], now, new_salt)
+    except NotFound as error:  # raised before anything of this event was written
+        return error
+    return None

@@ -1,0 +1,93 @@
+"""Tenants and their members: create, set, revoke, list. A change counts from the next request on, and on live streams."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from nexus_graph.scope.clock import micros
+from nexus_graph.scope.errors import Conflict, Forbidden, NotFound
+from nexus_graph.scope.handling import Handling
+from nexus_graph.scope.permission import Permission
+from nexus_graph.scope.redaction import redact
+from nexus_graph.scope.scope import Role, Scope
+from nexus_graph.stores.journal import Event, RunKind
+from nexus_graph.stores.paging import Page, Window, page
+from nexus_graph.stores.work import Once, Stores, Work
+from nexus_graph.tenants import model, table
+from nexus_graph.tenants.model import Member, MemberStatus, Tenant
+
+DIRECTORY = Handling((), train_ok=False)
+
+
+async def create_tenant(stores: Stores, scope: Scope, name: str) -> Tenant:
+    """Make the scope's tenant. Only the engine itself may (the command line). Raises Conflict when it exists."""
+    async with stores.work(scope, RunKind.ADMIN) as work:
+        now = micros(work.now)
+        if not await work.write(table.ADD_TENANT, name=name, now=now):
+            raise Conflict(f"The tenant {scope.tenant_id} exists already.")
+        detail = {"input": {"name": name}}
+        work.record(Event("tenant.created", "tenant", scope.tenant_id, redact(detail), DIRECTORY))
+        row = await work.row(table.FIND_TENANT)
+    if row is None:
+        raise NotFound("tenant")
+    return table.tenant(row)
+
+
+async def tenants(stores: Stores) -> Sequence[Tenant]:
+    """Every tenant of the installation. For the command line; no request can reach it."""
+    async with stores.database.reading() as connection:
+        return [table.tenant(row) for row in await connection.rows("select * from tenants order by tenant_id", {})]
+
+
+async def set_member(
+    stores: Stores, scope: Scope, subject: str, role: str, *, pending: bool = False, once: Once | None = None
+) -> Member:
+    """Give a subject a role, or change it. Only an owner makes, changes or replaces an owner; one owner must remain."""
+    scope.require(Permission.MEMBERS_WRITE)
+    status = MemberStatus.PENDING if pending else MemberStatus.ACTIVE
+    return await _change(stores, scope, model.subject(subject), model.user_role(role), status, once)
+
+
+async def revoke_member(stores: Stores, scope: Scope, subject: str, *, once: Once | None = None) -> Member:
+    """Take all rights from a subject at once. Raises NotFound for no member, Conflict for the last owner."""
+    scope.require(Permission.MEMBERS_WRITE)
+    return await _change(stores, scope, model.subject(subject), None, MemberStatus.REVOKED, once)
+
+
+async def members(stores: Stores, scope: Scope, window: Window) -> Page[Member]:
+    """The tenant's members, by subject."""
+    scope.require(Permission.MEMBERS_READ)
+    async with stores.read(scope) as read:
+        return await page(read, table.MEMBERS, ("subject",), window, table.member, descending=False)
+
+
+async def _change(
+    stores: Stores, scope: Scope, subject: str, role: Role | None, status: MemberStatus, once: Once | None
+) -> Member:
+    async with stores.work(scope, RunKind.ADMIN, once=once) as work:
+        before = await work.row(table.FIND_MEMBER, subject=subject)
+        if await work.earlier_answer() is not None and before is not None:
+            return table.member(before)
+        if role is None:
+            if before is None:
+                raise NotFound("member")
+            role = Role(before["role"])
+        await _guard_owners(work, scope, subject, None if before is None else Role(before["role"]), role, status)
+        now = micros(work.now)
+        rows = await work.write(table.SET_MEMBER, subject=subject, role=role.value, status=status.value, now=now)
+        detail = {"input": {"role": role.value, "status": status.value}}
+        work.record(Event("member.changed", "member", subject, redact(detail), DIRECTORY))
+        await work.keep_answer({"subject": subject})
+    return table.member(rows[0])
+
+
+async def _guard_owners(
+    work: Work, scope: Scope, subject: str, before: Role | None, role: Role, status: MemberStatus
+) -> None:
+    if Role.OWNER not in (before, role):
+        return
+    if scope.role not in (Role.OWNER, Role.SYSTEM):
+        raise Forbidden("Only an owner makes, changes or revokes an owner.", hint="Ask an owner of the tenant.")
+    stays = role is Role.OWNER and status is MemberStatus.ACTIVE
+    if before is Role.OWNER and not stays and not await work.value(table.COUNT_OTHER_OWNERS, subject=subject):
+        raise Conflict("The last owner can't be revoked or changed.", hint="Make somebody else an owner first.")

@@ -1,0 +1,88 @@
+"""What every test starts from: an empty embedded installation, two tenants, and nobody signed in."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from nexus_graph.scope.policy import Policy
+from nexus_graph.scope.resources import resource
+from nexus_graph.scope.scope import Env, Principal, PrincipalKind, Role, Scope, Surface
+from nexus_graph.stores.blobs.files import FileBlobs
+from nexus_graph.stores.database import Database
+from nexus_graph.stores.migrations import migrate
+from nexus_graph.stores.signals.local import LocalSignals
+from nexus_graph.stores.work import Stores
+
+SECRET = "a signing secret for tests only, 32+"
+ACME, GLOBEX = "t_acme", "t_globex"
+MakeScope = Callable[..., Scope]
+
+
+class Clock:
+    """A clock that a test moves by hand."""
+
+    def __init__(self) -> None:
+        self.now = datetime(2026, 11, 1, 9, 0, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        self.now += timedelta(microseconds=1)
+        return self.now
+
+    def advance(self, **amount: float) -> None:
+        """Move on by `timedelta(**amount)`."""
+        self.now += timedelta(**amount)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """A clock that stands at 2026-11-01 09:00 UTC until it is moved; each look costs a microsecond."""
+    return Clock()
+
+
+@pytest.fixture(scope="session")
+def policy() -> Policy:
+    """The shipped policy."""
+    return Policy.load(resource("casbin_model.conf"), resource("policies"))
+
+
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """The bytes of a migrated, empty database: made once, copied by every test."""
+    path = tmp_path_factory.mktemp("empty") / "nexus.db"
+    migrate(path)
+    return path.read_bytes()
+
+
+@pytest.fixture
+async def stores(tmp_path: Path, clock: Clock, empty_database: bytes) -> AsyncIterator[Stores]:
+    """Real embedded stores in an empty folder."""
+    (tmp_path / "nexus.db").write_bytes(empty_database)
+    database = Database(tmp_path / "nexus.db")
+    await database.open()
+    blobs = FileBlobs(tmp_path / "objects", secret=SECRET, address="http://127.0.0.1:8300", clock=clock)
+    yield Stores(database, blobs, LocalSignals(), clock)
+    await database.close()
+
+
+@pytest.fixture
+def scope_of(policy: Policy, clock: Clock) -> MakeScope:
+    """Makes scopes: `scope_of("t_acme", Role.ADMIN)`; in env dev unless another is named."""
+
+    def make(tenant_id: str = ACME, role: Role = Role.OWNER, env: Env = Env.DEV, who: str | None = None) -> Scope:
+        kind = PrincipalKind.AGENT if role is Role.AGENT else PrincipalKind.USER
+        system = Scope.system(tenant_id, env, "test", surface=Surface.GRAPHQL)
+        return replace(
+            system,
+            principal=Principal(kind, who or f"{role}@{tenant_id}"),
+            role=role,
+            rights=policy.rights[role],
+            policy_version=policy.version,
+            expires_at=clock.now + timedelta(days=1),
+        )
+
+    return make
