@@ -1,0 +1,185 @@
+"""What an atom is: a piece of a raw file with exact coordinates, named by its content.
+
+A recipe is a pure function from bytes to drafts; a draft becomes an atom when it is kept. Places are told in code
+points of the canonical text (see `decoding`), counted from 0, end exclusive; lines, pages and rows are counted from 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from datetime import datetime
+
+from nexus_graph.atoms.decoding import Decoded
+from nexus_graph.scope.canonical import Json, digest
+from nexus_graph.scope.errors import Invalid
+from nexus_graph.scope.handling import Handling
+
+Params = Mapping[str, Json]
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Where a piece stands: `start` to `end` in code points, and the place as a reader of the file would name it."""
+
+    start: int
+    end: int
+    page: int | None = None
+    line: int | None = None
+    end_line: int | None = None
+    row: int | None = None
+    pointer: str | None = None
+    """JSON Pointer, RFC 6901; "" is the whole document."""
+    start_ms: int | None = None
+    end_ms: int | None = None
+
+    def as_json(self) -> dict[str, Json]:
+        """The coordinates that are known, by name; `Span(**span.as_json())` gives an equal span."""
+        return {name: value for name in _SPAN_NAMES if (value := getattr(self, name)) is not None}
+
+
+_SPAN_NAMES = tuple(item.name for item in fields(Span))
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What a recipe makes: a piece of text and its place. `ordinal` counts from 0 in the order of the file."""
+
+    ordinal: int
+    span: Span
+    text: str
+    kind: str
+    """What the piece is in its file: "paragraph", "heading", "section", "code", "table", "row", "value", "page", ..."""
+
+
+@dataclass(frozen=True, slots=True)
+class Atom:
+    """A draft that was kept, with its lineage: asset, recipe, version of the recipe and parameters."""
+
+    id: str
+    asset_id: str
+    op: str
+    op_version: str
+    params: Params
+    ordinal: int
+    span: Span
+    kind: str
+    text: str
+    digest: str
+    handling: Handling
+    derived_at: datetime
+    stale: bool
+
+
+def atom_id(asset_sha256: str, op: str, op_version: str, params: Params, span: Span) -> str:
+    """The id of an atom, from content alone: whoever derives it gets the same id. `params` must be complete."""
+    return "atom_" + digest([asset_sha256, op, op_version, params, span.as_json()])
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one derivation may take. `seconds` is wall-clock time; `memory_bytes` comes on top of an idle worker."""
+
+    input_bytes: int = 64 * 2**20
+    atoms: int = 100_000
+    text_bytes: int = 64 * 2**20
+    seconds: float = 30.0
+    memory_bytes: int = 2**30
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One parameter of a recipe: its default, what it does, and what it may be.
+
+    A value must have the type of `default` (or be a string, where the default is None), be one of `choices` where
+    there are any, and lie between `least` and `most` where it is a number.
+    """
+
+    default: bool | int | str | None
+    purpose: str
+    choices: tuple[str, ...] = ()
+    least: int | None = None
+    most: int | None = None
+
+    def check(self, name: str, value: Json) -> None:
+        """Raise Invalid unless `value` will do."""
+        wanted = str if self.default is None else type(self.default)
+        if value is None and self.default is None:
+            return
+        if type(value) is not wanted:
+            raise Invalid(f"The parameter {name!r} must be of type {wanted.__name__}.", path=("params", name))
+        if self.choices and value not in self.choices:
+            allowed = ", ".join(repr(choice) for choice in self.choices)
+            raise Invalid(f"The parameter {name!r} must be one of {allowed}.", path=("params", name))
+        below = isinstance(value, int) and self.least is not None and value < self.least
+        above = isinstance(value, int) and self.most is not None and value > self.most
+        if below or above:
+            raise Invalid(f"The parameter {name!r} must lie from {self.least} to {self.most}.", path=("params", name))
+
+    def describe(self) -> dict[str, Json]:
+        """The parameter as JSON."""
+        limits = {"choices": self.choices or None, "least": self.least, "most": self.most}
+        known: dict[str, Json] = {name: value for name, value in limits.items() if value is not None}
+        return {"default": self.default, "purpose": self.purpose, **known}
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """A pure function from the bytes of a file to drafts, with a name and a version.
+
+    `version` moves whenever the same bytes would give other drafts. `derive` yields drafts in the order of the file,
+    each with a span of its own, none of them blank, and raises Invalid for a file that it can't read. `decode` gives
+    the canonical text that spans point into, where the file is text; it is None where the recipe makes that text.
+    """
+
+    op: str
+    version: str
+    reads: str
+    purpose: str
+    content_types: frozenset[str]
+    extensions: frozenset[str]
+    derive: Callable[[bytes, Params], Iterable[Draft]]
+    decode: Callable[[bytes, Params], Decoded] | None = None
+    parameters: Mapping[str, Parameter] = field(default_factory=dict)
+
+    def complete(self, params: Params) -> dict[str, Json]:
+        """`params` with defaults filled in, so that equal derivations have equal parameters. Raises Invalid."""
+        for name, value in params.items():
+            if name not in self.parameters:
+                known = ", ".join(sorted(self.parameters)) or "none"
+                hint = f"Parameters of {self.op}: {known}."
+                raise Invalid(f"The recipe {self.op} has no parameter {name!r}.", hint=hint, path=("params", name))
+            self.parameters[name].check(name, value)
+        return {name: params.get(name, parameter.default) for name, parameter in self.parameters.items()}
+
+    def describe(self) -> dict[str, Json]:
+        """The recipe as JSON, for a reader who wants to know what can be derived."""
+        return {
+            "op": self.op,
+            "version": self.version,
+            "reads": self.reads,
+            "purpose": self.purpose,
+            "contentTypes": sorted(self.content_types),
+            "extensions": sorted(self.extensions),
+            "parameters": {name: parameter.describe() for name, parameter in sorted(self.parameters.items())},
+        }
+
+
+def collect(recipe: Recipe, data: bytes, params: Params, limits: Limits) -> list[Draft]:
+    """All drafts that `recipe` makes of `data`, or Invalid: never a part of them."""
+    drafts: list[Draft] = []
+    size = 0
+    for draft in recipe.derive(data, recipe.complete(params)):
+        drafts.append(draft)
+        size += len(draft.text.encode())
+        if len(drafts) > limits.atoms:
+            raise Invalid(
+                f"The file makes more than {limits.atoms:,} atoms with {recipe.op}.",
+                hint="Split it into several files.",
+            )
+        if size > limits.text_bytes:
+            raise Invalid(
+                f"The file makes more than {limits.text_bytes:,} bytes of text with {recipe.op}.",
+                hint="Split it into several files.",
+            )
+    return drafts
