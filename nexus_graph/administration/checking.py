@@ -1,0 +1,123 @@
+"""`check`, `reindex`, `audit verify`: proof that what is kept agrees with itself, and the means to mend it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from nexus_graph import assets, index, runs
+from nexus_graph.administration import console
+from nexus_graph.administration.console import Ticker
+from nexus_graph.administration.directory import Env, Tenant
+from nexus_graph.administration.installing import AsJson
+from nexus_graph.api.house import House
+from nexus_graph.app import followers, open_house, open_stores
+from nexus_graph.scope.scope import Scope, Surface
+from nexus_graph.scope.scope import Env as EnvName
+
+audit = typer.Typer(help="Prove the journal.", no_args_is_help=True)
+
+
+def check(
+    repair: Annotated[bool, typer.Option("--repair", help="Mend what can be mended.")] = False, as_json: AsJson = False
+) -> None:
+    """Prove that rows, vectors, objects and journal agree, in every tenant and env."""
+
+    async def deed() -> dict[str, list[str]]:
+        async with open_house(console.settings().config) as house:
+            with console.progress() as tick:
+                return await check_all(house, repair=repair, tick=tick)
+
+    found = console.run(deed())
+    faults = [f"{place}: {fault}" for place, list_of in found.items() for fault in list_of]
+    if as_json:
+        console.document({"scopes": len(found), "repaired": repair, "faults": faults})
+    else:
+        for fault in faults:
+            console.say(fault)
+        console.say(f"{len(found)} scopes checked, {len(faults)} faults{' (mended where possible)' if repair else ''}.")
+    if faults and not repair:
+        raise typer.Exit(console.REFUSED)
+
+
+async def check_all(house: House, *, repair: bool, tick: Ticker) -> dict[str, list[str]]:
+    """The faults of every scope, by `tenant/env`."""
+    if repair:  # what followers have still to take is late, not lost
+        for follower in followers(house):
+            while await follower.catch_up(house.stores):
+                tick(f"Following: {follower.name}")
+    found: dict[str, list[str]] = {}
+    heads = await house.stores.heads()
+    for tenant_id, env, _ in heads:
+        tick("Checking", total=len(heads))
+        scope = Scope.system(tenant_id, EnvName(env), "check", surface=Surface.COMMAND_LINE)
+        found[f"{tenant_id}/{env}"] = [
+            *await _journal(house, scope),
+            *[f"run {fault.run_id}: {fault.reason}" for fault in await runs.rebuild_check(house.stores, scope)],
+            *await assets.check(house.stores, scope),
+            *(await index.check(house.stores, house.index, scope, repair=repair)).faults,
+        ]
+    return found
+
+
+async def _journal(house: House, scope: Scope) -> list[str]:
+    async with house.stores.read(scope) as read:
+        _, fault = await read.verify_journal()
+    return [f"journal, seq {fault.seq}: {fault.reason}"] if fault else []
+
+
+@audit.command("verify")
+def audit_verify(
+    tenant: Annotated[str | None, typer.Option("--tenant", help="This tenant only.")] = None,
+    env: Annotated[str | None, typer.Option("--env", help="This env only.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Walk every journal's hash chain; name the first bad seq of each that is broken."""
+
+    async def deed() -> list[dict[str, Any]]:
+        found = []
+        async with open_stores(console.settings().config) as stores:
+            for tenant_id, env_name, _ in await stores.heads():
+                if tenant in (None, tenant_id) and env in (None, env_name):
+                    scope = console.operator(tenant_id, env_name)
+                    async with stores.read(scope) as read:
+                        good, fault = await read.verify_journal()
+                    found.append(
+                        {
+                            "tenantId": tenant_id,
+                            "env": env_name,
+                            "entries": good,
+                            "firstBadSeq": fault.seq if fault else None,
+                            "reason": fault.reason if fault else None,
+                        }
+                    )
+        return found
+
+    found = console.run(deed())
+    if as_json:
+        console.document(found)
+    for item in [] if as_json else found:
+        place = f"{item['tenantId']}/{item['env']}"
+        if item["firstBadSeq"] is None:
+            console.say(f"{place}: {item['entries']} entries hold.")
+        else:
+            console.say(f"{place}: broken at seq {item['firstBadSeq']}: {item['reason']}.")
+    if not found:
+        console.fail("There is no journal here yet.", hint="Check --tenant and --env.")
+    if any(item["firstBadSeq"] is not None for item in found):
+        raise typer.Exit(console.REFUSED)
+
+
+def reindex(tenant: Tenant, env: Env) -> None:
+    """Build the index anew beside the old one, with the configured embedder, and switch to it."""
+
+    async def deed() -> int:
+        scope = console.operator(tenant, env)
+        async with open_house(console.settings().config) as house:
+            with console.progress() as tick:
+                return await index.reindex(
+                    house.stores, house.index, scope, lambda done, total: tick("Indexing", total=total, advance=done)
+                )
+
+    console.say(f"{console.run(deed())} cards indexed.")

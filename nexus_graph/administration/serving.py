@@ -1,0 +1,85 @@
+"""`serve`: the server process."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from typing import Annotated
+
+import structlog
+import typer
+import uvicorn
+
+from nexus_graph.administration import console
+from nexus_graph.api.house import House
+from nexus_graph.app import application, following, open_house
+from nexus_graph.config import Config
+from nexus_graph.scope.errors import ConfigurationError
+
+log = structlog.get_logger("nexus_graph.server")
+
+GRACE_SECONDS = 10
+
+
+class Server(uvicorn.Server):
+    """A server over an open house. Live streams are told before their connections close."""
+
+    def __init__(self, house: House) -> None:
+        config = house.config
+        super().__init__(
+            uvicorn.Config(
+                application(house),
+                ws="websockets-sansio",
+                ws_per_message_deflate=False,  # compressing small frames doubles the work of a stream
+                ws_max_size=config.largest_request,
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                timeout_graceful_shutdown=GRACE_SECONDS,
+            )
+        )
+        self._house = house
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, and say so."""
+        await super().startup(sockets)
+        log.info("server.ready", address=self._house.config.address, embedder=self._house.index.embedder.id)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop gracefully."""
+        log.info("server.stopping")
+        self._house.stopping.set()
+        self._house.stores.signals.wake(None)
+        await asyncio.sleep(0.1)
+        await super().shutdown(sockets)
+
+
+def listen(config: Config) -> socket.socket:
+    """The bound socket. Raises ConfigurationError when the address is taken or can't be had."""
+    family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        bound.bind((config.host, config.port))
+    except OSError as error:
+        bound.close()
+        raise ConfigurationError(
+            f"Can't listen on {config.host}:{config.port}: {error.strerror}. Set NEXUS_HOST or NEXUS_PORT."
+        ) from error
+    return bound
+
+
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on, instead of NEXUS_HOST.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on, instead of NEXUS_PORT.")] = None,
+) -> None:
+    """Serve GraphQL until interrupted."""
+    config = console.settings(host=host, port=port).config
+
+    async def deed() -> None:
+        bound = listen(config)
+        async with open_house(config) as house, following(house):
+            await Server(house).serve(sockets=[bound])
+
+    console.run(deed())

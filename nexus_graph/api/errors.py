@@ -1,0 +1,70 @@
+"""One shape for every GraphQL error: `message`, `locations`, `path` and `extensions { code hint traceId }`.
+
+What was raised on purpose is told; everything else is INTERNAL, masked here and logged with its trace id and the places in
+our code, never with its text, which may carry content.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Sequence
+from typing import Any
+
+import structlog
+from graphql import GraphQLError, GraphQLSyntaxError
+
+from nexus_graph.scope.errors import NexusError, Throttled
+
+log = structlog.get_logger("nexus_graph.api")
+
+_STATUS = {"UNAUTHENTICATED": 401, "FORBIDDEN": 403, "THROTTLED": 429, "UNAVAILABLE": 503}
+
+
+def formatted(errors: Sequence[GraphQLError], trace_id: str) -> list[dict[str, Any]]:
+    """The errors as a response carries them."""
+    return [_format(error, trace_id) for error in errors]
+
+
+def refusal(error: NexusError, trace_id: str) -> dict[str, Any]:
+    """A whole response for a request that was refused before anything was executed."""
+    return {"errors": [{"message": str(error), "extensions": _extensions(error, trace_id)}]}
+
+
+def status_of(error: NexusError) -> int:
+    """The HTTP status of a refusal before execution."""
+    return _STATUS.get(error.code, 400)
+
+
+def _format(error: GraphQLError, trace_id: str) -> dict[str, Any]:
+    cause = error.original_error
+    shown: dict[str, Any] = {"message": error.message}
+    if error.locations:
+        shown["locations"] = [{"line": place.line, "column": place.column} for place in error.locations]
+    if error.path is not None:
+        shown["path"] = error.path
+    if isinstance(cause, NexusError):
+        shown["message"] = str(cause)
+        shown["extensions"] = _extensions(cause, trace_id)
+    elif cause is None or isinstance(cause, GraphQLError):
+        hint = "Mend the document." if isinstance(error, GraphQLSyntaxError) else "Check the query against the schema."
+        shown["extensions"] = {"code": "INVALID", "hint": hint, "traceId": trace_id}
+    else:
+        _log_defect(cause, trace_id)
+        shown["message"] = "Something went wrong on our side."
+        shown["extensions"] = {"code": "INTERNAL", "hint": f"Report the trace id {trace_id}.", "traceId": trace_id}
+    return shown
+
+
+def _extensions(error: NexusError, trace_id: str) -> dict[str, Any]:
+    extensions: dict[str, Any] = {"code": error.code, "hint": error.hint, "traceId": trace_id}
+    if error.line is not None:
+        extensions |= {"line": error.line, "column": error.column}
+    if isinstance(error, Throttled):
+        extensions["retryAfter"] = error.retry_after
+    return extensions
+
+
+def _log_defect(error: BaseException, trace_id: str) -> None:
+    frames = traceback.extract_tb(error.__traceback__)
+    where = [f"{frame.filename.rpartition('nexus_graph/')[2]}:{frame.lineno}" for frame in frames][-8:]
+    log.error("request.defect", trace_id=trace_id, error=type(error).__name__, where=where)

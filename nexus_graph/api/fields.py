@@ -1,0 +1,133 @@
+"""The only ways to declare a resolver: `read`, `change` and `stream`. Each demands a permission and prints it into the SDL.
+
+    @read(Permission.CARDS_READ, "A card by its id.")
+    async def card(self, info: Info, id: strawberry.ID) -> Card | None: ...
+
+The gates stand in one place, `_Gate`: now the role, later the other safeguards, in the order in which a request meets them.
+A refusal is journalled under the request's scope before it is answered.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, TypeVar, get_type_hints
+
+import strawberry
+from strawberry.extensions.field_extension import FieldExtension
+from strawberry.schema_directive import Location
+from strawberry.types.base import StrawberryObjectDefinition
+
+from nexus_graph.api.context import Context, Info
+from nexus_graph.api.user_errors import expected, user_error
+from nexus_graph.scope.errors import NexusError
+from nexus_graph.scope.handling import Handling
+from nexus_graph.scope.permission import Permission
+from nexus_graph.scope.redaction import redact
+from nexus_graph.stores.journal import Event, RunKind, RunStatus, Severity
+
+Resolver = TypeVar("Resolver", bound=Callable[..., Any])
+
+_KINDS = {
+    Permission.ASSETS_WRITE: RunKind.INGEST,
+    Permission.ATOMS_DERIVE: RunKind.DERIVE,
+    Permission.CARDS_PUBLISH: RunKind.PUBLISH,
+    Permission.CARDS_RETIRE: RunKind.PUBLISH,
+    Permission.INDEX_SEARCH: RunKind.SEARCH,
+    Permission.PACKS_REQUEST: RunKind.PACK,
+    Permission.RUNS_WRITE: RunKind.RESEARCH,
+    Permission.MEMBERS_WRITE: RunKind.ADMIN,
+    Permission.KEYS_WRITE: RunKind.ADMIN,
+}
+
+
+@strawberry.schema_directive(
+    locations=[Location.FIELD_DEFINITION], name="guard", description="The right that a caller must hold to use the field."
+)
+class Guard:
+    """Printed into the SDL: `@guard(permission: "cards:publish")`."""
+
+    permission: str = strawberry.field(description="Object and action, as in the policy.")
+
+
+def read(permission: Permission, description: str) -> Callable[[Resolver], Any]:
+    """A field that reads."""
+    return lambda resolver: strawberry.field(
+        resolver, description=description, directives=[Guard(permission=permission.value)], extensions=[_Gate(permission)]
+    )
+
+
+def change(permission: Permission, description: str) -> Callable[[Resolver], Any]:
+    """A mutation. Its payload type has only optional fields and `userErrors`, which tells the expected refusals as data."""
+
+    def declare(resolver: Resolver) -> Any:
+        payload = get_type_hints(resolver)["return"]
+        return strawberry.mutation(
+            resolver, description=description, directives=[Guard(permission=permission.value)], extensions=[_Gate(permission, payload)]
+        )
+
+    return declare
+
+
+def stream(permission: Permission, description: str) -> Callable[[Resolver], Any]:
+    """A subscription. Its resolver checks the right again on every wake, through `Context.renew`."""
+    return lambda resolver: strawberry.subscription(
+        resolver, description=description, directives=[Guard(permission=permission.value)], extensions=[_Gate(permission)]
+    )
+
+
+class _Gate(FieldExtension):
+    """Stands before every resolver: lets it pass, or refuses and journals the refusal."""
+
+    def __init__(self, permission: Permission, payload: type[Any] | None = None) -> None:
+        self.permission = permission
+        self._payload = payload
+
+    def resolve(self, next_: Callable[..., Any], source: Any, info: Info, **arguments: Any) -> Any:
+        """A subscription: the right is checked before the stream is opened."""
+        info.context.scope.require(self.permission)
+        return self._guarded(next_(source, info, **arguments), info)
+
+    async def resolve_async(
+        self, next_: Callable[..., Awaitable[Any]], source: Any, info: Info, **arguments: Any
+    ) -> Any:
+        """A query or mutation field."""
+        context: Context = info.context
+        try:
+            context.scope.require(self.permission)
+            answer = next_(source, info, **arguments)
+            return await answer if inspect.isawaitable(answer) else answer
+        except NexusError as error:
+            await _journal_refusal(context, info.field_name, self.permission, error)
+            if self._payload is not None and expected(error):
+                return self._payload(user_errors=[user_error(error)])
+            raise
+
+    async def _guarded(self, frames: AsyncIterator[Any], info: Info) -> AsyncIterator[Any]:
+        try:
+            async for frame in frames:
+                yield frame
+        except NexusError as error:
+            await _journal_refusal(info.context, info.field_name, self.permission, error)
+            raise
+
+
+async def _journal_refusal(context: Context, field: str, permission: Permission, error: NexusError) -> None:
+    detail = redact({"input": {"field": field, "permission": permission.value}, "output": {"code": error.code}})
+    event = Event(
+        "request.refused", "field", field, detail, Handling((), train_ok=False), Severity.WARNING, RunStatus.REFUSED
+    )
+    await context.journal(_KINDS.get(permission, RunKind.READ), event)
+
+
+def unguarded(schema: strawberry.Schema) -> list[str]:
+    """Every field with a resolver of its own that declares no permission. The server starts only when there is none."""
+    found = []
+    for name, known in schema.schema_converter.type_map.items():
+        definition = known.definition
+        if isinstance(definition, StrawberryObjectDefinition):
+            for field in definition.fields:
+                resolver = field.base_resolver is not None
+                if resolver and not any(isinstance(extension, _Gate) for extension in field.extensions):
+                    found.append(f"{name}.{schema.config.name_converter.get_graphql_name(field)}")
+    return sorted(found)

@@ -1,0 +1,30 @@
+"""Everything that a field can call: the stores, the door's own tools and each room's equipment. Made once, in `app`."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+
+from nexus_graph.api.paging import Cursors
+from nexus_graph.assets import AssetRules
+from nexus_graph.atoms import Sandbox
+from nexus_graph.cards import Manifests
+from nexus_graph.config import Config
+from nexus_graph.index import Index
+from nexus_graph.stores.work import Stores
+from nexus_graph.tenants.admission import Admission
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """The equipment of one running process. `stopping` is set when the process begins to go down."""
+
+    config: Config
+    stores: Stores
+    admission: Admission
+    cursors: Cursors
+    asset_rules: AssetRules
+    sandbox: Sandbox
+    manifests: Manifests
+    index: Index
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)

@@ -1,0 +1,40 @@
+"""From a mutation's input to the request that its idempotency key stands for."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import datetime
+from enum import Enum
+from typing import Any
+
+from nexus_graph.scope.canonical import Json
+from nexus_graph.scope.clock import iso
+from nexus_graph.scope.errors import Invalid
+from nexus_graph.stores.work import Once
+
+LONGEST_KEY = 200
+
+
+def once(field: str, input: Any) -> Once | None:
+    """The idempotency of a mutation, or None when its input carries no key. Raises Invalid for a key over 200 characters."""
+    members = asdict(input)
+    key = members.pop("idempotency_key")
+    if key is None:
+        return None
+    if not 1 <= len(key) <= LONGEST_KEY:
+        raise Invalid(
+            f"An idempotency key has 1 to {LONGEST_KEY} characters.", path=("input", "idempotencyKey")
+        )
+    return Once(key, [field, _plain(members)])
+
+
+def _plain(value: Any) -> Json:
+    if isinstance(value, dict):
+        return {str(name): _plain(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, Enum):
+        return str(value.value)
+    if isinstance(value, datetime):
+        return iso(value)
+    return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)

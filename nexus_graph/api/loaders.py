@@ -1,0 +1,52 @@
+"""Gathers the ids that one operation asks for, so that each kind costs one call to its room, whatever the size of a list."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, TypeVar
+
+from strawberry.dataloader import DataLoader
+
+from nexus_graph import assets, atoms, cards, index, runs
+from nexus_graph.assets import Asset
+from nexus_graph.atoms import Atom
+from nexus_graph.cards import Card
+from nexus_graph.index import IndexState
+from nexus_graph.runs import Run, Subject
+from nexus_graph.scope.scope import Scope
+
+if TYPE_CHECKING:
+    from nexus_graph.api.house import House
+
+Key = TypeVar("Key")
+Item = TypeVar("Item")
+
+
+class Loaders:
+    """One loader a kind, living as long as one operation."""
+
+    def __init__(self, house: House, scope: Scope) -> None:
+        stores = house.stores
+        self.assets: DataLoader[str, Asset | None] = _loader(lambda ids: assets.fetch(stores, scope, ids))
+        self.atoms: DataLoader[str, Atom | None] = _loader(lambda ids: atoms.fetch(stores, scope, ids))
+        self.runs: DataLoader[str, Run | None] = _loader(lambda ids: runs.fetch(stores, scope, ids))
+        self.run_counts: DataLoader[str, dict[str, int] | None] = _loader(lambda ids: runs.counts(stores, scope, ids))
+        self.run_sources: DataLoader[str, tuple[Subject, ...] | None] = _loader(
+            lambda ids: runs.sources(stores, scope, ids)
+        )
+        self.citing: DataLoader[str, Sequence[str] | None] = _loader(lambda ids: cards.by_artifact(stores, scope, ids))
+        self.index_states: DataLoader[tuple[str, int], IndexState | None] = _loader(
+            lambda pairs: index.states(stores, scope, pairs)
+        )
+        self.cards: DataLoader[str, Card | None] = _loader(lambda ids: cards.fetch(stores, scope, ids))
+        self.card_versions: DataLoader[tuple[str, int], Card | None] = _loader(
+            lambda pairs: cards.fetch_versions(stores, scope, pairs)
+        )
+
+
+def _loader(fetch: Callable[[Sequence[Key]], Awaitable[Mapping[Key, Item]]]) -> DataLoader[Key, Item | None]:
+    async def load(keys: list[Key]) -> list[Item | None]:
+        found = await fetch(keys)
+        return [found.get(key) for key in keys]
+
+    return DataLoader(load_fn=load, max_batch_size=1000)

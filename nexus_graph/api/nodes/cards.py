@@ -1,0 +1,415 @@
+"""Cards: publish, retire, read, compare; the one filter by which lists, searches, packs and streams choose among them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, TypeAlias
+
+import strawberry
+from strawberry.scalars import JSON
+
+from nexus_graph import cards, index
+from nexus_graph.api.context import Info
+from nexus_graph.api.fields import change, read
+from nexus_graph.api.idempotency import once
+from nexus_graph.api.nodes.assets import Asset
+from nexus_graph.api.nodes.atoms import Atom
+from nexus_graph.api.paging import After, Before, Connection, First, Last
+from nexus_graph.api.scalars import Node, described
+from nexus_graph.api.user_errors import UserError
+from nexus_graph.cards import ArtifactKind, CardFilter, Comparison, FieldCondition
+from nexus_graph.index import IndexState
+from nexus_graph.scope.canonical import Json
+from nexus_graph.scope.clock import iso
+from nexus_graph.scope.errors import Invalid, NotFound
+from nexus_graph.scope.permission import Permission
+
+described(ArtifactKind, "What a card cites.", {"ASSET": "A raw asset.", "ATOM": "A piece derived from one."})
+described(
+    Comparison,
+    "How a header field is compared.",
+    {
+        "EQUALS": "With exactly one value.",
+        "IN": "With any of 1 to 64 values.",
+        "RANGE": "With a lower and an upper bound, both included; either may be null.",
+    },
+)
+described(
+    IndexState,
+    "Whether search finds a card's current version.",
+    {
+        "PENDING": "Not yet: the follower has still to come by.",
+        "INDEXED": "Yes.",
+        "FAILED": "No: indexing failed; `nexus-graph check --repair` tries again.",
+        "NONE": "No, and it never will: retired, or an earlier version.",
+    },
+)
+
+Artifact: TypeAlias = Annotated[
+    Asset | Atom, strawberry.union("Artifact", description="What a card rests on: a raw asset or an atom of one.")
+]
+
+
+@strawberry.interface(description="The content of one version of a card.")
+class CardContent:
+    """What a card and its versions share."""
+
+    card_type: str = strawberry.field(description="Which manifest describes it.")
+    version: int = strawberry.field(description="Counts from 1; a version never changes.")
+    title: str | None = strawberry.field(description="The header's title.")
+    header: JSON = strawberry.field(description="The YAML header, parsed, with what the engine adds.")
+    body: str = strawberry.field(description="The natural-language body.")
+    text: str = strawberry.field(description="The exact text as it was published: the version's truth.")
+    digest: str = strawberry.field(description="SHA-256 of the exact text.")
+    labels: list[str] = strawberry.field(description="The header's labels.")
+    pii_flags: list[str] = strawberry.field(description="Kinds of personal data found in it.")
+    train_ok: bool = strawberry.field(description="Whether training on it is allowed, its sources included.")
+    published_at: datetime = strawberry.field(description="When this version was published.")
+    published_by: str = strawberry.field(description="Who published this version.")
+    card: strawberry.Private[cards.Card]
+
+    @read(Permission.ATOMS_READ, "What this version cites, in the header's order.")
+    async def artifacts(self, info: Info) -> list[Artifact]:
+        """Lineage forwards. One call for all assets and one for all atoms of the operation."""
+        loaders, refs = info.context.loaders, self.card.artifact_refs
+        atoms = await loaders.atoms.load_many([ref for ref in refs if ref.startswith("atom_")])
+        assets = await loaders.assets.load_many([ref for ref in refs if ref.startswith("asset_")])
+        found: dict[str, Asset | Atom] = {atom.id: Atom.of(atom) for atom in atoms if atom}
+        found |= {asset.asset_id: Asset.of(asset) for asset in assets if asset}
+        return [found[ref] for ref in refs if ref in found]
+
+
+@strawberry.type(description="A card as it stands now: its newest version.")
+class Card(CardContent, Node):
+    """The newest version of a card."""
+
+    id: strawberry.ID = strawberry.field(description="The card's id, the same for all its versions.")
+    key: str = strawberry.field(description="The author's stable name for the card, unique in its tenant and env.")
+    retired_at: datetime | None = strawberry.field(description="When it was retired, if it was.")
+
+    @classmethod
+    def of(cls, card: cards.Card) -> Card:
+        """From the room's value."""
+        return cls(
+            id=strawberry.ID(card.card_id), key=card.key, retired_at=card.retired_at, card=card, **_content(card)
+        )
+
+    @read(Permission.CARDS_READ, "Whether search finds it.")
+    async def index_state(self, info: Info) -> IndexState:
+        """The index's own word."""
+        found = await info.context.loaders.index_states.load((self.card.card_id, self.card.version))
+        return found or IndexState.NONE
+
+    @read(Permission.CARDS_READ, "All versions, newest first.")
+    async def versions(
+        self, info: Info, first: First = None, after: After = None, last: Last = None, before: Before = None
+    ) -> Connection[CardVersion]:
+        """A page of versions."""
+        context = info.context
+        cursors = context.house.cursors.list_of(context.scope, "versions", self.card.card_id)
+        window = cursors.window(first, after, last, before)
+        page = await cards.versions(context.house.stores, context.scope, self.card.card_id, window)
+        return cursors.connection(page, CardVersion.of)
+
+    @read(Permission.CARDS_READ, "The textual difference between two of its versions.")
+    async def difference(
+        self,
+        info: Info,
+        old: Annotated[int, strawberry.argument(description="The version to start from.")],
+        new: Annotated[int, strawberry.argument(description="The version to arrive at.")],
+    ) -> CardDifference:
+        """A diff."""
+        context = info.context
+        found = await cards.difference(context.house.stores, context.scope, self.card.card_id, old, new)
+        return CardDifference.of(found)
+
+
+@strawberry.type(description="One immutable version of a card.")
+class CardVersion(CardContent, Node):
+    """A version."""
+
+    id: strawberry.ID = strawberry.field(description="The card's id, a colon, and the version.")
+
+    @classmethod
+    def of(cls, card: cards.Card) -> CardVersion:
+        """From the room's value."""
+        return cls(id=strawberry.ID(f"{card.card_id}:{card.version}"), card=card, **_content(card))
+
+    @read(Permission.CARDS_READ, "The card as it stands now.")
+    async def current(self, info: Info) -> Card:
+        """The newest version."""
+        found = await info.context.loaders.cards.load(self.card.card_id)
+        if found is None:
+            raise NotFound("card")
+        return Card.of(found)
+
+
+@strawberry.type(description="A run of changed lines with their surroundings.")
+class Hunk:
+    """A hunk of a unified diff."""
+
+    old_start: int = strawberry.field(description="First line in the old text, from 1.")
+    old_count: int = strawberry.field(description="How many lines of the old text.")
+    new_start: int = strawberry.field(description="First line in the new text, from 1.")
+    new_count: int = strawberry.field(description="How many lines of the new text.")
+    lines: list[str] = strawberry.field(description="Each line behind a space (kept), - (removed) or + (added).")
+
+
+@strawberry.type(description="What changed between two versions, line by line.")
+class CardDifference:
+    """A textual diff."""
+
+    text: str = strawberry.field(description="The whole difference in unified form.")
+    hunks: list[Hunk] = strawberry.field(description="The same, in parts.")
+
+    @classmethod
+    def of(cls, difference: cards.Difference) -> CardDifference:
+        """From the room's value."""
+        return cls(
+            text=difference.text,
+            hunks=[
+                Hunk(
+                    old_start=hunk.old_start,
+                    old_count=hunk.old_count,
+                    new_start=hunk.new_start,
+                    new_count=hunk.new_count,
+                    lines=[f"{line.change.value}{line.text}" for line in hunk.lines],
+                )
+                for hunk in difference.hunks
+            ],
+        )
+
+
+@strawberry.type(description="What is known of a card type.")
+class Manifest:
+    """A manifest of `core/manifests/`."""
+
+    card_type: str = strawberry.field(description="The type.")
+    version: int = strawberry.field(description="Raised with every change of the manifest.")
+    title: str = strawberry.field(description="What a screen calls the type.")
+    description: str = strawberry.field(description="What such a card is for.")
+    strategic: bool = strawberry.field(description="Whether writing such a card needs a Strategy Lock.")
+    singleton: list[str] | None = strawberry.field(
+        description="Header fields of which each combination has one card at the most; null for no such limit."
+    )
+    filterable: JSON = strawberry.field(description="Header fields that a CardFilter may name, and what they hold.")
+    excerpt: str = strawberry.field(description="The header field that stands for the card, or body.")
+    schema: JSON = strawberry.field(description="JSON Schema of the header.")
+
+
+@strawberry.input(description="A condition on a filterable header field.")
+class FieldConditionInput:
+    """One condition."""
+
+    field: str = strawberry.field(description="The header field, as the card type's manifest names it.")
+    comparison: Comparison = strawberry.field(description="How to compare.")
+    values: list[JSON | None] = strawberry.field(description="One value, several, or a lower and an upper bound.")
+
+
+@strawberry.input(description="Which cards: all conditions together. Unknown fields are refused.")
+class CardFilterInput:
+    """The one filter over cards."""
+
+    types: list[str] | None = strawberry.field(default=None, description="Of any of these card types.")
+    labels: list[str] | None = strawberry.field(default=None, description="With all of these labels.")
+    created_from: datetime | None = strawberry.field(default=None, description="Created at or after.")
+    created_to: datetime | None = strawberry.field(default=None, description="Created before.")
+    artifact_kinds: list[ArtifactKind] | None = strawberry.field(default=None, description="Citing any of these kinds.")
+    fields: list[FieldConditionInput] | None = strawberry.field(default=None, description="Conditions on header fields.")
+    include_retired: bool = strawberry.field(default=False, description="Retired cards too; never in search.")
+
+
+def card_filter(given: CardFilterInput | None) -> CardFilter:
+    """The room's filter. Raises Invalid for values that are lists or objects."""
+    if given is None:
+        return CardFilter()
+    conditions = []
+    for position, condition in enumerate(given.fields or ()):
+        if not all(value is None or isinstance(value, (str, int, float, bool)) for value in condition.values):
+            path = ("filter", "fields", position, "values")
+            raise Invalid("A field is compared with strings, numbers or booleans.", path=path)
+        conditions.append(FieldCondition(condition.field, condition.comparison, tuple(condition.values)))
+    return CardFilter(
+        types=tuple(given.types or ()),
+        labels=tuple(given.labels or ()),
+        created_from=given.created_from,
+        created_to=given.created_to,
+        artifact_kinds=tuple(given.artifact_kinds or ()),
+        fields=tuple(conditions),
+        include_retired=given.include_retired,
+    )
+
+
+def filter_json(chosen: CardFilter) -> Json:
+    """The filter as JSON, to bind cursors to it."""
+    return {
+        "types": list(chosen.types),
+        "labels": list(chosen.labels),
+        "from": iso(chosen.created_from) if chosen.created_from else None,
+        "to": iso(chosen.created_to) if chosen.created_to else None,
+        "kinds": [kind.value for kind in chosen.artifact_kinds],
+        "fields": [[item.field, item.comparison.value, list(item.values)] for item in chosen.fields],
+        "retired": chosen.include_retired,
+    }
+
+
+async def citing(info: Info, artifact_id: str) -> list[Card]:
+    """The current cards that cite an artifact."""
+    ids = await info.context.loaders.citing.load(artifact_id) or ()
+    found = await info.context.loaders.cards.load_many(list(ids))
+    return [Card.of(card) for card in found if card is not None]
+
+
+@strawberry.input(description="A card's exact text: YAML header between --- lines, then the body.")
+class PublishCardInput:
+    """Input of publishCard."""
+
+    text: str = strawberry.field(description="The exact text. The header's `key` names the card across versions.")
+    train_ok: bool = strawberry.field(description="Whether training on it is allowed.")
+    expected_version: int | None = strawberry.field(
+        default=None, description="The version that you revise; null or 0 for a new card."
+    )
+    card_id: strawberry.ID | None = strawberry.field(
+        default=None, description="The card to revise, where its text has no key."
+    )
+    dry_run: bool = strawberry.field(default=False, description="Check everything, change nothing.")
+    idempotency_key: str | None = strawberry.field(default=None, description="Repeat safely with the same key.")
+
+
+@strawberry.type(description="The card as it stands now.")
+class PublishCardPayload:
+    """Payload of publishCard."""
+
+    card: Card | None = strawberry.field(default=None, description="The card; null when refused.")
+    created: bool = strawberry.field(default=False, description="Whether the card is new.")
+    changed: bool = strawberry.field(default=False, description="Whether a version was made; false for equal bytes.")
+    index_state: IndexState | None = strawberry.field(
+        default=None, description="Whether search finds this version already."
+    )
+    user_errors: list[UserError] = strawberry.field(default_factory=list, description="What to mend; empty on success.")
+
+
+@strawberry.input(description="Which card to retire.")
+class RetireCardInput:
+    """Input of retireCard."""
+
+    card_id: strawberry.ID = strawberry.field(description="The card.")
+    expected_version: int = strawberry.field(description="Its version as you know it.")
+    idempotency_key: str | None = strawberry.field(default=None, description="Repeat safely with the same key.")
+
+
+@strawberry.type(description="The retired card: kept and readable, found by no search.")
+class RetireCardPayload:
+    """Payload of retireCard."""
+
+    card: Card | None = strawberry.field(default=None, description="The card; null when refused.")
+    user_errors: list[UserError] = strawberry.field(default_factory=list, description="What to mend; empty on success.")
+
+
+@strawberry.type
+class CardQuery:
+    """Queries of the room."""
+
+    @read(Permission.CARDS_READ, "A card by its id; null when there is none here.")
+    async def card(
+        self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="Its id.")]
+    ) -> Card | None:
+        """One card."""
+        found = await info.context.loaders.cards.load(str(id))
+        return Card.of(found) if found else None
+
+    @read(Permission.CARDS_READ, "Cards, newest first.")
+    async def cards(
+        self,
+        info: Info,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
+        filter: Annotated[CardFilterInput | None, strawberry.argument(description="Which ones; all when null.")] = None,
+    ) -> Connection[Card]:
+        """A page of cards."""
+        context = info.context
+        chosen = card_filter(filter)
+        cursors = context.house.cursors.list_of(context.scope, "cards", filter_json(chosen))
+        window = cursors.window(first, after, last, before)
+        house = context.house
+        page = await cards.list_cards(house.stores, house.manifests, context.scope, chosen, window)
+        return cursors.connection(page, Card.of)
+
+    @read(Permission.CARDS_READ, "What is known of each card type, by type.")
+    async def manifests(self, info: Info) -> list[Manifest]:
+        """The manifests."""
+        return [
+            Manifest(
+                card_type=manifest.card_type,
+                version=manifest.version,
+                title=manifest.title,
+                description=manifest.description,
+                strategic=manifest.strategic,
+                singleton=None if manifest.singleton is None else list(manifest.singleton),
+                filterable=JSON({name: kind.value for name, kind in sorted(manifest.filterable.items())}),
+                excerpt=manifest.excerpt,
+                schema=JSON(manifest.schema_json),
+            )
+            for _, manifest in sorted(info.context.house.manifests.by_type.items())
+        ]
+
+
+@strawberry.type
+class CardMutation:
+    """Mutations of the room."""
+
+    @change(Permission.CARDS_PUBLISH, "Publish a new card or a new version, and wait until search finds it.")
+    async def publish_card(
+        self, info: Info, input: Annotated[PublishCardInput, strawberry.argument(description="Text and conditions.")]
+    ) -> PublishCardPayload:
+        """Publish."""
+        house, scope = info.context.house, info.context.scope
+        published = await cards.publish(
+            house.stores,
+            house.manifests,
+            scope,
+            input.text,
+            train_ok=input.train_ok,
+            expected_version=input.expected_version,
+            card_id=None if input.card_id is None else str(input.card_id),
+            once=once("publishCard", input),
+            dry_run=input.dry_run,
+        )
+        state = None
+        if not input.dry_run:
+            state = await index.settled_state(
+                house.stores, scope, published, house.config.index_wait_seconds, house.config.poll_seconds
+            )
+        return PublishCardPayload(
+            card=Card.of(published.card), created=published.created, changed=published.changed, index_state=state
+        )
+
+    @change(Permission.CARDS_RETIRE, "Take a card out of search and settings. Its versions stay readable.")
+    async def retire_card(
+        self, info: Info, input: Annotated[RetireCardInput, strawberry.argument(description="Which.")]
+    ) -> RetireCardPayload:
+        """Retire."""
+        stores, scope = info.context.house.stores, info.context.scope
+        retired = await cards.retire(
+            stores, scope, str(input.card_id), input.expected_version, once=once("retireCard", input)
+        )
+        return RetireCardPayload(card=Card.of(retired))
+
+
+def _content(card: cards.Card) -> dict[str, Any]:
+    return {
+        "card_type": card.card_type,
+        "version": card.version,
+        "title": card.title,
+        "header": JSON(dict(card.header)),
+        "body": card.body,
+        "text": card.text,
+        "digest": card.digest,
+        "labels": list(card.labels),
+        "pii_flags": list(card.handling.pii_flags),
+        "train_ok": card.handling.train_ok,
+        "published_at": card.created_at,
+        "published_by": card.created_by,
+    }

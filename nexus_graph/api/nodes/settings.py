@@ -1,0 +1,176 @@
+"""Settings screens: settings are cards, gathered by surface in one query, and a stream that tells when they change."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from datetime import datetime
+from typing import Annotated
+
+import strawberry
+
+from nexus_graph import cards
+from nexus_graph.api.context import Info
+from nexus_graph.api.fields import read, stream
+from nexus_graph.api.nodes.cards import Card
+from nexus_graph.api.paging import CursorList
+from nexus_graph.api.scalars import described
+from nexus_graph.cards import SettingsEndReason
+from nexus_graph.scope.permission import Permission
+from nexus_graph.scope.scope import Scope
+
+described(
+    SettingsEndReason,
+    "Why a settings stream ended.",
+    {
+        "EXPIRED": "The credentials ran out: connect again and go on with the last cursor.",
+        "REVOKED": "The right to see the settings is gone.",
+        "SHUTDOWN": "The server goes down: connect again and go on with the last cursor.",
+    },
+)
+
+
+@strawberry.type(description="Something that stands in the way of an action.")
+class Blocker:
+    """A blocker."""
+
+    gate: str = strawberry.field(description="Which safeguard: role, ...")
+    code: str = strawberry.field(description="The code that the refused action would answer.")
+    message: str = strawberry.field(description="What is in the way.")
+    unblock: str | None = strawberry.field(description="What would clear it.")
+
+
+@strawberry.type(description="Whether the viewer may do something here, and if not, why.")
+class AllowedAction:
+    """An action's preflight."""
+
+    action: str = strawberry.field(description="The mutation, such as publishCard.")
+    allowed: bool = strawberry.field(description="Whether it would pass the gates now.")
+    blockers: list[Blocker] = strawberry.field(description="What is in the way; empty when allowed.")
+
+
+@strawberry.type(description="What a settings screen shows, and what its viewer may do.")
+class Settings:
+    """The settings of a surface."""
+
+    surface: str = strawberry.field(description="The surface.")
+    card: Card | None = strawberry.field(description="The surface's own settings card; null until one is published.")
+    apps: list[Card] = strawberry.field(description="App cards that name the surface, by key.")
+    connectors: list[Card] = strawberry.field(description="Connector cards that name the surface, by key.")
+    allowed_actions: list[AllowedAction] = strawberry.field(description="What the viewer may do here.")
+
+
+@strawberry.type(description="A settings card of the surface was published or retired.")
+class SettingsChange:
+    """A change."""
+
+    cursor: str = strawberry.field(description="Go on after it with this.")
+    at: datetime = strawberry.field(description="When.")
+    card_id: strawberry.ID = strawberry.field(description="The card.")
+    card_type: str = strawberry.field(description="Its type.")
+    version: int = strawberry.field(description="Its newest version.")
+    retired: bool = strawberry.field(description="Whether it was retired.")
+
+
+@strawberry.type(description="Nothing new, and nothing withheld.")
+class SettingsHeartbeat:
+    """A pause."""
+
+    at: datetime = strawberry.field(description="When.")
+    cursor: str = strawberry.field(description="Go on after it with this.")
+
+
+@strawberry.type(description="The stream is over.")
+class SettingsEnd:
+    """The last frame."""
+
+    reason: SettingsEndReason = strawberry.field(description="Why.")
+
+
+SettingsFrame = Annotated[
+    SettingsChange | SettingsHeartbeat | SettingsEnd,
+    strawberry.union("SettingsFrame", description="What a settings stream sends."),
+]
+
+Surface = Annotated[str, strawberry.argument(description="The surface, such as overview.")]
+
+_ACTIONS = (("publishCard", Permission.CARDS_PUBLISH), ("retireCard", Permission.CARDS_RETIRE))
+
+
+@strawberry.type
+class SettingsQuery:
+    """Queries of the room."""
+
+    @read(Permission.SETTINGS_READ, "All settings of a surface, in one query.")
+    async def settings(self, info: Info, surface: Surface) -> Settings:
+        """The settings of a surface."""
+        house, scope = info.context.house, info.context.scope
+        found = await cards.settings(house.stores, house.manifests, scope, surface)
+        return Settings(
+            surface=found.surface,
+            card=Card.of(found.card) if found.card else None,
+            apps=[Card.of(card) for card in found.apps],
+            connectors=[Card.of(card) for card in found.connectors],
+            allowed_actions=[_preflight(scope, action, permission) for action, permission in _ACTIONS],
+        )
+
+
+@strawberry.type
+class SettingsSubscription:
+    """Subscriptions of the room."""
+
+    @stream(Permission.SETTINGS_READ, "Changes to the settings of a surface, from a cursor on and live.")
+    async def settings_changed(
+        self,
+        info: Info,
+        surface: Surface,
+        after: Annotated[
+            str | None, strawberry.argument(description="The cursor of the last frame you have; null from now on.")
+        ] = None,
+    ) -> AsyncIterator[SettingsFrame]:
+        """Follow the settings of a surface."""
+        context = info.context
+        config = context.house.config
+        cursors = context.house.cursors.list_of(context.scope, "settings", surface)
+        frames = cards.follow_settings(
+            context.house.stores,
+            context.renew,
+            surface,
+            None if after is None else int(str(cursors.read(after, "after")[0])),
+            poll_seconds=config.poll_seconds,
+            heartbeat_seconds=config.heartbeat_seconds,
+            stopping=context.house.stopping,
+        )
+        async with aclosing(frames):
+            async for frame in frames:
+                yield _frame(frame, cursors)
+
+
+def _frame(frame: cards.SettingsFrame, cursors: CursorList) -> SettingsChange | SettingsHeartbeat | SettingsEnd:
+    match frame:
+        case cards.SettingsChange(seq, at, card_id, card_type, version, retired):
+            return SettingsChange(
+                cursor=cursors.write((seq,)),
+                at=at,
+                card_id=strawberry.ID(card_id),
+                card_type=card_type,
+                version=version,
+                retired=retired,
+            )
+        case cards.SettingsHeartbeat(at, seq):
+            return SettingsHeartbeat(at=at, cursor=cursors.write((seq,)))
+        case cards.SettingsEnd(reason):
+            return SettingsEnd(reason=reason)
+
+
+def _preflight(scope: Scope, action: str, permission: Permission) -> AllowedAction:
+    """The role gate's answer. The other safeguards add their blockers here when they come."""
+    if scope.may(permission):
+        return AllowedAction(action=action, allowed=True, blockers=[])
+    blocker = Blocker(
+        gate="role",
+        code="FORBIDDEN",
+        message=f"The role {scope.role} lacks the right {permission}.",
+        unblock="Ask an owner of the tenant for a role that holds it.",
+    )
+    return AllowedAction(action=action, allowed=False, blockers=[blocker])

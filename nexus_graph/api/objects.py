@@ -1,0 +1,105 @@
+"""The addresses of the embedded object store: an upload is a PUT, a download a GET, the token in the path the right.
+
+No tenant headers and no bearer token here: an address is handed out by the GraphQL door, binds one object, and expires.
+Nothing of an object is ever logged, and no browser shows one in place: a download is an attachment.
+"""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import quote
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from nexus_graph.scope.canonical import canonical
+from nexus_graph.scope.errors import Conflict, Forbidden, Invalid, NexusError, NotFound, Unavailable
+from nexus_graph.stores.blobs.base import Download, Exchange
+
+_STATUS: dict[type[NexusError], int] = {Forbidden: 403, Invalid: 400, NotFound: 404, Conflict: 409, Unavailable: 503}
+_GUARDS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; sandbox",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+# What a browser would run, were it ever persuaded to show it.
+_ACTIVE = re.compile(r"text/(html|xml|javascript|ecmascript)|application/(xml|.*(java|ecma)script)|.*\+xml", re.ASCII)
+_OPAQUE = "application/octet-stream"
+
+
+def routes(blobs: Exchange) -> list[Route]:
+    """The routes for `/objects/{token}`.
+
+    PUT answers 201 for a stored object and 204 for one that was there already. GET and HEAD answer 200. Refusals are
+    400 (size or checksum), 403 (address wrong or expired), 404, 409, 411 (no Content-Length), 413 (more than declared)
+    and 503, with `{"error": {"code", "hint", "message"}}`.
+    """
+
+    async def answer(request: Request) -> Response:
+        token = request.path_params["token"]
+        try:
+            if request.method == "PUT":
+                return await _take(blobs, token, request)
+            return _give(await blobs.send(token), body=request.method == "GET")
+        except NexusError as error:
+            return _refuse(error, _STATUS.get(type(error), 400))
+        except ClientDisconnect:
+            return Response(status_code=400)  # nobody is left to read it
+
+    return [Route("/objects/{token}", answer, methods=["GET", "PUT"])]
+
+
+async def _take(blobs: Exchange, token: str, request: Request) -> Response:
+    expected = blobs.expected(token)
+    length = request.headers.get("content-length")
+    if length is None:
+        return _refuse(Invalid("The size is missing.", hint="Send a Content-Length header."), 411)
+    if int(length) > expected:  # the server has checked that these are digits
+        message = f"{length} bytes are announced where {expected} were declared."
+        return _refuse(Invalid(message, hint="Reserve the size of the file."), 413)
+    stored = await blobs.receive(token, request.stream())
+    return Response(status_code=201 if stored else 204, headers=_GUARDS)
+
+
+def _give(download: Download, *, body: bool) -> Response:
+    essence = download.content_type.partition(";")[0].strip().lower()
+    headers = {
+        **_GUARDS,
+        "Content-Disposition": _disposition(download.filename),
+        "Content-Length": str(download.size),
+        "Content-Type": _OPAQUE if _ACTIVE.fullmatch(essence) else download.content_type,
+    }
+    if body:
+        return _Attachment(download, headers)
+    download.close()
+    return Response(headers=headers)
+
+
+class _Attachment(StreamingResponse):
+    """A download that is closed in every case, also when the client hangs up."""
+
+    def __init__(self, download: Download, headers: dict[str, str]) -> None:
+        super().__init__(download.chunks, headers=headers)
+        self._download = download
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        except ClientDisconnect:
+            return
+        finally:
+            self._download.close()
+
+
+def _disposition(filename: str) -> str:
+    """RFC 6266 with the extended name of RFC 5987; the plain name is for clients that know only that."""
+    plain = re.sub(r"[^A-Za-z0-9._ -]", "_", filename)
+    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(filename, safe='')}"
+
+
+def _refuse(error: NexusError, status: int) -> Response:
+    body = {"error": {"code": error.code, "message": error.message, "hint": error.hint}}
+    return Response(canonical(body), status, _GUARDS, "application/json")

@@ -1,0 +1,49 @@
+"""Scalars, enums with described values, and the Node interface: what every file of `nodes` is written with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import Enum
+from typing import Annotated, Any, NewType, TypeVar
+
+import strawberry
+
+from nexus_graph.scope.errors import Invalid
+
+LARGEST_INTEGER = 2**53 - 1
+
+Values = TypeVar("Values", bound=type[Enum])
+
+BigInt = strawberry.scalar(
+    NewType("BigInt", int),
+    name="BigInt",
+    description="A whole number of at most 53 bits, as a JSON number: sizes in bytes, journal positions.",
+    serialize=int,
+    parse_value=lambda value: _whole(value),
+)
+
+IdempotencyKey = Annotated[
+    str | None,
+    strawberry.argument(description="Send the same key again to get the same answer without doing it twice."),
+]
+
+
+@strawberry.interface(description="Anything that has an id and can be fetched again by it.")
+class Node:
+    """The Relay node interface (relay.dev/graphql/objectidentification.htm)."""
+
+    id: strawberry.ID = strawberry.field(description="Opaque and stable. Good in its own tenant and env only.")
+
+
+def described(values: Values, description: str, meanings: Mapping[str, str]) -> Values:
+    """Make a Python enum a GraphQL enum whose every value is described. Raises KeyError for a value that isn't."""
+    enum: Any = strawberry.enum(values, description=description)
+    for value in enum.__strawberry_definition__.values:
+        value.description = meanings[value.name]
+    return values
+
+
+def _whole(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or abs(value) > LARGEST_INTEGER:
+        raise Invalid(f"A whole number from -{LARGEST_INTEGER} to {LARGEST_INTEGER} is needed.")
+    return value

@@ -1,0 +1,76 @@
+"""The whole graph: every node file's fields put together, the caches that make it quick, and the SDL."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import strawberry
+from strawberry.extensions import MaxAliasesLimiter, MaxTokensLimiter, ParserCache, QueryDepthLimiter, ValidationCache
+from strawberry.schema.config import StrawberryConfig
+
+from nexus_graph.api import user_errors
+from nexus_graph.api.fields import unguarded
+from nexus_graph.api.nodes.assets import AssetMutation, AssetQuery
+from nexus_graph.api.nodes.atoms import AtomMutation, AtomQuery
+from nexus_graph.api.nodes.cards import CardMutation, CardQuery
+from nexus_graph.api.nodes.node import NodeQuery
+from nexus_graph.api.nodes.packs import PackQuery
+from nexus_graph.api.nodes.runs import RunMutation, RunQuery, RunSubscription
+from nexus_graph.api.nodes.search import SearchQuery
+from nexus_graph.api.nodes.settings import SettingsQuery, SettingsSubscription
+from nexus_graph.api.nodes.tenants import TenantMutation, TenantQuery
+from nexus_graph.scope.errors import ConfigurationError
+
+MOST_TOKENS = 4000
+MOST_ALIASES = 60
+DEEPEST = 20
+
+
+@strawberry.type(description="Everything that can be asked.")
+class Query(
+    NodeQuery, TenantQuery, AssetQuery, AtomQuery, CardQuery, SettingsQuery, SearchQuery, PackQuery, RunQuery
+):
+    """All queries."""
+
+
+@strawberry.type(description="Everything that can be done.")
+class Mutation(TenantMutation, AssetMutation, AtomMutation, CardMutation, RunMutation):
+    """All mutations."""
+
+
+@strawberry.type(description="Everything that can be followed live.")
+class Subscription(RunSubscription, SettingsSubscription):
+    """All subscriptions."""
+
+
+class Schema(strawberry.Schema):
+    """A schema that does not print errors and query texts into the log; the door logs what may be logged."""
+
+    def process_errors(self, errors: list[Any], execution_context: Any = None) -> None:
+        """Nothing: see `api.errors`."""
+
+
+def build() -> Schema:
+    """The schema. Raises ConfigurationError when a resolver declares no permission."""
+    schema = Schema(
+        query=Query,
+        mutation=Mutation,
+        subscription=Subscription,
+        types=user_errors.TYPES,
+        config=StrawberryConfig(sort_schema=True),
+        extensions=[
+            lambda: ParserCache(maxsize=512),
+            lambda: ValidationCache(maxsize=512),
+            lambda: MaxTokensLimiter(max_token_count=MOST_TOKENS),
+            lambda: MaxAliasesLimiter(max_alias_count=MOST_ALIASES),
+            lambda: QueryDepthLimiter(max_depth=DEEPEST),
+        ],
+    )
+    if found := unguarded(schema):
+        raise ConfigurationError(f"These fields declare no permission: {', '.join(found)}. Use api.fields.")
+    return schema
+
+
+def sdl() -> str:
+    """The printed schema, as `schema/nexus.graphql` holds it."""
+    return build().as_str() + "\n"

@@ -1,0 +1,1 @@
+"""How GraphQL travels: JSON over HTTP, and the `graphql-transport-ws` protocol over websockets."""

@@ -1,0 +1,73 @@
+"""GraphQL over HTTP: a JSON object by POST, a JSON object back. Spec: graphql.github.io/graphql-over-http."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+import strawberry
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from nexus_graph.api.context import Context, from_headers
+from nexus_graph.api.errors import formatted, refusal, status_of
+from nexus_graph.api.house import House
+from nexus_graph.api.transport.operation import Operation, decode
+from nexus_graph.scope.errors import Invalid, NexusError
+from nexus_graph.scope.ids import new_id
+
+GRAPHQL_RESPONSE = "application/graphql-response+json"
+JSON = "application/json"
+
+
+class HttpEndpoint:
+    """Answers `POST /graphql`."""
+
+    def __init__(self, schema: strawberry.Schema, house: House) -> None:
+        self._schema = schema
+        self._house = house
+
+    async def answer(self, request: Request) -> Response:
+        """Admit, execute, answer. Whatever happens the answer is a well-formed GraphQL response."""
+        trace_id = new_id("trace").removeprefix("trace_")
+        media_type = GRAPHQL_RESPONSE if GRAPHQL_RESPONSE in request.headers.get("accept", "") else JSON
+        try:
+            scope = await self._house.admission.admit(from_headers(request.headers))
+            trace_id = scope.trace_id
+            operation = Operation.of(decode(await self._body(request)))
+        except NexusError as error:
+            return _response(refusal(error, trace_id), status_of(error), media_type, trace_id)
+        context = Context(self._house, scope)
+        result = await self._schema.execute(
+            operation.query, variable_values=operation.variables, context_value=context, operation_name=operation.name
+        )
+        answer: dict[str, Any] = {}
+        if result.errors:
+            answer["errors"] = formatted(result.errors, trace_id)
+        executed = result.data is not None or not result.errors or any(error.path for error in result.errors)
+        if executed:
+            answer["data"] = result.data
+        status = 200 if executed or media_type == JSON else 400
+        return _response(answer, status, media_type, trace_id)
+
+    async def _body(self, request: Request) -> bytes:
+        if request.headers.get("content-type", "").partition(";")[0].strip().lower() != JSON:
+            raise Invalid("The request's media type is not supported.", hint=f"Send Content-Type: {JSON}.")
+        largest = self._house.config.largest_request
+        body = bytearray()
+        try:
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > largest:
+                    raise Invalid(f"The request is larger than {largest} bytes.", hint="Ask for less at once.")
+        except ClientDisconnect as error:
+            raise Invalid("The request ended early.") from error
+        return bytes(body)
+
+
+def _response(answer: dict[str, Any], status: int, media_type: str, trace_id: str) -> Response:
+    headers = {"X-Trace-Id": trace_id, "Cache-Control": "no-store"}
+    if status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    body = orjson.dumps(answer, option=orjson.OPT_NON_STR_KEYS)
+    return Response(body, status, headers, f"{media_type}; charset=utf-8")

@@ -1,0 +1,187 @@
+"""GraphQL over websockets: the `graphql-transport-ws` protocol.
+
+Spec: github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md. Close codes beyond it: 4403 for credentials that have run out
+(the client comes back with new ones and its cursor), 4401 for refused or revoked ones, 1012 when the server goes down.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+
+import orjson
+import strawberry
+from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
+from strawberry.utils.aio import aclosing
+
+from nexus_graph.api.context import Context, from_connection_init
+from nexus_graph.api.errors import formatted, refusal
+from nexus_graph.api.house import House
+from nexus_graph.api.transport.operation import Operation, decode
+from nexus_graph.scope.errors import Invalid, NexusError
+from nexus_graph.scope.ids import new_id
+from nexus_graph.scope.scope import Scope
+
+PROTOCOL = "graphql-transport-ws"
+INIT_SECONDS = 5.0
+SEND_SECONDS = 10.0
+MOST_OPERATIONS = 100
+
+
+class WebSocketEndpoint:
+    """Answers websockets at `/graphql`."""
+
+    def __init__(self, schema: strawberry.Schema, house: House) -> None:
+        self._schema = schema
+        self._house = house
+        self._open: set[_Socket] = set()
+
+    async def answer(self, websocket: WebSocket) -> None:
+        """Speak the protocol until either side closes."""
+        if PROTOCOL not in websocket.scope.get("subprotocols", ()):
+            await websocket.accept()
+            await websocket.close(4406, "Subprotocol not acceptable")
+            return
+        await websocket.accept(subprotocol=PROTOCOL)
+        socket = _Socket(self._schema, self._house, websocket)
+        self._open.add(socket)
+        try:
+            await socket.converse()
+        finally:
+            self._open.discard(socket)
+
+    async def drain(self) -> None:
+        """Tell every client to come back later: the server goes down."""
+        for socket in tuple(self._open):
+            await socket.close(1012, "Service restart")
+
+
+class _Socket:
+    def __init__(self, schema: strawberry.Schema, house: House, websocket: WebSocket) -> None:
+        self._schema = schema
+        self._house = house
+        self._websocket = websocket
+        self._scope: Scope | None = None
+        self._initialised = False
+        self._operations: dict[str, asyncio.Task[None]] = {}
+
+    async def converse(self) -> None:
+        patience = asyncio.create_task(self._expect_init())
+        try:
+            while self._websocket.application_state is WebSocketState.CONNECTED:
+                frame = await self._websocket.receive()
+                if frame["type"] == "websocket.disconnect":
+                    return
+                await self._hear(frame.get("text"))
+        except (WebSocketDisconnect, RuntimeError):
+            return  # gone, or closed by us while we listened
+        finally:
+            tasks = [patience, *self._operations.values()]
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def close(self, code: int, reason: str) -> None:
+        with suppress(WebSocketDisconnect, RuntimeError):
+            await self._websocket.close(code, reason)
+
+    async def _expect_init(self) -> None:
+        await asyncio.sleep(INIT_SECONDS)
+        if not self._initialised:
+            await self.close(4408, "Connection initialisation timeout")
+
+    async def _hear(self, text: str | None) -> None:
+        try:
+            message = decode(text) if text is not None else None
+        except Invalid:
+            message = None
+        if not isinstance(message, Mapping) or not isinstance(message.get("type"), str):
+            return await self.close(4400, "Invalid message")
+        match message["type"]:
+            case "connection_init":
+                await self._init(message.get("payload"))
+            case "ping":
+                await self._send({"type": "pong"})
+            case "pong":
+                pass
+            case "subscribe":
+                await self._subscribe(message)
+            case "complete" if isinstance(message.get("id"), str):
+                if task := self._operations.pop(message["id"], None):
+                    task.cancel()
+            case _:
+                await self.close(4400, "Invalid message")
+
+    async def _init(self, payload: object) -> None:
+        if self._initialised:
+            return await self.close(4429, "Too many initialisation requests")
+        if payload is not None and not isinstance(payload, Mapping):
+            return await self.close(4400, "Invalid connection init payload")
+        self._initialised = True
+        try:
+            self._scope = await self._house.admission.admit(from_connection_init(payload or {}))
+        except NexusError as error:
+            return await self.close(4401, f"{error.code}: {error.message}"[:120])
+        await self._send({"type": "connection_ack"})
+
+    async def _subscribe(self, message: Mapping[str, Any]) -> None:
+        operation_id = message.get("id")
+        if self._scope is None:
+            return await self.close(4401, "Unauthorized")
+        if not isinstance(operation_id, str) or not operation_id:
+            return await self.close(4400, "Invalid message")
+        if operation_id in self._operations:
+            return await self.close(4409, f"Subscriber for {operation_id[:60]} already exists")
+        if len(self._operations) >= MOST_OPERATIONS:
+            error = Invalid(f"At most {MOST_OPERATIONS} operations run on one connection.")
+            return await self._send_refusal(operation_id, error)
+        task = asyncio.create_task(self._run(operation_id, message.get("payload"), self._scope))
+        self._operations[operation_id] = task
+
+    async def _run(self, operation_id: str, payload: object, admitted: Scope) -> None:
+        me = asyncio.current_task()
+        try:
+            try:
+                scope = replace(await self._house.admission.renew(admitted), request_id=new_id("req"))
+            except NexusError as error:
+                code = 4403 if error.code == "UNAUTHENTICATED" else 4401
+                return await self.close(code, f"{error.code}: {error.message}"[:120])
+            try:
+                operation = Operation.of(payload)
+            except Invalid as error:
+                return await self._send_refusal(operation_id, error)
+            await self._execute(operation_id, operation, scope)
+        except (WebSocketDisconnect, RuntimeError, TimeoutError):
+            await self.close(1013, "Try again later")
+        finally:
+            if self._operations.get(operation_id) is me:
+                del self._operations[operation_id]
+
+    async def _execute(self, operation_id: str, operation: Operation, scope: Scope) -> None:
+        results = await self._schema.stream(
+            operation.query,
+            variable_values=operation.variables,
+            context_value=Context(self._house, scope),
+            operation_name=operation.name,
+        )
+        async with aclosing(results):
+            async for result in results:
+                errors = formatted(result.errors, scope.trace_id) if result.errors else None
+                if errors and result.data is None and not any(error.path for error in result.errors):
+                    return await self._send({"id": operation_id, "type": "error", "payload": errors})
+                answer = {"data": result.data} | ({"errors": errors} if errors else {})
+                await self._send({"id": operation_id, "type": "next", "payload": answer})
+        self._operations.pop(operation_id, None)
+        await self._send({"id": operation_id, "type": "complete"})
+
+    async def _send_refusal(self, operation_id: str, error: NexusError) -> None:
+        trace_id = self._scope.trace_id if self._scope else ""
+        await self._send({"id": operation_id, "type": "error", "payload": refusal(error, trace_id)["errors"]})
+
+    async def _send(self, message: dict[str, Any]) -> None:
+        """Send, or give up on a client that does not read."""
+        async with asyncio.timeout(SEND_SECONDS):
+            await self._websocket.send_text(orjson.dumps(message, option=orjson.OPT_NON_STR_KEYS).decode())

@@ -1,0 +1,94 @@
+"""Expected outcomes of a mutation, as data: one interface, one type for each thing a screen may want to tell apart."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any, Final
+
+import strawberry
+
+from nexus_graph.api.scalars import described
+from nexus_graph.scope.errors import Conflict, Invalid, LockRequired, NexusError, NotFound, QuotaExceeded, Withheld
+
+_EXPECTED: Final = (Invalid, NotFound, Conflict, LockRequired, QuotaExceeded, Withheld)
+
+
+class ErrorCode(StrEnum):
+    """The code of an expected refusal."""
+
+    INVALID = "INVALID"
+    NOT_FOUND = "NOT_FOUND"
+    CONFLICT = "CONFLICT"
+    LOCK_REQUIRED = "LOCK_REQUIRED"
+    QUOTA_EXCEEDED = "QUOTA_EXCEEDED"
+    WITHHELD = "WITHHELD"
+
+
+described(
+    ErrorCode,
+    "Why a mutation did nothing.",
+    {
+        "INVALID": "What was sent is malformed or breaks a rule.",
+        "NOT_FOUND": "Foreign, unknown or purged.",
+        "CONFLICT": "The state moved on: version, state, idempotency key.",
+        "LOCK_REQUIRED": "A strategic change needs an approved Strategy Lock.",
+        "QUOTA_EXCEEDED": "No room left.",
+        "WITHHELD": "Consent forbids it.",
+    },
+)
+
+
+@strawberry.interface(description="Something that the caller can mend.")
+class UserError:
+    """What every user error tells."""
+
+    code: ErrorCode = strawberry.field(description="Which kind of refusal.")
+    message: str = strawberry.field(description="What was wrong.")
+    hint: str | None = strawberry.field(description="What to do about it, where we know.")
+    path: list[str] = strawberry.field(description="The way to the offending input; empty when it is the whole.")
+
+
+@strawberry.type(description="Input that is malformed or breaks a rule.")
+class InvalidInput(UserError):
+    """INVALID."""
+
+    line: int | None = strawberry.field(description="Line in the text, from 1, where the fault lies in a text.")
+    column: int | None = strawberry.field(description="Column in the text, from 1.")
+
+
+@strawberry.type(description="What the input names does not exist here.")
+class Missing(UserError):
+    """NOT_FOUND."""
+
+
+@strawberry.type(description="The state moved on since the caller looked.")
+class Clash(UserError):
+    """CONFLICT."""
+
+
+@strawberry.type(description="A safeguard forbids it for now.")
+class Blocked(UserError):
+    """LOCK_REQUIRED, QUOTA_EXCEEDED, WITHHELD."""
+
+
+def expected(error: NexusError) -> bool:
+    """Whether a mutation tells this error as data rather than as a GraphQL error."""
+    return isinstance(error, _EXPECTED)
+
+
+def user_error(error: NexusError) -> UserError:
+    """The error as data."""
+    told: dict[str, Any] = {
+        "code": ErrorCode(error.code),
+        "message": error.message,
+        "hint": error.hint,
+        "path": [str(part) for part in error.path],
+    }
+    if isinstance(error, Invalid):
+        return InvalidInput(**told, line=error.line, column=error.column)
+    if isinstance(error, NotFound):
+        return Missing(**told)
+    return Clash(**told) if isinstance(error, Conflict) else Blocked(**told)
+
+
+TYPES = [InvalidInput, Missing, Clash, Blocked]

@@ -1,0 +1,198 @@
+"""The composition root: Config -> stores -> equipment -> schema -> ASGI application, and what runs beside it.
+
+The only place that chooses adapters. `open_house` is used by the server and by the command line alike.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import structlog
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route, WebSocketRoute
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from nexus_graph import assets, atoms, index
+from nexus_graph.api import objects, schema
+from nexus_graph.api.house import House
+from nexus_graph.api.paging import Cursors
+from nexus_graph.api.transport.http import HttpEndpoint
+from nexus_graph.api.transport.websocket import WebSocketEndpoint
+from nexus_graph.assets import AssetRules
+from nexus_graph.atoms import Sandbox
+from nexus_graph.cards import Manifests
+from nexus_graph.config import Config
+from nexus_graph.index import Index
+from nexus_graph.index.embedding import load_embedder
+from nexus_graph.scope.clock import system_clock
+from nexus_graph.scope.errors import NexusError
+from nexus_graph.scope.policy import Policy
+from nexus_graph.scope.resources import resource
+from nexus_graph.stores.blobs.files import FileBlobs
+from nexus_graph.stores.database import Database
+from nexus_graph.stores.follower import Follower
+from nexus_graph.stores.migrations import require_newest
+from nexus_graph.stores.signals.local import LocalSignals
+from nexus_graph.stores.work import Stores
+from nexus_graph.tenants.admission import Admission
+from nexus_graph.tenants.tokens import Keys, Verifier
+
+log = structlog.get_logger("nexus_graph.app")
+
+_SWEEP_SECONDS = 60.0
+
+
+@asynccontextmanager
+async def open_stores(config: Config) -> AsyncIterator[Stores]:
+    """Open the stores alone. Raises ConfigurationError unless the database has the newest schema."""
+    require_newest(config.database)
+    secret = config.signing_secret.get_secret_value()
+    database = Database(config.database)
+    blobs = FileBlobs(config.objects, secret=secret, address=config.address, clock=system_clock)
+    await database.open()
+    try:
+        yield Stores(database, blobs, LocalSignals())
+    finally:
+        await database.close()
+
+
+@asynccontextmanager
+async def open_house(config: Config) -> AsyncIterator[House]:
+    """Open the stores and load everything that the rooms need. Raises ConfigurationError for what is missing."""
+    policy = Policy.load(resource("casbin_model.conf"), resource("policies"))
+    manifests = Manifests.load(resource("core") / "manifests")
+    embedder = load_embedder(
+        config.embedder,
+        model_directory=config.embedder_model,
+        address=config.embedder_address,
+        model=config.embedder_openai_model,
+        key=config.embedder_key.get_secret_value() if config.embedder_key else None,
+        dimensions=config.embedder_dimensions,
+    )
+    sandbox = Sandbox(
+        config.derive_workers,
+        atoms.Limits(
+            input_bytes=config.largest_asset, seconds=config.derive_seconds, memory_bytes=config.derive_memory
+        ),
+    )
+    verifier = await _verifier(config)
+    async with open_stores(config) as stores:
+        try:
+            yield House(
+                config=config,
+                stores=stores,
+                admission=Admission(stores, verifier, policy),
+                cursors=Cursors(config.signing_secret.get_secret_value()),
+                asset_rules=AssetRules(config.largest_asset, config.reservation_seconds, config.address_seconds),
+                sandbox=sandbox,
+                manifests=manifests,
+                index=Index(embedder, manifests),
+            )
+        finally:
+            await sandbox.close()
+            await embedder.close()
+
+
+def followers(house: House) -> list[Follower]:
+    """The stages that pull: atoms from sealed assets, index entries from published cards."""
+    return [atoms.follower(house.sandbox), index.follower(house.index)]
+
+
+@asynccontextmanager
+async def following(house: House) -> AsyncIterator[None]:
+    """Run the followers and the sweeper beside whatever happens inside."""
+    deeds = [follower.run(house.stores, house.config.poll_seconds) for follower in followers(house)]
+    tasks = [asyncio.create_task(deed) for deed in [*deeds, assets.sweep_forever(house.stores, _SWEEP_SECONDS)]]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def application(house: House) -> ASGIApp:
+    """The ASGI application over an open house."""
+    graph = schema.build()
+    http, websocket = HttpEndpoint(graph, house), WebSocketEndpoint(graph, house)
+    routes = [
+        Route("/graphql", http.answer, methods=["POST"]),
+        WebSocketRoute("/graphql", websocket.answer),
+        Route("/healthz", _alive),
+        Route("/readyz", _readiness(house)),
+        *objects.routes(house.stores.blobs),
+    ]
+    return _AccessLog(Starlette(routes=routes))
+
+
+async def _verifier(config: Config) -> Verifier:
+    keys = Keys(config.token_keys) if config.token_keys else None
+    development = Keys(str(config.development_key)) if config.development_key else None
+    for source in (keys, development):
+        if source is not None:
+            await source.load()
+    return Verifier(
+        issuer=config.token_issuer, audience=config.token_audience, keys=keys, development_keys=development
+    )
+
+
+async def _alive(_: Request) -> JSONResponse:
+    return JSONResponse({"status": "ok"})
+
+
+def _readiness(house: House) -> Callable[[Request], Awaitable[JSONResponse]]:
+    async def ready(_: Request) -> JSONResponse:
+        states = {
+            "database": await _state(house.stores.database.ready()),
+            "objects": await _state(house.stores.blobs.ready()),
+        }
+        good = all(state == "ok" for state in states.values())
+        return JSONResponse({"status": "ok" if good else "unavailable", "stores": states}, 200 if good else 503)
+
+    return ready
+
+
+async def _state(check: Awaitable[None]) -> str:
+    try:
+        async with asyncio.timeout(2):
+            await check
+    except (NexusError, TimeoutError):
+        return "unavailable"
+    return "ok"
+
+
+class _AccessLog:
+    """One line a request: method, route, status, milliseconds, trace. Never a query, header or signed address."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return await self._app(scope, receive, send)
+        started, seen = time.perf_counter(), {"status": 500, "trace": None}
+
+        async def watch(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                seen["status"] = message["status"]
+                with contextlib.suppress(StopIteration):
+                    seen["trace"] = next(v.decode() for k, v in message["headers"] if k.lower() == b"x-trace-id")
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watch)
+        finally:
+            log.info(
+                "http.request",
+                method=scope["method"],
+                route="/" + scope["path"].lstrip("/").partition("/")[0],
+                status=seen["status"],
+                milliseconds=round((time.perf_counter() - started) * 1000, 1),
+                trace_id=seen["trace"],
+            )
