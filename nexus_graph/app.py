@@ -6,7 +6,6 @@ The only place that chooses adapters. `open_house` is used by the server and by 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -39,6 +38,7 @@ from nexus_graph.stores.database import Database
 from nexus_graph.stores.follower import Follower
 from nexus_graph.stores.migrations import require_newest
 from nexus_graph.stores.signals.local import LocalSignals
+from nexus_graph.stores.vectors.local import LocalVectors
 from nexus_graph.stores.work import Stores
 from nexus_graph.tenants.admission import Admission
 from nexus_graph.tenants.tokens import Keys, Verifier
@@ -63,8 +63,11 @@ async def open_stores(config: Config) -> AsyncIterator[Stores]:
 
 
 @asynccontextmanager
-async def open_house(config: Config) -> AsyncIterator[House]:
-    """Open the stores and load everything that the rooms need. Raises ConfigurationError for what is missing."""
+async def open_house(config: Config, *, any_embedder: bool = False) -> AsyncIterator[House]:
+    """Open the stores and load everything that the rooms need. Raises ConfigurationError for what is missing.
+
+    Scopes that another embedder indexed are refused too, unless `any_embedder`: the way in for `reindex`.
+    """
     policy = Policy.load(resource("casbin_model.conf"), resource("policies"))
     manifests = Manifests.load(resource("core") / "manifests")
     embedder = load_embedder(
@@ -84,7 +87,7 @@ async def open_house(config: Config) -> AsyncIterator[House]:
     verifier = await _verifier(config)
     async with open_stores(config) as stores:
         try:
-            yield House(
+            house = House(
                 config=config,
                 stores=stores,
                 admission=Admission(stores, verifier, policy),
@@ -92,8 +95,11 @@ async def open_house(config: Config) -> AsyncIterator[House]:
                 asset_rules=AssetRules(config.largest_asset, config.reservation_seconds, config.address_seconds),
                 sandbox=sandbox,
                 manifests=manifests,
-                index=Index(embedder, manifests),
+                index=Index(embedder, manifests, LocalVectors()),
             )
+            if not any_embedder:
+                await index.require_definition(stores, house.index)
+            yield house
         finally:
             await sandbox.close()
             await embedder.close()
@@ -137,9 +143,7 @@ async def _verifier(config: Config) -> Verifier:
     for source in (keys, development):
         if source is not None:
             await source.load()
-    return Verifier(
-        issuer=config.token_issuer, audience=config.token_audience, keys=keys, development_keys=development
-    )
+    return Verifier(issuer=config.token_issuer, audience=config.token_audience, keys=keys, development_keys=development)
 
 
 async def _alive(_: Request) -> JSONResponse:
@@ -181,8 +185,8 @@ class _AccessLog:
         async def watch(message: Message) -> None:
             if message["type"] == "http.response.start":
                 seen["status"] = message["status"]
-                with contextlib.suppress(StopIteration):
-                    seen["trace"] = next(v.decode() for k, v in message["headers"] if k.lower() == b"x-trace-id")
+                headers = {name.lower(): value for name, value in message["headers"]}
+                seen["trace"] = headers.get(b"x-trace-id", b"").decode() or None
             await send(message)
 
         try:

@@ -1,7 +1,7 @@
 """Every setting, read once, from the environment (`NEXUS_*`) and a `nexus.toml`. Nothing else reads the environment.
 
-The environment wins over the file. Unknown names are refused and everything missing is named at once: there is no silent
-fallback anywhere.
+The environment wins over the file. Unknown names are refused and everything missing is named at once: there is no
+silent fallback anywhere.
 """
 
 from __future__ import annotations

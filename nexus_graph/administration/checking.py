@@ -13,8 +13,9 @@ from nexus_graph.administration.directory import Env, Tenant
 from nexus_graph.administration.installing import AsJson
 from nexus_graph.api.house import House
 from nexus_graph.app import followers, open_house, open_stores
-from nexus_graph.scope.scope import Scope, Surface
+from nexus_graph.index import IndexReport
 from nexus_graph.scope.scope import Env as EnvName
+from nexus_graph.scope.scope import Scope, Surface
 
 audit = typer.Typer(help="Prove the journal.", no_args_is_help=True)
 
@@ -54,9 +55,9 @@ async def check_all(house: House, *, repair: bool, tick: Ticker) -> dict[str, li
         scope = Scope.system(tenant_id, EnvName(env), "check", surface=Surface.COMMAND_LINE)
         found[f"{tenant_id}/{env}"] = [
             *await _journal(house, scope),
-            *[f"run {fault.run_id}: {fault.reason}" for fault in await runs.rebuild_check(house.stores, scope)],
+            *[f"run {fault.run_id}: {fault.reason}" for fault in (await runs.rebuild_check(house.stores, scope))[1]],
             *await assets.check(house.stores, scope),
-            *(await index.check(house.stores, house.index, scope, repair=repair)).faults,
+            *_index(await index.check(house.stores, house.index, scope, repair=repair)),
         ]
     return found
 
@@ -65,6 +66,17 @@ async def _journal(house: House, scope: Scope) -> list[str]:
     async with house.stores.read(scope) as read:
         _, fault = await read.verify_journal()
     return [f"journal, seq {fault.seq}: {fault.reason}"] if fault else []
+
+
+def _index(report: IndexReport) -> list[str]:
+    lists = {
+        "not in the index": report.missing,
+        "in the index at another version": report.stale,
+        "vectors of no card": report.orphaned,
+        "vectors of a wrong count or dimension": report.damaged,
+    }
+    faults = [f"card {card_id}: {what}" for what, ids in lists.items() for card_id in ids]
+    return faults if report.state_holds else [*faults, "index: its state is not that of its rows"]
 
 
 @audit.command("verify")
@@ -114,7 +126,7 @@ def reindex(tenant: Tenant, env: Env) -> None:
 
     async def deed() -> int:
         scope = console.operator(tenant, env)
-        async with open_house(console.settings().config) as house:
+        async with open_house(console.settings().config, any_embedder=True) as house:
             with console.progress() as tick:
                 return await index.reindex(
                     house.stores, house.index, scope, lambda done, total: tick("Indexing", total=total, advance=done)

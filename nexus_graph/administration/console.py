@@ -68,7 +68,13 @@ def fail(message: str, *, hint: str | None = None, status: int = REFUSED) -> NoR
 @contextmanager
 def progress() -> Iterator[Ticker]:
     """A bar on a terminal; in a pipe a line on standard error whenever another tenth is done."""
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
     if err.is_terminal:
         with Progress(*columns, console=err, transient=True) as bar:
             task = bar.add_task("", total=None)
@@ -118,8 +124,8 @@ def operator(tenant_id: str, env_name: str) -> Scope:
     return Scope.system(tenant(tenant_id), env(env_name), OPERATOR, surface=Surface.COMMAND_LINE)
 
 
-
-
 def plain(value: Mapping[str, Any]) -> dict[str, Any]:
     """A value as JSON can say it."""
-    return {name: item if isinstance(item, (int, float, bool, type(None))) else str(item) for name, item in value.items()}
+    return {
+        name: item if isinstance(item, (int, float, bool, type(None))) else str(item) for name, item in value.items()
+    }

@@ -138,7 +138,10 @@ def key_create(
 
 @key.command("revoke")
 def key_revoke(
-    key_id: Annotated[str, typer.Argument(help="The key's public id.")], tenant: Tenant, env: Env, as_json: AsJson = False
+    key_id: Annotated[str, typer.Argument(help="The key's public id.")],
+    tenant: Tenant,
+    env: Env,
+    as_json: AsJson = False,
 ) -> None:
     """End an API key, at once."""
 

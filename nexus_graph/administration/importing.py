@@ -52,7 +52,7 @@ def import_files(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Keep files: those with a card fence as cards, all others as raw assets with their atoms. Repeating changes nothing."""
+    """Keep files: those with a card fence as cards, all others as raw assets and atoms. Repeating changes nothing."""
 
     async def deed() -> Summary:
         scope = console.operator(tenant, env)
@@ -177,7 +177,7 @@ def _relative(root: Path, path: Path) -> str:
 
 
 def _key(relative: str) -> str:
-    """A card key for a path: itself where it is one already, else a readable form with a digest, so that none collide."""
+    """A card key for a path: itself where it can be one, else a readable form with a digest, so that none collide."""
     safe = _UNSAFE.sub("-", relative.lower()).strip("./-")[:150]
     return safe if safe == relative else f"{safe or 'card'}-{sha256(relative.encode())[:12]}"
 

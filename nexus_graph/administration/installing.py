@@ -29,7 +29,7 @@ signing_secret = "{secret}"
 
 
 def install(folder: Path) -> bool:
-    """Make `nexus.toml`, a development key and an empty database in `folder`. False when `nexus.toml` is there already."""
+    """Make `nexus.toml`, a development key and an empty data folder. False when `nexus.toml` is there already."""
     file = folder / DEFAULT_FILE
     if file.exists():
         return False
@@ -52,7 +52,9 @@ def init() -> None:
     if not made:
         console.fail("There is a nexus.toml in this folder already.", status=console.MISUSED)
     revision = migrate_database(console.settings().config.database)
-    console.say(f"Made nexus.toml and nexus-data/ (schema {revision}). Next: nexus-graph tenant create t_name --env dev")
+    console.say(
+        f"Made nexus.toml and nexus-data/ (schema {revision}). Next: nexus-graph tenant create t_name --env dev"
+    )
 
 
 def migrate(as_json: AsJson = False) -> None:

@@ -1,7 +1,7 @@
 """One shape for every GraphQL error: `message`, `locations`, `path` and `extensions { code hint traceId }`.
 
-What was raised on purpose is told; everything else is INTERNAL, masked here and logged with its trace id and the places in
-our code, never with its text, which may carry content.
+What was raised on purpose is told; everything else is INTERNAL, masked here and logged with its trace id and the places
+in our code, never with its text, which may carry content.
 """
 
 from __future__ import annotations

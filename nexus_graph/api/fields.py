@@ -1,10 +1,10 @@
-"""The only ways to declare a resolver: `read`, `change` and `stream`. Each demands a permission and prints it into the SDL.
+"""The only ways to declare a resolver: `read`, `change`, `stream`. Each demands a permission and prints it in the SDL.
 
     @read(Permission.CARDS_READ, "A card by its id.")
     async def card(self, info: Info, id: strawberry.ID) -> Card | None: ...
 
-The gates stand in one place, `_Gate`: now the role, later the other safeguards, in the order in which a request meets them.
-A refusal is journalled under the request's scope before it is answered.
+The gates stand in one place, `_Gate`: now the role, later the other safeguards, in the order in which a request meets
+them. A refusal is journalled under the request's scope before it is answered.
 """
 
 from __future__ import annotations
@@ -42,7 +42,9 @@ _KINDS = {
 
 
 @strawberry.schema_directive(
-    locations=[Location.FIELD_DEFINITION], name="guard", description="The right that a caller must hold to use the field."
+    locations=[Location.FIELD_DEFINITION],
+    name="guard",
+    description="The right that a caller must hold to use the field.",
 )
 class Guard:
     """Printed into the SDL: `@guard(permission: "cards:publish")`."""
@@ -53,17 +55,23 @@ class Guard:
 def read(permission: Permission, description: str) -> Callable[[Resolver], Any]:
     """A field that reads."""
     return lambda resolver: strawberry.field(
-        resolver, description=description, directives=[Guard(permission=permission.value)], extensions=[_Gate(permission)]
+        resolver,
+        description=description,
+        directives=[Guard(permission=permission.value)],
+        extensions=[_Gate(permission)],
     )
 
 
 def change(permission: Permission, description: str) -> Callable[[Resolver], Any]:
-    """A mutation. Its payload type has only optional fields and `userErrors`, which tells the expected refusals as data."""
+    """A mutation. Its payload has only optional fields and `userErrors`, which tells the expected refusals as data."""
 
     def declare(resolver: Resolver) -> Any:
         payload = get_type_hints(resolver)["return"]
         return strawberry.mutation(
-            resolver, description=description, directives=[Guard(permission=permission.value)], extensions=[_Gate(permission, payload)]
+            resolver,
+            description=description,
+            directives=[Guard(permission=permission.value)],
+            extensions=[_Gate(permission, payload)],
         )
 
     return declare
@@ -72,7 +80,10 @@ def change(permission: Permission, description: str) -> Callable[[Resolver], Any
 def stream(permission: Permission, description: str) -> Callable[[Resolver], Any]:
     """A subscription. Its resolver checks the right again on every wake, through `Context.renew`."""
     return lambda resolver: strawberry.subscription(
-        resolver, description=description, directives=[Guard(permission=permission.value)], extensions=[_Gate(permission)]
+        resolver,
+        description=description,
+        directives=[Guard(permission=permission.value)],
+        extensions=[_Gate(permission)],
     )
 
 

@@ -16,15 +16,13 @@ LONGEST_KEY = 200
 
 
 def once(field: str, input: Any) -> Once | None:
-    """The idempotency of a mutation, or None when its input carries no key. Raises Invalid for a key over 200 characters."""
+    """What repeats a mutation safely; None when its input carries no key. Raises Invalid for one over 200 characters."""
     members = asdict(input)
     key = members.pop("idempotency_key")
     if key is None:
         return None
     if not 1 <= len(key) <= LONGEST_KEY:
-        raise Invalid(
-            f"An idempotency key has 1 to {LONGEST_KEY} characters.", path=("input", "idempotencyKey")
-        )
+        raise Invalid(f"An idempotency key has 1 to {LONGEST_KEY} characters.", path=("input", "idempotencyKey"))
     return Once(key, [field, _plain(members)])
 
 

@@ -1,4 +1,4 @@
-"""Gathers the ids that one operation asks for, so that each kind costs one call to its room, whatever the size of a list."""
+"""Gathers the ids that one operation asks for, so that each kind costs one call to its room, however long a list is."""
 
 from __future__ import annotations
 

@@ -100,7 +100,7 @@ class CursorList:
         return hmac.digest(self._key, body, "sha256")[:16]
 
     def window(self, first: int | None, after: str | None, last: int | None, before: str | None) -> Window:
-        """The window that the four Relay arguments ask for. Raises Invalid unless exactly one size, 1 to 100, is given."""
+        """The window that the Relay arguments ask for. Raises Invalid unless exactly one size, 1 to 100, is given."""
         name, size = ("first", first) if first is not None else ("last", last)
         if size is None or (first is not None and last is not None):
             raise Invalid("Give either `first` or `last`.", hint="For example first: 20.", path=("first",))

@@ -27,9 +27,7 @@ DEEPEST = 20
 
 
 @strawberry.type(description="Everything that can be asked.")
-class Query(
-    NodeQuery, TenantQuery, AssetQuery, AtomQuery, CardQuery, SettingsQuery, SearchQuery, PackQuery, RunQuery
-):
+class Query(NodeQuery, TenantQuery, AssetQuery, AtomQuery, CardQuery, SettingsQuery, SearchQuery, PackQuery, RunQuery):
     """All queries."""
 
 

@@ -49,7 +49,7 @@ class UserError:
 
 
 @strawberry.type(description="Input that is malformed or breaks a rule.")
-class InvalidInput(UserError):
+class InvalidInputError(UserError):
     """INVALID."""
 
     line: int | None = strawberry.field(description="Line in the text, from 1, where the fault lies in a text.")
@@ -57,17 +57,17 @@ class InvalidInput(UserError):
 
 
 @strawberry.type(description="What the input names does not exist here.")
-class Missing(UserError):
+class NotFoundError(UserError):
     """NOT_FOUND."""
 
 
 @strawberry.type(description="The state moved on since the caller looked.")
-class Clash(UserError):
+class ConflictError(UserError):
     """CONFLICT."""
 
 
 @strawberry.type(description="A safeguard forbids it for now.")
-class Blocked(UserError):
+class BlockedError(UserError):
     """LOCK_REQUIRED, QUOTA_EXCEEDED, WITHHELD."""
 
 
@@ -85,10 +85,10 @@ def user_error(error: NexusError) -> UserError:
         "path": [str(part) for part in error.path],
     }
     if isinstance(error, Invalid):
-        return InvalidInput(**told, line=error.line, column=error.column)
+        return InvalidInputError(**told, line=error.line, column=error.column)
     if isinstance(error, NotFound):
-        return Missing(**told)
-    return Clash(**told) if isinstance(error, Conflict) else Blocked(**told)
+        return NotFoundError(**told)
+    return ConflictError(**told) if isinstance(error, Conflict) else BlockedError(**told)
 
 
-TYPES = [InvalidInput, Missing, Clash, Blocked]
+TYPES = [InvalidInputError, NotFoundError, ConflictError, BlockedError]

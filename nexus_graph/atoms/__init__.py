@@ -1,1 +1,61 @@
-"""atoms."""
+"""2 ATOMS: deterministic derivations, with exact coordinates and lineage.
+
+In: a sealed asset. Out: atoms, each a piece of its text named by its content, and the recipes that make them. A
+follower derives from whatever is sealed; deriving again changes nothing, and an upgraded recipe leaves the atoms of the
+one before it as stale.
+
+Never: a part of a file's atoms; a parser of a hostile file in this process; an interpretation of what a text says.
+
+Worker processes import this package too, and should hold little and start fast: what touches the stores is loaded when
+it is first named.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from nexus_graph.atoms.model import Atom, Limits, Recipe, Span
+from nexus_graph.atoms.recipes import RECIPES, content_type_of, recipe_for
+
+if TYPE_CHECKING:
+    from nexus_graph.atoms.deriving import Derivation, derive
+    from nexus_graph.atoms.following import follower
+    from nexus_graph.atoms.reading import fetch, of_asset
+    from nexus_graph.atoms.sandbox import Sandbox
+    from nexus_graph.atoms.verifying import AtomVerification, verify
+
+__all__ = [
+    "RECIPES",
+    "Atom",
+    "AtomVerification",
+    "Derivation",
+    "Limits",
+    "Recipe",
+    "Sandbox",
+    "Span",
+    "content_type_of",
+    "derive",
+    "fetch",
+    "follower",
+    "of_asset",
+    "recipe_for",
+    "verify",
+]
+
+_LATER = {
+    "AtomVerification": "verifying",
+    "Derivation": "deriving",
+    "Sandbox": "sandbox",
+    "derive": "deriving",
+    "fetch": "reading",
+    "follower": "following",
+    "of_asset": "reading",
+    "verify": "verifying",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _LATER:
+        raise AttributeError(f"{__name__} has no {name}")
+    return getattr(import_module(f"{__name__}.{_LATER[name]}"), name)

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Iterable, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -42,17 +42,13 @@ class Connection:
 
     async def rows(self, sql: str, parameters: dict[str, Value]) -> Sequence[Row]:
         """Run one statement and return its rows, in one hop to the connection's thread."""
-        try:
+        with _translated():
             return list(await self._connection.execute_fetchall(sql, parameters))
-        except sqlite3.OperationalError as error:
-            raise _unavailable(error) from error
 
     async def many(self, sql: str, parameters: Iterable[dict[str, Value]]) -> None:
         """Run one statement for each set of parameters, in one hop."""
-        try:
+        with _translated():
             await self._connection.executemany(sql, parameters)
-        except sqlite3.OperationalError as error:
-            raise _unavailable(error) from error
 
     async def begin(self, *, write: bool) -> None:
         """Open a transaction; a writing one takes the write lock at once."""
@@ -60,7 +56,8 @@ class Connection:
 
     async def end(self, *, commit: bool) -> None:
         """Close the transaction. Not interrupted by cancellation: it is over, one way or the other, on return."""
-        await _uninterrupted(self._connection.commit() if commit else self._connection.rollback())
+        with _translated():
+            await _uninterrupted(self._connection.commit() if commit else self._connection.rollback())
 
     async def close(self) -> None:
         """Close the connection."""
@@ -86,17 +83,26 @@ class Database:
 
     async def close(self) -> None:
         """Close the connections; the last one to close folds the write-ahead log into the file."""
-        for reader in self._readers:
+        readers, self._readers, self._idle = self._readers, [], asyncio.Queue()
+        async with self._writing:  # a work under way comes to its end first
+            writer, self._writer = self._writer, None
+            if writer is not None:
+                await writer.close()
+        for reader in readers:
             await reader.close()
-        self._readers = []
-        if self._writer is not None:
-            await self._writer.close()
-            self._writer = None
+
+    async def ready(self) -> None:
+        """Raises Unavailable unless a row can be read."""
+        async with self.reading() as connection:
+            await connection.rows("select 1", {})
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[Connection]:
         """A connection inside a read transaction: every statement sees the same state."""
-        connection = await self._idle.get()
+        if not self._readers:
+            raise _closed()
+        idle = self._idle
+        connection = await idle.get()
         try:
             try:
                 await connection.begin(write=False)
@@ -104,37 +110,33 @@ class Database:
             finally:
                 await connection.end(commit=False)
         finally:
-            self._idle.put_nowait(connection)
+            idle.put_nowait(connection)
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[Connection]:
         """The connection inside a write transaction: commits on a clean exit, rolls back on any exception."""
-        if self._writer is None:
-            raise Unavailable("The database is closed.")
         async with self._writing:
+            if (writer := self._writer) is None:
+                raise _closed()
             try:
-                await self._writer.begin(write=True)
-                yield self._writer
-            except BaseException:
-                await self._writer.end(commit=False)
+                await writer.begin(write=True)
+                yield writer
+                await writer.end(commit=True)
+            except (
+                BaseException
+            ):  # also when a commit failed or was interrupted; after one there is nothing to roll back
+                with suppress(sqlite3.Error, Unavailable):
+                    await writer.end(commit=False)
                 raise
-            try:
-                await self._writer.end(commit=True)
-            except sqlite3.Error as error:
-                with suppress(sqlite3.Error):
-                    await self._writer.end(commit=False)
-                raise _unavailable(error) from error
 
     async def _connect(self, *, read_only: bool = False) -> Connection:
-        try:
+        with _translated():
             connection = await aiosqlite.connect(self.path, isolation_level=None, cached_statements=512)
             connection.row_factory = sqlite3.Row
             for pragma in _PRAGMAS:
                 await connection.execute_fetchall(pragma)
             if read_only:
                 await connection.execute_fetchall("PRAGMA query_only=ON")
-        except sqlite3.OperationalError as error:
-            raise _unavailable(error) from error
         return Connection(connection)
 
 
@@ -144,13 +146,26 @@ async def _uninterrupted(awaitable: Awaitable[Result]) -> Result:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
         await asyncio.wait([task])
+        with suppress(asyncio.CancelledError):
+            task.exception()  # looked at; the cancellation goes first
         raise
 
 
-def _unavailable(error: sqlite3.Error) -> Exception:
-    text = str(error)
-    if "locked" in text or "busy" in text:
-        return Unavailable("The database is busy with another process.", hint="Try again.")
-    if "unable to open" in text or "disk" in text or "full" in text or "readonly" in text:
-        return Unavailable(f"The database can't be used: {text}.", hint="Check the data folder and its disk.")
-    return error
+def _closed() -> Unavailable:
+    return Unavailable("The database is closed.", hint="The server is stopping; try again.")
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """SQLite's words for a busy or broken file become Unavailable; a mistake in a statement stays what it is."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        text = str(error)
+        if "locked" in text or "busy" in text:
+            raise Unavailable("The database is busy with another process.", hint="Try again.") from error
+        if "unable to open" in text or "disk" in text or "full" in text or "readonly" in text:
+            raise Unavailable(
+                f"The database can't be used: {text}.", hint="Check the data folder and its disk."
+            ) from error
+        raise

@@ -1,7 +1,10 @@
 """Followers: how a stage pulls what the stage before it told the journal.
 
-A follower reads entries after its checkpoint, scope by scope in small batches so that no tenant waits for another, hands
-them to its deed, and then moves the checkpoint. The deed is idempotent: after a crash the same entries come again.
+A follower reads entries after its checkpoint, scope by scope in small batches so that no tenant waits for another,
+hands them to its deed, and then moves the checkpoint. The deed is idempotent: after a crash the same entries come
+again.
+A deed that finds a store or server `Unavailable` is tried again later, for as long as it takes; an entry that fails for
+any other reason is given up after three attempts, so that it does not hold up those behind it.
 """
 
 from __future__ import annotations
@@ -17,11 +20,11 @@ import structlog
 from sqlmodel import Field
 
 from nexus_graph.scope.clock import moment
-from nexus_graph.scope.errors import NexusError
+from nexus_graph.scope.errors import Conflict, Unavailable
 from nexus_graph.scope.handling import Handling
 from nexus_graph.scope.redaction import redact
 from nexus_graph.scope.scope import Env, Scope
-from nexus_graph.stores.journal import Event, RunKind, Severity
+from nexus_graph.stores.journal import Event, RunKind, RunStatus, Severity
 from nexus_graph.stores.statement import Statement
 from nexus_graph.stores.tables import ScopedRow
 from nexus_graph.stores.work import Read, Stores
@@ -90,15 +93,24 @@ def entry(row: Any) -> Entry:
 Deed = Callable[[Stores, Scope, Sequence[Entry]], Awaitable[None]]
 
 _ENTRIES = Statement(
-    "select * from journal_events where tenant_id = :tenant_id and env = :env and seq > :after and action in (:actions...) "
-    "order by seq limit :most"
+    "select * from journal_events where tenant_id = :tenant_id and env = :env and seq > :after "
+    "and action in (:actions...) order by seq limit :most"
+)
+_HEAD = Statement("select seq from journal_heads where tenant_id = :tenant_id and env = :env")
+_RUN_STATUS = Statement(
+    "select status from journal_runs where tenant_id = :tenant_id and env = :env and run_id = :run_id"
+)
+_WAITING = Statement(
+    "select count(*) from journal_events where tenant_id = :tenant_id and env = :env and seq > :after "
+    "and action in (:actions...)"
 )
 _CHECKPOINT = Statement(
     "select seq from follower_checkpoints where tenant_id = :tenant_id and env = :env and follower = :follower"
 )
 _MOVE = Statement(
     "insert into follower_checkpoints (tenant_id, env, follower, seq) values (:tenant_id, :env, :follower, :seq) "
-    "on conflict (tenant_id, env, follower) do update set seq = max(follower_checkpoints.seq, :seq)"
+    "on conflict (tenant_id, env, follower) do update "
+    "set seq = case when follower_checkpoints.seq > :seq then follower_checkpoints.seq else :seq end"
 )
 
 
@@ -117,30 +129,45 @@ class Follower:
             while True:
                 try:
                     moved = await self.catch_up(stores)
-                except NexusError as error:
-                    log.error("follower.store_unavailable", follower=self.name, code=error.code)
+                except Unavailable as error:
+                    log.error("follower.unavailable", follower=self.name, error=error.message)
                     moved = False
                 if not moved:
                     await listener.wait(poll_seconds)
 
     async def catch_up(self, stores: Stores) -> bool:
-        """Take one batch in every scope that has news. True when something was done."""
-        moved = False
+        """Take one batch in every scope that has news. True when something was done.
+
+        Raises Unavailable, once every scope had its turn, when a deed in one of them found something unavailable.
+        """
+        moved, unavailable = False, None
         for tenant_id, env, head in await stores.heads():
             if self._positions.get((tenant_id, env), -1) < head:
                 scope = Scope.system(tenant_id, Env(env), f"follower:{self.name}")
-                moved = await self._take(stores, scope, head) or moved
+                try:
+                    moved = await self._take(stores, scope) or moved
+                except Unavailable as error:
+                    unavailable = error
+        if unavailable is not None:
+            raise unavailable
         return moved
 
-    async def _take(self, stores: Stores, scope: Scope, head: int) -> bool:
+    async def waiting(self, stores: Stores, scope: Scope) -> int:
+        """How many entries it has still to take in a scope."""
+        async with stores.read(scope) as read:
+            after = max(await read.value(_CHECKPOINT, follower=self.name) or 0, self._positions.get(scope.key, 0))
+            return int(await read.value(_WAITING, after=after, actions=self.actions))
+
+    async def _take(self, stores: Stores, scope: Scope) -> bool:
         async with stores.read(scope) as read:
             saved = await read.value(_CHECKPOINT, follower=self.name) or 0
             after = max(saved, self._positions.get(scope.key, 0))
-            rows = await read.rows(_ENTRIES, after=after, actions=self.actions, most=_BATCH)
-        entries = [entry(row) for row in rows]
+            rows = await read.rows(_ENTRIES, after=after, actions=self.actions, most=_BATCH + 1)
+            head = await read.value(_HEAD) or 0
+        entries = [entry(row) for row in rows[:_BATCH]]
         if entries:
             await self._do(stores, scope, entries)
-        reached = entries[-1].seq if len(entries) == _BATCH else max(head, entries[-1].seq if entries else 0)
+        reached = entries[-1].seq if len(rows) > _BATCH else head
         if entries or reached - saved >= _LAZY:
             await stores.move_checkpoint(scope, _MOVE, self.name, reached)
         self._positions[scope.key] = reached
@@ -150,6 +177,8 @@ class Follower:
         for attempt in range(1, _ATTEMPTS + 1):
             try:
                 await self.deed(stores, scope, entries)
+            except Unavailable:
+                raise  # no fault of the entries: the checkpoint stays, and they come again
             except Exception as error:
                 log.error("follower.failed", follower=self.name, attempt=attempt, error=type(error).__name__)
                 if attempt < _ATTEMPTS:
@@ -170,9 +199,18 @@ class Follower:
             redact({"input": {"seq": failed.seq, "follower": self.name}, "output": {"error": type(error).__name__}}),
             failed.handling,
             Severity.ERROR,
-            None,
+            RunStatus.FAILED,
         )
-        await stores.record(scope, RunKind.INDEX, event)
+        async with stores.read(scope) as read:
+            running = await read.value(_RUN_STATUS, run_id=failed.run_id) == RunStatus.RUNNING
+        try:
+            await self._tell(stores, scope, event, failed.run_id if running else None)
+        except Conflict:  # the run ended meanwhile
+            await self._tell(stores, scope, event, None)
+
+    async def _tell(self, stores: Stores, scope: Scope, event: Event, run_id: str | None) -> None:
+        async with stores.work(scope, RunKind.ADMIN, run_id=run_id) as work:
+            work.record(event)
 
 
 async def reached(read: Read, follower: str, seq: int) -> bool:

@@ -1,11 +1,11 @@
 """The journal: one gapless, hash-chained sequence of events for each tenant and env.
 
-An event is appended as the last statements of the transaction that it tells of. `seq` comes from one counter row that is
-taken last, so its order is commit order without gaps. Each entry of a run also has a gapless `number` in that run.
+An event is appended as the last statements of the transaction that it tells of. `seq` comes from one counter row that
+is taken last, so its order is commit order without gaps. Each entry of a run also has a gapless `number` in that run.
 `journal_runs` holds what the entries of a run add up to; it can be rebuilt from them at any time and `check` compares.
 
-The chain: an entry's hash covers the hash before it, its public parts and a salted commitment to the rest: actor, subject,
-payload, labels. Erasing those with their salt leaves a chain that still verifies and tells nothing.
+The chain: an entry's hash covers the hash before it, its public parts and a salted commitment to the rest: actor,
+subject, payload, labels. Erasing those with their salt leaves a chain that still verifies and tells nothing.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from sqlmodel import Field
 
 from nexus_graph.scope.canonical import canonical, digest, sha256
 from nexus_graph.scope.clock import micros
-from nexus_graph.scope.errors import NotFound
+from nexus_graph.scope.errors import Conflict, NotFound
 from nexus_graph.scope.handling import Handling
 from nexus_graph.scope.redaction import Redacted
 from nexus_graph.scope.scope import Scope
-from nexus_graph.stores.database import Connection
+from nexus_graph.stores.database import Connection, Row
 from nexus_graph.stores.statement import Statement, Value
 from nexus_graph.stores.tables import ScopedRow
 
@@ -98,6 +98,7 @@ class JournalEventRow(ScopedRow, table=True):
     at: int
     run_id: str
     number: int
+    kind: str
     surface: str
     actor_kind: str
     actor_id: str
@@ -141,23 +142,24 @@ _TAKE = Statement(
 )
 _CLOSE_CHAIN = Statement("update journal_heads set hash = :hash where tenant_id = :tenant_id and env = :env")
 _COUNT_RUN = Statement(
-    "insert into journal_runs (tenant_id, env, run_id, kind, status, number, first_seq, last_seq, started_at, ended_at, "
-    "actor_kind, actor_id, trace_id) values (:tenant_id, :env, :run_id, :kind, :status, :count, :first_seq, :last_seq, "
-    ":now, :ended_at, :actor_kind, :actor_id, :trace_id) "
+    "insert into journal_runs (tenant_id, env, run_id, kind, status, number, first_seq, last_seq, started_at, "
+    "ended_at, actor_kind, actor_id, trace_id) values (:tenant_id, :env, :run_id, :kind, :status, :count, :first_seq, "
+    ":last_seq, :now, :ended_at, :actor_kind, :actor_id, :trace_id) "
     "on conflict (tenant_id, env, run_id) do update set number = journal_runs.number + :count, last_seq = :last_seq, "
-    "status = case when :ended_at is null then journal_runs.status else :status end, "
-    "ended_at = coalesce(:ended_at, journal_runs.ended_at) returning number"
+    "status = case when journal_runs.kind = 'RESEARCH' and :kind <> 'RESEARCH' then 'RUNNING' else :status end, "
+    "ended_at = case when journal_runs.kind = 'RESEARCH' and :kind <> 'RESEARCH' then null else :ended_at end "
+    "where journal_runs.status = 'RUNNING' returning number, status"
 )
 _RUN = Statement(
     "select status, actor_kind, actor_id from journal_runs "
     "where tenant_id = :tenant_id and env = :env and run_id = :run_id"
 )
 _INSERT = Statement(
-    "insert into journal_events (tenant_id, env, seq, at, run_id, number, surface, actor_kind, actor_id, action, "
+    "insert into journal_events (tenant_id, env, seq, at, run_id, number, kind, surface, actor_kind, actor_id, action, "
     "subject_kind, subject_id, severity, payload, pii_flags, train_ok, ends, trace_id, request_id, salt, commitment, "
-    "previous_hash, hash) values (:tenant_id, :env, :seq, :at, :run_id, :number, :surface, :actor_kind, :actor_id, "
-    ":action, :subject_kind, :subject_id, :severity, :payload, :pii_flags, :train_ok, :ends, :trace_id, :request_id, "
-    ":salt, :commitment, :previous_hash, :hash)"
+    "previous_hash, hash) values (:tenant_id, :env, :seq, :at, :run_id, :number, :kind, :surface, :actor_kind, "
+    ":actor_id, :action, :subject_kind, :subject_id, :severity, :payload, :pii_flags, :train_ok, :ends, :trace_id, "
+    ":request_id, :salt, :commitment, :previous_hash, :hash)"
 )
 
 
@@ -169,6 +171,7 @@ _CHAINED = (
     "severity",
     "run_id",
     "number",
+    "kind",
     "surface",
     "ends",
     "trace_id",
@@ -199,42 +202,60 @@ async def append(
 ) -> int:
     """Append events to the scope's journal, in order, inside the open transaction. Returns the last one's `seq`.
 
-    Raises NotFound when the scope names a run that isn't an open run of its own principal.
+    `ends` of the last event that has one ends the run, with the last entry. A run of kind RESEARCH belongs to who
+    opened it: only kind RESEARCH ends it. Raises NotFound when the scope names a run that isn't an open run of its own
+    principal, Conflict when `run_id` has ended: nothing follows an end.
     """
     named = scope.run_id is not None and run_id == scope.run_id
     if named:
         await _own_open_run(connection, scope, run_id)
     head = await _one(connection, scope, _TAKE, count=len(events), genesis=GENESIS)
     first_seq, previous = head["seq"] - len(events) + 1, head["hash"]
-    # In a run that the client named, only the run's own verbs (kind RESEARCH) may end it.
     ends = None if named and kind is not RunKind.RESEARCH else next((e.ends for e in reversed(events) if e.ends), None)
-    run = await _one(
-        connection,
-        scope,
-        _COUNT_RUN,
-        run_id=run_id,
-        kind=kind,
-        status=ends or RunStatus.RUNNING,
-        count=len(events),
-        first_seq=first_seq,
-        last_seq=head["seq"],
-        now=micros(now),
-        ended_at=micros(now) if ends else None,
-        actor_kind=scope.principal.kind,
-        actor_id=scope.principal.id,
-        trace_id=scope.trace_id,
-    )
+    run = await _count_run(connection, scope, run_id, kind, ends, len(events), head["seq"], now)
     first_number = run["number"] - len(events) + 1
     rows: list[dict[str, Value]] = []
     for position, event in enumerate(events):
-        closes = event.ends if ends and event is events[-1] else None
-        row = _row(scope, event, run_id, now, first_seq + position, first_number + position, closes, new_salt())
+        last = position == len(events) - 1
+        row = _row(scope, event, run_id, now, first_seq + position, first_number + position, kind, new_salt())
+        row["ends"] = run["status"] if last and run["status"] != RunStatus.RUNNING else None
         row["previous_hash"] = previous
         previous = row["hash"] = link(previous, row)
         rows.append(row)
     await connection.many(_INSERT.sql, rows)
     await connection.rows(*_bound(scope, _CLOSE_CHAIN, hash=previous))
     return int(head["seq"])
+
+
+async def _count_run(
+    connection: Connection,
+    scope: Scope,
+    run_id: str,
+    kind: RunKind,
+    ends: RunStatus | None,
+    count: int,
+    last_seq: int,
+    now: datetime,
+) -> Any:
+    """Add to what the run's entries add up to: its row is made by the first of them."""
+    sql = _bound(
+        scope,
+        _COUNT_RUN,
+        run_id=run_id,
+        kind=kind.value,
+        status=(ends or RunStatus.RUNNING).value,
+        count=count,
+        first_seq=last_seq - count + 1,
+        last_seq=last_seq,
+        now=micros(now),
+        ended_at=micros(now) if ends else None,
+        actor_kind=scope.principal.kind.value,
+        actor_id=scope.principal.id,
+        trace_id=scope.trace_id,
+    )
+    if not (rows := await connection.rows(*sql)):
+        raise Conflict("The run has ended and takes no more entries.", hint="Open another run.")
+    return rows[0]
 
 
 async def _own_open_run(connection: Connection, scope: Scope, run_id: str) -> None:
@@ -245,7 +266,7 @@ async def _own_open_run(connection: Connection, scope: Scope, run_id: str) -> No
 
 
 def _row(
-    scope: Scope, event: Event, run_id: str, now: datetime, seq: int, number: int, ends: RunStatus | None, salt: str
+    scope: Scope, event: Event, run_id: str, now: datetime, seq: int, number: int, kind: RunKind, salt: str
 ) -> dict[str, Value]:
     row: dict[str, Value] = {
         "tenant_id": scope.tenant_id,
@@ -254,6 +275,7 @@ def _row(
         "at": micros(now),
         "run_id": run_id,
         "number": number,
+        "kind": kind.value,
         "surface": scope.surface.value,
         "actor_kind": scope.principal.kind.value,
         "actor_id": scope.principal.id,
@@ -264,7 +286,6 @@ def _row(
         "payload": canonical(event.payload.value).decode(),
         "pii_flags": canonical([*event.handling.pii_flags]).decode(),
         "train_ok": event.handling.train_ok,
-        "ends": ends.value if ends else None,
         "trace_id": scope.trace_id,
         "request_id": scope.request_id,
         "salt": salt,
@@ -300,7 +321,7 @@ async def verify(connection: Connection, scope: Scope) -> tuple[int, Fault | Non
     seq, previous = 0, GENESIS
     while rows := await connection.rows(*_bound(scope, _PAGE, after=seq)):
         for row in rows:
-            if fault := _fault(dict(row), seq + 1, previous):
+            if fault := _fault(row, seq + 1, previous):
                 return seq, Fault(seq + 1, fault)
             seq, previous = row["seq"], row["hash"]
     heads = await connection.rows(*_bound(scope, _HEAD))
@@ -309,12 +330,17 @@ async def verify(connection: Connection, scope: Scope) -> tuple[int, Fault | Non
     return seq, None
 
 
-def _fault(row: dict[str, Any], seq: int, previous: str) -> str | None:
+def _fault(row: Row, seq: int, previous: str) -> str | None:
     if row["seq"] != seq:
         return f"entry {seq} is missing; the next one is {row['seq']}"
-    if row["previous_hash"] != previous or link(previous, row) != row["hash"]:
-        return "the hash does not follow from the entry before it"
-    if row["salt"] is not None and row["payload"] is not None:
-        if commitment(row["salt"], row) != row["commitment"]:
+    values = dict(row)
+    try:
+        if row["previous_hash"] != previous or link(previous, values) != row["hash"]:
+            return "the hash does not follow from the entry before it"
+        if row["salt"] is None and row["payload"] is None:  # erased, both at once
+            return None
+        if row["salt"] is None or row["payload"] is None or commitment(row["salt"], values) != row["commitment"]:
             return "the actor, subject, payload or labels are not what was committed to"
+    except (ValueError, TypeError, AttributeError):
+        return "a column holds what was never written there"
     return None

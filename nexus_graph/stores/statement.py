@@ -1,7 +1,8 @@
 """Literal SQL that can't forget its tenant.
 
-A statement is written once, at import, with named parameters. It must use `:tenant_id` and `:env`, which only the handle
-fills in. `:names...` stands for a list and is widened to the next power of two, so that few distinct statements exist.
+A statement is written once, at import, with named parameters. It must use `:tenant_id` and `:env`, which only the
+handle fills in. `:names...` stands for a list and is widened to the next power of two, so that few distinct statements
+exist. An empty list is `(NULL)`: nothing is in it, and nothing is certainly not in it either.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ Values = Mapping[str, Value | Sequence[Value]]
 
 _LIST = re.compile(r":(\w+)\.\.\.")
 _COMMENT = re.compile(r"--|/\*")
+_TENANT = re.compile(r":tenant_id\b")
+_ENV = re.compile(r":env\b")
 MOST_IN_A_LIST = 4096
 
 
@@ -24,7 +27,7 @@ class Statement:
     __slots__ = ("lists", "sql")
 
     def __init__(self, sql: str, *, tenant_wide: bool = False) -> None:
-        if ":tenant_id" not in sql or (":env" not in sql and not tenant_wide) or _COMMENT.search(sql):
+        if not _TENANT.search(sql) or not (tenant_wide or _ENV.search(sql)) or _COMMENT.search(sql):
             raise ValueError(f"A statement must filter by :tenant_id and :env and hold no comment: {sql}")
         self.sql = sql
         self.lists = frozenset(_LIST.findall(sql))

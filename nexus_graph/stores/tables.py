@@ -1,4 +1,4 @@
-"""What every table shares. The schema of record: rooms declare their rows here-from, migrations make them, a test compares."""
+"""What every table shares. The schema of record: rooms declare rows, migrations make them, a test compares."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ from sqlmodel import Field
 
 from nexus_graph.scope.canonical import Json, canonical, digest
 from nexus_graph.scope.clock import Clock, micros, system_clock
-from nexus_graph.scope.errors import Conflict, NotFound
+from nexus_graph.scope.errors import Conflict
 from nexus_graph.scope.ids import NewId, new_id
 from nexus_graph.scope.scope import Scope
 from nexus_graph.stores import journal
@@ -158,7 +158,7 @@ class Work(Read):
         return answer
 
     async def keep_answer(self, answer: Json) -> None:
-        """Keep the answer for the idempotency key, if there is one. Call it once, with what `earlier_answer` shall give."""
+        """Keep the answer for the idempotency key, if any. Call it once, with what `earlier_answer` shall give."""
         if self._once is not None:
             await self.write(
                 _KEEP_ANSWER,
@@ -192,7 +192,7 @@ class Stores:
     async def work(
         self, scope: Scope, kind: RunKind, *, once: Once | None = None, run_id: str | None = None
     ) -> AsyncIterator[Work]:
-        """One transaction of one verb. Events go to the run `run_id`, else the run that the scope names, else a new one."""
+        """One transaction of one verb. Events go to the run `run_id`, else the one the scope names, else a new one."""
         run = run_id or scope.run_id or self.new_id("run")
         async with self.database.writing() as connection:
             blobs = ScopedBlobs(self.blobs, scope)
@@ -258,24 +258,24 @@ class Recorder:
     async def _drain(self, stores: Stores) -> None:
         while self._waiting:
             batch, self._waiting = self._waiting[:256], self._waiting[256:]
-            try:
-                async with stores.database.writing() as connection:
-                    now = stores.clock()
-                    failures: list[Exception | None] = [
-                        await _append_one(connection, pending, now, stores.new_salt) for pending in batch
-                    ]
-            except Exception as error:
-                failures = [error for _ in batch]
-            for pending, failure in zip(batch, failures, strict=True):
+            if await self._append(stores, batch) is not None and len(batch) > 1:
+                for pending in batch:  # all were rolled back: one bad event must not take its neighbours along
+                    await self._append(stores, [pending])
+
+    async def _append(self, stores: Stores, batch: Sequence[_Pending]) -> Exception | None:
+        """One transaction. A failure is told to who waits, unless there are neighbours who may still succeed."""
+        failure: Exception | None = None
+        try:
+            async with stores.database.writing() as connection:
+                now = stores.clock()
+                for pending in batch:
+                    await journal.append(
+                        connection, pending.scope, pending.run_id, pending.kind, [pending.event], now, stores.new_salt
+                    )
+        except Exception as error:
+            failure = error
+        if failure is None or len(batch) == 1:
+            for pending in batch:
                 if pending.done is not None and not pending.done.done():
                     pending.done.set_exception(failure) if failure else pending.done.set_result(None)
-
-
-async def _append_one(
-    connection: Connection, pending: _Pending, now: datetime, new_salt: Callable[[], str]
-) -> Exception | None:
-    try:
-        await journal.append(connection, pending.scope, pending.run_id, pending.kind, [pending.event], now, new_salt)
-    except NotFound as error:  # raised before anything of this event was written
-        return error
-    return None
+        return failure

@@ -11,6 +11,7 @@ import re
 import secrets
 from datetime import datetime, timedelta
 
+from nexus_graph.scope.canonical import Json
 from nexus_graph.scope.clock import micros
 from nexus_graph.scope.errors import Invalid, NotFound
 from nexus_graph.scope.permission import Permission
@@ -46,7 +47,7 @@ async def create_key(stores: Stores, scope: Scope, name: str, days: int) -> tupl
             now=micros(work.now),
             expires_at=micros(work.now + timedelta(days=days)),
         )
-        detail = {"input": {"name": name.strip(), "days": days}}
+        detail: Json = {"input": {"name": name.strip(), "days": days}}
         work.record(Event("key.created", "key", key_id, redact(detail), DIRECTORY))
     return table.api_key(rows[0]), f"nxk_{key_id}_{secret}"
 

@@ -1,4 +1,4 @@
-"""Tenants and their members: create, set, revoke, list. A change counts from the next request on, and on live streams."""
+"""Tenants and their members: create, set, revoke, list. A change counts from the next request, and on live streams."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from enum import StrEnum
 from nexus_graph.scope.errors import Invalid
 from nexus_graph.scope.scope import Role
 
-_SUBJECT = re.compile(r"[^\s\x00-\x1f\x7f]{1,200}")
+_SUBJECT = re.compile(r"[^\s\x00-\x1f\x7f\ud800-\udfff]{1,200}")
 USER_ROLES = (Role.OWNER, Role.ADMIN, Role.MEMBER)
 
 

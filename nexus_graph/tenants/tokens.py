@@ -1,7 +1,10 @@
-"""Bearer tokens: JSON Web Tokens (RFC 7519), signed with a key from a JWKS file or address. A token says who, never what."""
+"""Bearer tokens: JSON Web Tokens (RFC 7519), signed by a key of a JWKS. A token says who, never what."""
 
 from __future__ import annotations
 
+import asyncio
+import math
+import re
 import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -9,6 +12,7 @@ from pathlib import Path
 
 import httpx
 import orjson
+import structlog
 from joserfc import jws, jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet, OKPKey
@@ -17,10 +21,14 @@ from nexus_graph.scope.clock import moment
 from nexus_graph.scope.errors import ConfigurationError, Unauthenticated, Unavailable
 from nexus_graph.tenants.model import subject as well_formed_subject
 
+log = structlog.get_logger("nexus_graph.tokens")
+
 ALGORITHMS = ("EdDSA", "Ed25519", "ES256", "ES384", "RS256", "PS256")
 LONGEST_TOKEN = 8192
 _LEEWAY = timedelta(seconds=30)
 _REFRESH_SECONDS = 30.0
+_STALE_SECONDS = 300.0
+_ADDRESS = re.compile(r"https://.+|http://(127\.0\.0\.1|localhost)(:\d+)?/.*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,17 +41,22 @@ class Claims:
 
 
 class Keys:
-    """Public keys from a JWKS file or https address; fetched again, at most every 30 s, when an unknown key id comes."""
+    """Public keys from a JWKS file or https address.
+
+    Fetched again when they are five minutes old, so that a withdrawn key stops counting, and at most every 30 seconds
+    when an unknown key id comes, so that a new one starts to.
+    """
 
     def __init__(self, source: str) -> None:
         self.source = source
         self._keys: dict[str, KeySet] = {}
-        self._fetched = 0.0
+        self._fetched = -math.inf
+        self._loading = asyncio.Lock()
 
     async def load(self) -> None:
         """Read the keys. Raises ConfigurationError for a file that isn't a JWKS, Unavailable for a silent address."""
         self._fetched = time.monotonic()
-        if self.source.startswith(("https://", "http://127.0.0.1", "http://localhost")):
+        if _ADDRESS.fullmatch(self.source):
             try:
                 async with httpx.AsyncClient(timeout=5) as client:
                     text = (await client.get(self.source)).raise_for_status().content
@@ -53,22 +66,36 @@ class Keys:
             raise ConfigurationError("Token keys come from a file or an https address.")
         else:
             try:
-                text = Path(self.source).read_bytes()
+                text = Path(self.source).read_bytes()  # noqa: ASYNC240 - a small local file, rarely
             except OSError as error:
                 raise ConfigurationError(f"The token keys can't be read: {self.source} ({error.strerror}).") from error
         try:
             keys = KeySet.import_key_set(orjson.loads(text)).keys
-            self._keys = {key.kid: KeySet([key]) for key in keys if key.kid}
+            by_id = {key.kid: KeySet([key]) for key in keys if key.kid}
         except (ValueError, KeyError, TypeError, JoseError) as error:
             raise ConfigurationError(f"{self.source} is no JSON Web Key Set.") from error
-        if not self._keys:
+        if not by_id:
             raise ConfigurationError(f"{self.source} holds no key with a key id.")
+        self._keys = by_id
 
     async def find(self, key_id: str) -> KeySet | None:
-        """The key of that id, looked for once more when the set may be stale."""
-        if key_id not in self._keys and time.monotonic() - self._fetched > _REFRESH_SECONDS:
-            await self.load()
+        """The key of that id, or None. Raises Unavailable when it may exist and the source can't be read."""
+        if self._stale(key_id):
+            async with self._loading:
+                if self._stale(key_id):  # nobody loaded them meanwhile
+                    await self._reload(key_id)
         return self._keys.get(key_id)
+
+    def _stale(self, key_id: str) -> bool:
+        return time.monotonic() - self._fetched > (_STALE_SECONDS if key_id in self._keys else _REFRESH_SECONDS)
+
+    async def _reload(self, key_id: str) -> None:
+        try:
+            await self.load()
+        except (ConfigurationError, Unavailable) as error:  # a known key outlives a silent source
+            log.warning("token_keys.unreadable", source=self.source)
+            if key_id not in self._keys:
+                raise Unavailable("The token keys can't be read at the moment.", hint="Try again.") from error
 
 
 class Verifier:
@@ -85,7 +112,7 @@ class Verifier:
             raise _refused("The token is too long.")
         try:
             header = jws.extract_compact(token.encode("ascii")).headers()
-        except (JoseError, ValueError) as error:
+        except (JoseError, ValueError, TypeError, AttributeError, RecursionError) as error:
             raise _refused("The token is no signed JSON Web Token.") from error
         key_id = header.get("kid")
         if header.get("alg") not in ALGORITHMS or not isinstance(key_id, str):
@@ -117,8 +144,7 @@ class Verifier:
 
 def new_development_key() -> OKPKey:
     """A fresh Ed25519 key, for a development installation."""
-    key = OKPKey.generate_key("Ed25519", {"use": "sig", "alg": "EdDSA"}, auto_kid=True)
-    return key
+    return OKPKey.generate_key("Ed25519", {"use": "sig", "alg": "EdDSA"}, auto_kid=True)
 
 
 def issue(key: OKPKey, *, issuer: str, audience: str, subject: str, now: datetime, lifetime: timedelta) -> str:

@@ -28,6 +28,7 @@ described(
     "How far an asset is.",
     {
         "RESERVED": "Declared; its bytes may be on their way, until the reservation ends.",
+        "UPLOADED": "Its bytes are in the store, not verified yet: seal it.",
         "SEALED": "Its bytes are stored and verified, and never change again.",
         "PURGED": "Its bytes are gone: the reservation ended, or another asset has the same bytes.",
     },
@@ -44,11 +45,15 @@ class Asset(Node):
     size_bytes: BigInt = strawberry.field(description="How many bytes.")
     sha256: str = strawberry.field(description="SHA-256 of the bytes, in hexadecimal.")
     state: AssetState = strawberry.field(description="How far the asset is.")
-    captured_at: datetime | None = strawberry.field(description="When the content came to be, as far as the giver knew.")
+    captured_at: datetime | None = strawberry.field(
+        description="When the content came to be, as far as the giver knew."
+    )
     imported_at: datetime = strawberry.field(description="When it was reserved here.")
     sealed_at: datetime | None = strawberry.field(description="When its bytes were verified.")
     capture_location: str | None = strawberry.field(description="Where the content came to be, in the giver's words.")
-    source_ref: str | None = strawberry.field(description="What the giver calls the source: an address, a path, a ticket.")
+    source_ref: str | None = strawberry.field(
+        description="What the giver calls the source: an address, a path, a ticket."
+    )
     pii_flags: list[str] = strawberry.field(description="Kinds of personal data found in its labels and its atoms.")
     train_ok: bool = strawberry.field(description="Whether its giver allows training on it.")
     created_by: str = strawberry.field(description="Who gave it.")
@@ -82,14 +87,14 @@ class Asset(Node):
         last: Last = None,
         before: Before = None,
         stale: Annotated[bool, strawberry.argument(description="Also those of outdated recipes.")] = False,
-    ) -> Connection[Annotated["Atom", strawberry.lazy("nexus_graph.api.nodes.atoms")]]:
+    ) -> Connection[Annotated[Atom, strawberry.lazy("nexus_graph.api.nodes.atoms")]]:
         """A page of atoms."""
         from nexus_graph.api.nodes.atoms import page_of_asset
 
         return await page_of_asset(info, str(self.id), first, after, last, before, stale=stale)
 
     @read(Permission.CARDS_READ, "The current cards that cite it directly.")
-    async def cited_by(self, info: Info) -> list[Annotated["Card", strawberry.lazy("nexus_graph.api.nodes.cards")]]:
+    async def cited_by(self, info: Info) -> list[Annotated[Card, strawberry.lazy("nexus_graph.api.nodes.cards")]]:
         """Lineage backwards."""
         from nexus_graph.api.nodes.cards import citing
 
@@ -149,7 +154,9 @@ class ReserveAssetPayload:
 
     asset: Asset | None = strawberry.field(default=None, description="The asset; null when refused.")
     upload: Upload | None = strawberry.field(default=None, description="Where to send the bytes; null for a duplicate.")
-    duplicate: bool = strawberry.field(default=False, description="Whether these bytes are here already: nothing to do.")
+    duplicate: bool = strawberry.field(
+        default=False, description="Whether these bytes are here already: nothing to do."
+    )
     user_errors: list[UserError] = strawberry.field(default_factory=list, description="What to mend; empty on success.")
 
 
@@ -199,7 +206,9 @@ class AssetQuery:
         after: After = None,
         last: Last = None,
         before: Before = None,
-        filter: Annotated[AssetFilterInput | None, strawberry.argument(description="Which ones; all when null.")] = None,
+        filter: Annotated[
+            AssetFilterInput | None, strawberry.argument(description="Which ones; all when null.")
+        ] = None,
     ) -> Connection[Asset]:
         """A page of assets."""
         context = info.context

@@ -97,7 +97,7 @@ class Atom(Node):
         return Asset.of(found)
 
     @read(Permission.CARDS_READ, "The current cards that cite it.")
-    async def cited_by(self, info: Info) -> list[Annotated["Card", strawberry.lazy("nexus_graph.api.nodes.cards")]]:
+    async def cited_by(self, info: Info) -> list[Annotated[Card, strawberry.lazy("nexus_graph.api.nodes.cards")]]:
         """Lineage backwards."""
         from nexus_graph.api.nodes.cards import citing
 
@@ -129,7 +129,9 @@ class DeriveAtomsInput:
     """Input of deriveAtoms."""
 
     asset_id: strawberry.ID = strawberry.field(description="A sealed asset.")
-    op: str | None = strawberry.field(default=None, description="The recipe; the usual one of the media type when null.")
+    op: str | None = strawberry.field(
+        default=None, description="The recipe; the usual one of the media type when null."
+    )
     params: JSON | None = strawberry.field(default=None, description="Its parameters, an object.")
     idempotency_key: str | None = strawberry.field(default=None, description="Repeat safely with the same key.")
 

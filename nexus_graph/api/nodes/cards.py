@@ -1,4 +1,4 @@
-"""Cards: publish, retire, read, compare; the one filter by which lists, searches, packs and streams choose among them."""
+"""Cards: publish, retire, read, compare; and the one filter by which lists, searches and packs choose among them."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ described(
         "PENDING": "Not yet: the follower has still to come by.",
         "INDEXED": "Yes.",
         "FAILED": "No: indexing failed; `nexus-graph check --repair` tries again.",
-        "NONE": "No, and it never will: retired, or an earlier version.",
+        "RETIRED": "No, and it never will: retired, or an earlier version.",
     },
 )
 
@@ -98,7 +98,7 @@ class Card(CardContent, Node):
     async def index_state(self, info: Info) -> IndexState:
         """The index's own word."""
         found = await info.context.loaders.index_states.load((self.card.card_id, self.card.version))
-        return found or IndexState.NONE
+        return found or IndexState.PENDING
 
     @read(Permission.CARDS_READ, "All versions, newest first.")
     async def versions(
@@ -215,7 +215,9 @@ class CardFilterInput:
     created_from: datetime | None = strawberry.field(default=None, description="Created at or after.")
     created_to: datetime | None = strawberry.field(default=None, description="Created before.")
     artifact_kinds: list[ArtifactKind] | None = strawberry.field(default=None, description="Citing any of these kinds.")
-    fields: list[FieldConditionInput] | None = strawberry.field(default=None, description="Conditions on header fields.")
+    fields: list[FieldConditionInput] | None = strawberry.field(
+        default=None, description="Conditions on header fields."
+    )
     include_retired: bool = strawberry.field(default=False, description="Retired cards too; never in search.")
 
 

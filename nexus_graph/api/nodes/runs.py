@@ -246,7 +246,9 @@ class RunFilterInput:
 class AuditFilterInput:
     """A filter over the journal."""
 
-    types: list[str] | None = strawberry.field(default=None, description="Of any of these types, such as card.published.")
+    types: list[str] | None = strawberry.field(
+        default=None, description="Of any of these types, such as card.published."
+    )
     actor: str | None = strawberry.field(default=None, description="By this actor's id.")
     subject: str | None = strawberry.field(default=None, description="About this subject's id.")
     at_from: datetime | None = strawberry.field(default=None, description="At or after.")
@@ -321,9 +323,7 @@ class RunQuery:
     ) -> Connection[ResearchRun]:
         """A page of runs."""
         context, given = info.context, filter or RunFilterInput()
-        chosen = RunFilter(
-            tuple(given.kinds or ()), tuple(given.statuses or ()), given.started_from, given.started_to
-        )
+        chosen = RunFilter(tuple(given.kinds or ()), tuple(given.statuses or ()), given.started_from, given.started_to)
         bound = [[*chosen.kinds], [*chosen.statuses], _iso(chosen.started_from), _iso(chosen.started_to)]
         cursors = context.house.cursors.list_of(context.scope, "runs", bound)
         window = cursors.window(first, after, last, before)

@@ -16,6 +16,7 @@ from nexus_graph.api.nodes.cards import Card
 from nexus_graph.api.paging import CursorList
 from nexus_graph.api.scalars import described
 from nexus_graph.cards import SettingsEndReason
+from nexus_graph.scope.errors import Forbidden
 from nexus_graph.scope.permission import Permission
 from nexus_graph.scope.scope import Scope
 
@@ -164,13 +165,10 @@ def _frame(frame: cards.SettingsFrame, cursors: CursorList) -> SettingsChange | 
 
 
 def _preflight(scope: Scope, action: str, permission: Permission) -> AllowedAction:
-    """The role gate's answer. The other safeguards add their blockers here when they come."""
-    if scope.may(permission):
-        return AllowedAction(action=action, allowed=True, blockers=[])
-    blocker = Blocker(
-        gate="role",
-        code="FORBIDDEN",
-        message=f"The role {scope.role} lacks the right {permission}.",
-        unblock="Ask an owner of the tenant for a role that holds it.",
-    )
-    return AllowedAction(action=action, allowed=False, blockers=[blocker])
+    """Asks the gate that enforces. The other safeguards add their blockers here when they come."""
+    try:
+        scope.require(permission)
+    except Forbidden as error:
+        blocker = Blocker(gate="role", code=error.code, message=error.message, unblock=error.hint)
+        return AllowedAction(action=action, allowed=False, blockers=[blocker])
+    return AllowedAction(action=action, allowed=True, blockers=[])

@@ -219,7 +219,7 @@ class TenantMutation:
     async def create_key(
         self, info: Info, input: Annotated[CreateKeyInput, strawberry.argument(description="Its name and life.")]
     ) -> KeyPayload:
-        """Make a key. Not repeatable by idempotency key: its secret is never kept, so it could not be answered again."""
+        """Make a key. It takes no idempotency key: the secret is never kept, so it could not be answered again."""
         key, secret = await keys.create_key(info.context.house.stores, info.context.scope, input.name, input.days)
         return KeyPayload(key=ApiKey.of(key), secret=secret)
 
@@ -228,4 +228,6 @@ class TenantMutation:
         self, info: Info, input: Annotated[RevokeKeyInput, strawberry.argument(description="Which.")]
     ) -> KeyPayload:
         """Revoke a key."""
-        return KeyPayload(key=ApiKey.of(await keys.revoke_key(info.context.house.stores, info.context.scope, input.key_id)))
+        return KeyPayload(
+            key=ApiKey.of(await keys.revoke_key(info.context.house.stores, info.context.scope, input.key_id))
+        )

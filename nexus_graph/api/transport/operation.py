@@ -27,7 +27,9 @@ class Operation:
         if not isinstance(value, Mapping):
             raise Invalid("A GraphQL request is one JSON object.", hint='Send {"query": "...", "variables": {...}}.')
         if unknown := sorted(set(value) - _KNOWN):
-            raise Invalid(f"A GraphQL request has no member {unknown[0]!r}.", hint=f"Known: {', '.join(sorted(_KNOWN))}.")
+            raise Invalid(
+                f"A GraphQL request has no member {unknown[0]!r}.", hint=f"Known: {', '.join(sorted(_KNOWN))}."
+            )
         query, variables, name = value.get("query"), value.get("variables"), value.get("operationName")
         if not isinstance(query, str) or not query.strip():
             raise Invalid("`query` must be a GraphQL document.", hint='For example {"query": "{ viewer { role } }"}.')

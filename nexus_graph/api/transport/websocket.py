@@ -1,7 +1,7 @@
 """GraphQL over websockets: the `graphql-transport-ws` protocol.
 
-Spec: github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md. Close codes beyond it: 4403 for credentials that have run out
-(the client comes back with new ones and its cursor), 4401 for refused or revoked ones, 1012 when the server goes down.
+Spec: github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md. Close codes beyond it: 4403 for credentials that have run
+out (the client comes back with new ones and its cursor), 4401 for refused or revoked ones, 1013 for a stalled client.
 """
 
 from __future__ import annotations
@@ -99,7 +99,8 @@ class _Socket:
         except Invalid:
             message = None
         if not isinstance(message, Mapping) or not isinstance(message.get("type"), str):
-            return await self.close(4400, "Invalid message")
+            await self.close(4400, "Invalid message")
+            return
         match message["type"]:
             case "connection_init":
                 await self._init(message.get("payload"))
@@ -117,27 +118,34 @@ class _Socket:
 
     async def _init(self, payload: object) -> None:
         if self._initialised:
-            return await self.close(4429, "Too many initialisation requests")
+            await self.close(4429, "Too many initialisation requests")
+            return
         if payload is not None and not isinstance(payload, Mapping):
-            return await self.close(4400, "Invalid connection init payload")
+            await self.close(4400, "Invalid connection init payload")
+            return
         self._initialised = True
         try:
             self._scope = await self._house.admission.admit(from_connection_init(payload or {}))
         except NexusError as error:
-            return await self.close(4401, f"{error.code}: {error.message}"[:120])
+            await self.close(4401, f"{error.code}: {error.message}"[:120])
+            return
         await self._send({"type": "connection_ack"})
 
     async def _subscribe(self, message: Mapping[str, Any]) -> None:
         operation_id = message.get("id")
         if self._scope is None:
-            return await self.close(4401, "Unauthorized")
+            await self.close(4401, "Unauthorized")
+            return
         if not isinstance(operation_id, str) or not operation_id:
-            return await self.close(4400, "Invalid message")
+            await self.close(4400, "Invalid message")
+            return
         if operation_id in self._operations:
-            return await self.close(4409, f"Subscriber for {operation_id[:60]} already exists")
+            await self.close(4409, f"Subscriber for {operation_id[:60]} already exists")
+            return
         if len(self._operations) >= MOST_OPERATIONS:
             error = Invalid(f"At most {MOST_OPERATIONS} operations run on one connection.")
-            return await self._send_refusal(operation_id, error)
+            await self._send_refusal(operation_id, error)
+            return
         task = asyncio.create_task(self._run(operation_id, message.get("payload"), self._scope))
         self._operations[operation_id] = task
 
@@ -148,11 +156,13 @@ class _Socket:
                 scope = replace(await self._house.admission.renew(admitted), request_id=new_id("req"))
             except NexusError as error:
                 code = 4403 if error.code == "UNAUTHENTICATED" else 4401
-                return await self.close(code, f"{error.code}: {error.message}"[:120])
+                await self.close(code, f"{error.code}: {error.message}"[:120])
+                return
             try:
                 operation = Operation.of(payload)
             except Invalid as error:
-                return await self._send_refusal(operation_id, error)
+                await self._send_refusal(operation_id, error)
+                return
             await self._execute(operation_id, operation, scope)
         except (WebSocketDisconnect, RuntimeError, TimeoutError):
             await self.close(1013, "Try again later")
@@ -171,7 +181,8 @@ class _Socket:
             async for result in results:
                 errors = formatted(result.errors, scope.trace_id) if result.errors else None
                 if errors and result.data is None and not any(error.path for error in result.errors):
-                    return await self._send({"id": operation_id, "type": "error", "payload": errors})
+                    await self._send({"id": operation_id, "type": "error", "payload": errors})
+                    return
                 answer = {"data": result.data} | ({"errors": errors} if errors else {})
                 await self._send({"id": operation_id, "type": "next", "payload": answer})
         self._operations.pop(operation_id, None)

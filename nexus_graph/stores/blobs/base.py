@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -11,6 +11,17 @@ from typing import Protocol
 from nexus_graph.scope.scope import Scope
 
 _PART = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
+_LONGEST_KEY = 1024
+
+
+def valid_key(key: str) -> str:
+    """The key itself: parts of A-Z, a-z, 0-9, `.`, `_` and `-` joined by `/`, none of which begins with a dot.
+
+    Raises ValueError otherwise: keys are made by code, never taken from a caller.
+    """
+    if len(key) > _LONGEST_KEY or not all(_PART.fullmatch(part) for part in key.split("/")):
+        raise ValueError(f"{key!r} is no object key")
+    return key
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +46,22 @@ class Upload:
     expires_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Download:
+    """An object on its way out: its bytes in pieces. `close` it in every case, also when nothing was read."""
+
+    size: int
+    content_type: str
+    filename: str
+    chunks: AsyncIterator[bytes]
+    close: Callable[[], None]
+
+
 class Blobs(Protocol):
-    """Objects under keys such as `tenants/t_acme/dev/raw/asset_1/report.pdf`."""
+    """Objects under keys such as `tenants/t_acme/dev/raw/asset_1/report.pdf`.
+
+    An object never changes: a key takes its bytes once, and nothing but `remove` touches them again.
+    """
 
     def upload(self, key: str, *, size: int, sha256: str, content_type: str, expires_at: datetime) -> Upload:
         """A presigned upload."""
@@ -51,16 +76,36 @@ class Blobs(Protocol):
         """The object. Raises NotFound."""
 
     async def put(self, key: str, data: bytes) -> None:
-        """Store an object whole, or not at all."""
+        """Store an object whole, or not at all. Raises Conflict when the key holds other bytes."""
 
     async def remove(self, key: str) -> None:
         """Remove an object; nothing happens when there is none."""
 
-    def keys(self, prefix: str) -> AsyncIterator[str]:
-        """Every key below a prefix, in order."""
+    def keys(self, prefix: str, *, stored_before: datetime | None = None) -> AsyncIterator[str]:
+        """Every key that begins with a prefix, in order; only objects stored before an instant, if one is given."""
+
+    async def clear_unfinished(self, before: datetime) -> int:
+        """Remove what uploads that began before an instant and never ended left behind. Returns how many there were."""
 
     async def ready(self) -> None:
         """Raises Unavailable when the store can't be written."""
+
+
+class Exchange(Protocol):
+    """A store whose addresses lead back to this server, so that the front door has to carry the bytes."""
+
+    def expected(self, token: str) -> int:
+        """How many bytes the upload address with this token takes. Raises Forbidden."""
+
+    async def receive(self, token: str, chunks: AsyncIterator[bytes]) -> bool:
+        """Take an upload. True when it was stored, False when exactly this object was there before.
+
+        Raises Forbidden for a wrong or expired token, Invalid for another size or checksum, Conflict when the key holds
+        other bytes. Nothing is stored in these cases.
+        """
+
+    async def send(self, token: str) -> Download:
+        """The object that a download address leads to. Raises Forbidden or NotFound."""
 
 
 class ScopedBlobs:
@@ -91,19 +136,17 @@ class ScopedBlobs:
         return await self._blobs.read(self._rooted(key))
 
     async def put(self, key: str, data: bytes) -> None:
-        """Store an object whole, or not at all."""
+        """Store an object whole, or not at all. Raises Conflict when the key holds other bytes."""
         await self._blobs.put(self._rooted(key), data)
 
     async def remove(self, key: str) -> None:
         """Remove an object; nothing happens when there is none."""
         await self._blobs.remove(self._rooted(key))
 
-    async def keys(self, prefix: str = "") -> AsyncIterator[str]:
-        """Every key of the scope below a prefix, without the root."""
-        async for key in self._blobs.keys(self.root + prefix):
+    async def keys(self, prefix: str = "", *, stored_before: datetime | None = None) -> AsyncIterator[str]:
+        """Every key of the scope that begins with a prefix, without the root."""
+        async for key in self._blobs.keys(self.root + prefix, stored_before=stored_before):
             yield key.removeprefix(self.root)
 
     def _rooted(self, key: str) -> str:
-        if not all(_PART.fullmatch(part) for part in key.split("/")):
-            raise ValueError(f"{key!r} is no object key")
-        return self.root + key
+        return self.root + valid_key(key)

@@ -31,9 +31,10 @@ class LocalSignals:
     def __init__(self) -> None:
         self._listeners: dict[ScopeKey | None, set[_Listener]] = {}
 
-    def wake(self, key: ScopeKey) -> None:
-        """Wake everybody who listens to this scope, or to all."""
-        for listener in (*self._listeners.get(key, ()), *self._listeners.get(None, ())):
+    def wake(self, key: ScopeKey | None) -> None:
+        """Wake everybody who listens to this scope, or to all; with None, everybody there is."""
+        keys = tuple(self._listeners) if key is None else (key, None)
+        for listener in [found for each in keys for found in self._listeners.get(each, ())]:
             listener.wake()
 
     @contextmanager

@@ -1,0 +1,83 @@
+"""Search: the cards whose best chunk is nearest to a text."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import strawberry
+
+from nexus_graph import index
+from nexus_graph.api.context import Info
+from nexus_graph.api.fields import read
+from nexus_graph.api.nodes.cards import CardFilterInput, CardVersion, card_filter
+from nexus_graph.scope.errors import NotFound
+from nexus_graph.scope.permission import Permission
+
+
+@strawberry.type(description="A card that was found.")
+class SearchHit:
+    """A hit."""
+
+    rank: int = strawberry.field(description="Its place, from 1.")
+    score: float = strawberry.field(description="Cosine of its best chunk, -1 to 1, six decimals.")
+    text: str = strawberry.field(description="The best chunk.")
+    start: int = strawberry.field(description="Where the chunk begins in the card's exact text, in code points.")
+    end: int = strawberry.field(description="One past its last code point.")
+    card_id: strawberry.Private[str]
+    card_version: strawberry.Private[int]
+
+    @read(Permission.CARDS_READ, "The version that was found.")
+    async def version(self, info: Info) -> CardVersion:
+        """The card's current version at the time of the search."""
+        found = await info.context.loaders.card_versions.load((self.card_id, self.card_version))
+        if found is None:
+            raise NotFound("card")
+        return CardVersion.of(found)
+
+
+@strawberry.type(description="The cards nearest to a text, best first.")
+class SearchResult:
+    """A result."""
+
+    hits: list[SearchHit] = strawberry.field(description="What was found.")
+    complete: bool = strawberry.field(description="Whether every published card was in the index.")
+    exact: bool = strawberry.field(description="Whether nothing nearer was left out by approximation.")
+    index_state: str = strawberry.field(description="Names what the index held; equal states give equal results.")
+    embedder_id: str = strawberry.field(description="Who made the vectors, and how texts were cut.")
+
+
+@strawberry.type
+class SearchQuery:
+    """Queries of the room."""
+
+    @read(Permission.INDEX_SEARCH, "The current cards nearest to a text.")
+    async def search(
+        self,
+        info: Info,
+        text: Annotated[str, strawberry.argument(description="What to look for, 1 to 8,192 characters.")],
+        k: Annotated[int, strawberry.argument(description="How many, 1 to 100.")] = 10,
+        filter: Annotated[
+            CardFilterInput | None, strawberry.argument(description="Among which; all when null.")
+        ] = None,
+    ) -> SearchResult:
+        """Search."""
+        house, scope = info.context.house, info.context.scope
+        found = await index.search(house.stores, house.index, scope, text, card_filter(filter), k)
+        return SearchResult(
+            hits=[
+                SearchHit(
+                    rank=rank,
+                    score=hit.score,
+                    text=hit.text,
+                    start=hit.start,
+                    end=hit.end,
+                    card_id=hit.card_id,
+                    card_version=hit.version,
+                )
+                for rank, hit in enumerate(found.hits, 1)
+            ],
+            complete=found.complete,
+            exact=found.exact,
+            index_state=found.index_state,
+            embedder_id=found.definition_id,
+        )

@@ -1,0 +1,45 @@
+"""1 RAW: bytes in object storage, by reservation, upload and seal.
+
+In: a declaration of a file (its size and SHA-256 among it), then the bytes, straight into the object store. Out: a
+sealed `Asset`, metadata that never changes again, and presigned addresses to its bytes. Sealing tells the journal, and
+the atoms follow from there.
+
+Never: content in the database, in an event or in a log; a look into the file; a comparison across scopes; a seal on the
+caller's word. Empty files are refused: they hold nothing to keep.
+"""
+
+from nexus_graph.assets.labelling import label
+from nexus_graph.assets.model import (
+    Asset,
+    AssetFilter,
+    AssetRules,
+    AssetState,
+    Reservation,
+    Reserved,
+    safe_filename,
+)
+from nexus_graph.assets.reading import download, fetch, list_assets
+from nexus_graph.assets.reserving import reserve
+from nexus_graph.assets.sealing import keep, seal
+from nexus_graph.assets.sweeping import sweep, sweep_expired, sweep_forever, sweep_orphans
+
+__all__ = [
+    "Asset",
+    "AssetFilter",
+    "AssetRules",
+    "AssetState",
+    "Reservation",
+    "Reserved",
+    "download",
+    "fetch",
+    "keep",
+    "label",
+    "list_assets",
+    "reserve",
+    "safe_filename",
+    "seal",
+    "sweep",
+    "sweep_expired",
+    "sweep_forever",
+    "sweep_orphans",
+]

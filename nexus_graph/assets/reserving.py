@@ -1,0 +1,102 @@
+"""Reserve: declare a file, get an address that takes exactly that file."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from nexus_graph.assets import model, table
+from nexus_graph.assets.labelling import label
+from nexus_graph.assets.model import Asset, AssetRules, AssetState, Reservation, Reserved
+from nexus_graph.scope.clock import micros
+from nexus_graph.scope.errors import Conflict
+from nexus_graph.scope.permission import Permission
+from nexus_graph.scope.redaction import redact
+from nexus_graph.scope.scope import Scope
+from nexus_graph.stores.journal import Event, RunKind
+from nexus_graph.stores.work import Once, Read, Stores, Work
+
+
+async def reserve(
+    stores: Stores, rules: AssetRules, scope: Scope, reservation: Reservation, *, once: Once | None = None
+) -> Reserved:
+    """Reserve an asset of the declared size and checksum, with a presigned upload.
+
+    Bytes that are sealed in this scope already answer with that asset and no upload; its labels become as strict as the
+    reservation's. Other scopes are never looked at. Raises Invalid for what breaks a rule, Conflict for an idempotency
+    key whose reservation has expired.
+    """
+    scope.require(Permission.ASSETS_WRITE)
+    reservation = model.validated(reservation, rules)
+    handling = reservation.handling
+    async with stores.work(scope, RunKind.INGEST, once=once) as work:
+        if isinstance(answer := await work.earlier_answer(), dict):
+            return await _again(work, str(answer["asset_id"]))
+        sealed = await work.row(table.FIND_SEALED, sha256=reservation.sha256)
+        if sealed is not None:
+            return await _duplicate(work, table.asset(sealed), reservation)
+        asset_id = work.new_id("asset")
+        rows = await work.write(
+            table.ADD,
+            asset_id=asset_id,
+            filename=reservation.filename,
+            content_type=reservation.content_type,
+            media_type=model.media_type(reservation.content_type),
+            size=reservation.size,
+            sha256=reservation.sha256,
+            captured_at=None if reservation.captured_at is None else micros(reservation.captured_at),
+            capture_location=reservation.capture_location,
+            source_ref=reservation.source_ref,
+            pii_flags=table.flags(handling),
+            train_ok=handling.train_ok,
+            created_by=scope.principal.id,
+            created_at=micros(work.now),
+            expires_at=micros(work.now + timedelta(seconds=rules.reservation_seconds)),
+            object_key=f"raw/{asset_id}/{model.safe_filename(reservation.filename)}",
+        )
+        asset = table.asset(rows[0])
+        work.record(_event(asset, duplicate=False))
+        await work.keep_answer({"asset_id": asset_id})
+        return _open(work, asset)
+
+
+async def _duplicate(work: Work, sealed: Asset, reservation: Reservation) -> Reserved:
+    # Asking again finds it again: the answer needs no keeping, and nothing is written unless the labels grow.
+    labelled = await label(work, sealed.asset_id, reservation.handling)
+    if labelled != sealed:
+        work.record(_event(labelled, duplicate=True))
+    return Reserved(labelled, None, duplicate=True)
+
+
+async def _again(work: Work, asset_id: str) -> Reserved:
+    row = await work.row(table.FIND, asset_id=asset_id)
+    if row is not None and row["state"] == AssetState.PURGED and row["duplicate_of"] is not None:
+        row = await work.row(table.FIND, asset_id=row["duplicate_of"])
+    if row is None or row["state"] == AssetState.PURGED or _expired(work, table.asset(row)):
+        raise Conflict("The reservation has expired.", hint="Reserve again with a fresh idempotency key.")
+    asset = table.asset(row)
+    return _open(work, asset) if asset.state is AssetState.RESERVED else Reserved(asset, None, duplicate=False)
+
+
+def _expired(read: Read, asset: Asset) -> bool:
+    return asset.state is AssetState.RESERVED and asset.expires_at <= read.now
+
+
+def _open(read: Read, asset: Asset) -> Reserved:
+    upload = read.blobs.upload(
+        asset.object_key,
+        size=asset.size,
+        sha256=asset.sha256,
+        content_type=asset.content_type,
+        expires_at=asset.expires_at,
+    )
+    return Reserved(asset, upload, duplicate=False)
+
+
+def _event(asset: Asset, *, duplicate: bool) -> Event:
+    detail = redact(
+        {
+            "input": {"content_type": asset.content_type, "sha256": asset.sha256, "size": asset.size},
+            "output": {"duplicate": duplicate},
+        }
+    )
+    return Event("asset.reserved", "asset", asset.asset_id, detail, asset.handling)

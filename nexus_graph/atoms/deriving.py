@@ -1,0 +1,192 @@
+"""Derive: from the bytes of a sealed asset to atoms, all of them or none."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from email.message import Message
+from typing import Any
+
+from nexus_graph import assets
+from nexus_graph.assets import Asset, AssetState
+from nexus_graph.atoms import table
+from nexus_graph.atoms.model import Atom, Draft, Params, Recipe, atom_id
+from nexus_graph.atoms.recipes import recipe_for, recipe_named
+from nexus_graph.atoms.sandbox import Sandbox
+from nexus_graph.scope.canonical import Json, sha256
+from nexus_graph.scope.errors import Conflict, Invalid, NotFound
+from nexus_graph.scope.handling import Handling
+from nexus_graph.scope.permission import Permission
+from nexus_graph.scope.redaction import find, redact
+from nexus_graph.scope.scope import Scope
+from nexus_graph.stores.blobs.base import ScopedBlobs
+from nexus_graph.stores.journal import Event, RunKind
+from nexus_graph.stores.statement import Value
+from nexus_graph.stores.work import Once, Stores, Work
+
+_AT_ONCE = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Derivation:
+    """What a derivation came to: how many atoms it has, how many of them are new, how many older ones went stale."""
+
+    asset_id: str
+    op: str
+    op_version: str
+    atoms: int
+    made: int
+    staled: int
+
+
+@dataclass(frozen=True, slots=True)
+class Derived:
+    """Atoms that are not kept yet, as rows, and what was found out on the way. `encoding` is None for a binary file."""
+
+    asset: Asset
+    recipe: Recipe
+    params: Params
+    rows: Sequence[dict[str, Value]]
+    pii_flags: tuple[str, ...]
+    encoding: str | None
+    guessed: bool
+
+
+async def derive(
+    stores: Stores,
+    sandbox: Sandbox,
+    scope: Scope,
+    asset_id: str,
+    op: str | None,
+    params: Params,
+    *,
+    once: Once | None = None,
+    run_id: str | None = None,
+) -> Derivation:
+    """Derive atoms from a sealed asset with the recipe `op`, or the default one of its type. Twice changes nothing.
+
+    Raises NotFound; Conflict for an asset that is not sealed or whose bytes are lost; Invalid for an unknown recipe or
+    parameter and for a file that can't be read within the limits; Unavailable. Nothing is kept in these cases.
+    """
+    scope.require(Permission.ATOMS_DERIVE)
+    asset = (await assets.fetch(stores, scope, [asset_id])).get(asset_id)
+    if asset is None:
+        raise NotFound("asset")
+    recipe = recipe_for(asset.content_type, asset.filename) if op is None else recipe_named(op)
+    if recipe is None:
+        raise Invalid(f"No recipe reads {asset.media_type}.", hint="Name one in op.", path=("op",))
+    return await keep(stores, scope, await read(stores, sandbox, scope, asset, recipe, params), once, run_id)
+
+
+async def read(stores: Stores, sandbox: Sandbox, scope: Scope, asset: Asset, recipe: Recipe, params: Params) -> Derived:
+    """The atoms of an asset, read in the sandbox and kept nowhere. A charset comes from the content type unless given.
+
+    Raises as `derive` does.
+    """
+    if asset.state is not AssetState.SEALED:
+        raise Conflict("The asset is not sealed yet.", hint="Upload and seal it first.")
+    declared = charset(asset.content_type)
+    if declared is not None and "charset" in recipe.parameters:
+        params = {"charset": declared, **params}
+    params = recipe.complete(params)
+    data = await raw_bytes(stores, scope, asset)
+    if data is None:
+        raise Conflict("The object store no longer holds the bytes that were sealed.", hint="Restore the object.")
+    drafts = await sandbox.derive(recipe.op, data, params)
+    return await asyncio.to_thread(_derived, asset, recipe, params, data, drafts, stores.clock())
+
+
+async def raw_bytes(stores: Stores, scope: Scope, asset: Asset) -> bytes | None:
+    """The bytes that were sealed; None when the object store holds nothing or something else in their place."""
+    try:
+        data = await ScopedBlobs(stores.blobs, scope).read(asset.object_key)
+    except NotFound:
+        return None
+    return data if await asyncio.to_thread(sha256, data) == asset.sha256 else None
+
+
+def charset(content_type: str) -> str | None:
+    """The charset that a content type declares, or None."""
+    message = Message()
+    message["content-type"] = content_type
+    return message.get_content_charset() or None
+
+
+async def keep(
+    stores: Stores, scope: Scope, derived: Derived, once: Once | None = None, run_id: str | None = None
+) -> Derivation:
+    """Keep what was derived, in one transaction: new atoms added, those of other versions of the recipe marked stale.
+
+    The asset's labels take on what was found in its atoms. Ends the run. Raises NotFound for an asset that went away.
+    """
+    asset_id, recipe = derived.asset.asset_id, derived.recipe
+    own: dict[str, Value] = {"asset_id": asset_id, "op": recipe.op, "op_version": recipe.version}
+    async with stores.work(scope, RunKind.DERIVE, once=once, run_id=run_id) as work:
+        earlier: Any = await work.earlier_answer()
+        if earlier is not None:
+            return Derivation(**earlier)
+        asset = await assets.label(work, asset_id, Handling(derived.pii_flags, train_ok=True))
+        made = await _add(work, own, derived)
+        staled = 0
+        if await work.value(table.MISLABELLED, **own):
+            staled = sum(bool(row["stale"]) for row in await work.write(table.RELABEL, **own))
+        derivation = Derivation(asset_id, recipe.op, recipe.version, len(derived.rows), made, staled)
+        work.record(Event("atoms.derived", "asset", asset_id, redact(_told(derived, derivation)), asset.handling))
+        await work.keep_answer(asdict(derivation))
+    return derivation
+
+
+async def _add(work: Work, own: Mapping[str, Value], derived: Derived) -> int:
+    kept = await work.rows(table.KEPT, **own, params=table.parameters(derived.params))
+    known = {row["atom_id"] for row in kept}
+    new = [row for row in derived.rows if row["atom_id"] not in known]
+    for start in range(0, len(new), _AT_ONCE):
+        await work.write_many(table.ADD, new[start : start + _AT_ONCE])
+    return len(new)
+
+
+def _derived(
+    asset: Asset, recipe: Recipe, params: Params, data: bytes, drafts: Sequence[Draft], now: datetime
+) -> Derived:
+    atoms = [_atom(asset, recipe, params, draft, now) for draft in drafts]
+    flags = {flag for atom in atoms for flag in atom.handling.pii_flags}
+    decoded = None if recipe.decode is None else recipe.decode(data, params)
+    return Derived(
+        asset=asset,
+        recipe=recipe,
+        params=params,
+        rows=[table.values(atom) for atom in atoms],
+        pii_flags=tuple(sorted(flags)),
+        encoding=None if decoded is None else decoded.encoding,
+        guessed=decoded is not None and decoded.guessed,
+    )
+
+
+def _atom(asset: Asset, recipe: Recipe, params: Params, draft: Draft, now: datetime) -> Atom:
+    return Atom(
+        id=atom_id(asset.sha256, recipe.op, recipe.version, params, draft.span),
+        asset_id=asset.asset_id,
+        op=recipe.op,
+        op_version=recipe.version,
+        params=params,
+        ordinal=draft.ordinal,
+        span=draft.span,
+        kind=draft.kind,
+        text=draft.text,
+        digest=sha256(draft.text.encode()),
+        handling=Handling(tuple({finding.kind for finding in find(draft.text)}), asset.handling.train_ok),
+        derived_at=now,
+        stale=False,
+    )
+
+
+def _told(derived: Derived, derivation: Derivation) -> Json:
+    output: dict[str, Json] = {"atoms": derivation.atoms, "made": derivation.made, "staled": derivation.staled}
+    if derived.encoding is not None:
+        output |= {"encoding": derived.encoding, "encodingGuessed": derived.guessed}
+    return {
+        "input": {"op": derivation.op, "opVersion": derivation.op_version, "params": dict(derived.params)},
+        "output": output,
+    }

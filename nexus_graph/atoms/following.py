@@ -1,0 +1,124 @@
+"""The follower that derives atoms from what was sealed, and ends the run in which it was."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncGenerator, Coroutine, Iterable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from nexus_graph import assets
+from nexus_graph.assets import Asset
+from nexus_graph.atoms import table
+from nexus_graph.atoms.deriving import Derived, keep, read
+from nexus_graph.atoms.recipes import recipe_for
+from nexus_graph.atoms.sandbox import Sandbox
+from nexus_graph.scope.canonical import Json
+from nexus_graph.scope.errors import Conflict, Invalid
+from nexus_graph.scope.redaction import redact
+from nexus_graph.scope.scope import Scope
+from nexus_graph.stores.follower import Entry, Follower
+from nexus_graph.stores.journal import Event, RunKind, RunStatus, Severity
+from nexus_graph.stores.work import Stores
+
+FOLLOWER = "atoms"
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class _Sealed:
+    """An entry that waits for its outcome: the asset, None when that is gone, and the run that it belongs to."""
+
+    entry: Entry
+    asset: Asset | None
+    run_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Without:
+    """Why an asset has no atoms: `atoms.skipped`, or `atoms.refused`, which fails the run."""
+
+    action: str
+    reason: Json
+
+
+def follower(sandbox: Sandbox) -> Follower:
+    """Derives atoms from every sealed asset with the default recipe of its type.
+
+    A file that no recipe reads is skipped; one that can't be read within the limits is refused, and its run fails.
+    Files are read ahead, while others are kept; outcomes stand in the journal in the order of the seals.
+    """
+
+    async def deed(stores: Stores, scope: Scope, entries: Sequence[Entry]) -> None:
+        waiting = await _waiting(stores, scope, entries)
+        readings = (_read(stores, sandbox, scope, sealed.asset) for sealed in waiting)
+        async with aclosing(_ahead(readings, sandbox.workers + 1)) as outcomes:
+            for sealed in waiting:
+                outcome = await anext(outcomes)
+                if isinstance(outcome, Derived):
+                    await keep(stores, scope, outcome, run_id=sealed.run_id)
+                else:
+                    await _tell(stores, scope, sealed, outcome)
+
+    return Follower(FOLLOWER, ("asset.sealed",), deed)
+
+
+async def _waiting(stores: Stores, scope: Scope, entries: Sequence[Entry]) -> list[_Sealed]:
+    """The entries whose outcome is not in their run yet. After a crash, entries come a second time."""
+    runs = [*dict.fromkeys(entry.run_id for entry in entries)]
+    async with stores.read(scope) as read:
+        running = {row["run_id"] for row in await read.rows(table.RUNNING, runs=runs)}
+        told = {(row["run_id"], row["subject_id"]): row["seq"] for row in await read.rows(table.TOLD, runs=runs)}
+    found = await assets.fetch(stores, scope, [entry.subject_id for entry in entries])
+    return [
+        _Sealed(entry, found.get(entry.subject_id), entry.run_id if entry.run_id in running else None)
+        for entry in entries
+        if told.get((entry.run_id, entry.subject_id), 0) < entry.seq
+    ]
+
+
+async def _read(stores: Stores, sandbox: Sandbox, scope: Scope, asset: Asset | None) -> Derived | _Without:
+    if asset is None:
+        return _Without("atoms.skipped", {"reason": "the asset is gone"})
+    recipe = recipe_for(asset.content_type, asset.filename)
+    if recipe is None:
+        return _Without("atoms.skipped", {"reason": "no recipe reads this type"})
+    try:
+        return await read(stores, sandbox, scope, asset, recipe, {})
+    except (Invalid, Conflict) as error:
+        detail = {"op": recipe.op, "opVersion": recipe.version, "code": error.code, "message": str(error)}
+        return _Without("atoms.refused", detail)
+
+
+async def _tell(stores: Stores, scope: Scope, sealed: _Sealed, outcome: _Without) -> None:
+    refused = outcome.action == "atoms.refused"
+    event = Event(
+        outcome.action,
+        "asset",
+        sealed.entry.subject_id,
+        redact({"input": {"seq": sealed.entry.seq}, "output": outcome.reason}),
+        sealed.entry.handling,
+        Severity.ERROR if refused else Severity.INFO,
+        RunStatus.FAILED if refused else RunStatus.SUCCEEDED,
+    )
+    async with stores.work(scope, RunKind.DERIVE, run_id=sealed.run_id) as work:
+        work.record(event)
+
+
+async def _ahead(deeds: Iterable[Coroutine[Any, Any, Result]], at_once: int) -> AsyncGenerator[Result]:
+    """The results of `deeds` in their order, up to `at_once` of them under way at a time."""
+    tasks: deque[asyncio.Task[Result]] = deque()
+    try:
+        for deed in deeds:
+            tasks.append(asyncio.create_task(deed))
+            if len(tasks) == at_once:
+                yield await tasks.popleft()
+        while tasks:
+            yield await tasks.popleft()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

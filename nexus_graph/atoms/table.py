@@ -1,0 +1,131 @@
+"""The atoms' row and its SQL. The text of an atom is derived, so it lives here; the raw bytes never do.
+
+An atom is seen as long as its asset is sealed, and never with more consent than its asset has now.
+"""
+
+from __future__ import annotations
+
+import orjson
+from sqlalchemy import ForeignKeyConstraint, Index
+from sqlmodel import Field
+
+from nexus_graph.assets.table import AssetRow
+from nexus_graph.atoms.model import Atom, Params, Span
+from nexus_graph.scope.canonical import canonical
+from nexus_graph.scope.clock import micros, moment
+from nexus_graph.scope.handling import Handling
+from nexus_graph.stores.database import Row
+from nexus_graph.stores.statement import Statement, Value
+from nexus_graph.stores.tables import ScopedRow
+
+_ASSET = ("tenant_id", "env", "asset_id")
+
+
+class AtomRow(ScopedRow, table=True):
+    """An atom. `params` and `span` are canonical JSON; equal params are equal text."""
+
+    __tablename__ = "atoms"
+    __table_args__ = (
+        ForeignKeyConstraint(_ASSET, [f"{AssetRow.__tablename__}.{name}" for name in _ASSET]),
+        Index("atoms_by_asset", *_ASSET, "op", "op_version", "params", "ordinal"),
+    )
+    atom_id: str = Field(primary_key=True)
+    asset_id: str
+    op: str
+    op_version: str
+    params: str
+    ordinal: int
+    kind: str
+    span: str
+    text: str
+    digest: str
+    pii_flags: str
+    train_ok: bool
+    derived_at: int
+    stale: bool
+
+
+ORDER = ("atom.op", "atom.op_version", "atom.params", "atom.ordinal")
+"""By derivation, and then as in the file: unique within an asset."""
+
+_VISIBLE = (
+    "select atom.*, asset.train_ok as asset_train_ok from atoms atom "
+    "join assets asset on asset.tenant_id = atom.tenant_id and asset.env = atom.env and asset.asset_id = atom.asset_id "
+    "where atom.tenant_id = :tenant_id and atom.env = :env and asset.state = 'SEALED'"
+)
+FIND_MANY = Statement(f"{_VISIBLE} and atom.atom_id in (:atom_ids...)")
+OF_ASSET = f"{_VISIBLE} and atom.asset_id = :asset_id"
+FRESH_OF_ASSET = f"{OF_ASSET} and not atom.stale"
+
+KEPT = Statement(
+    "select atom_id from atoms where tenant_id = :tenant_id and env = :env and asset_id = :asset_id "
+    "and op = :op and op_version = :op_version and params = :params"
+)
+MISLABELLED = Statement(
+    "select count(*) from atoms where tenant_id = :tenant_id and env = :env and asset_id = :asset_id "
+    "and op = :op and stale <> (op_version <> :op_version)"
+)
+RELABEL = Statement(
+    "update atoms set stale = (op_version <> :op_version) "
+    "where tenant_id = :tenant_id and env = :env and asset_id = :asset_id "
+    "and op = :op and stale <> (op_version <> :op_version) returning stale"
+)
+ADD = Statement(
+    "insert into atoms (tenant_id, env, atom_id, asset_id, op, op_version, params, ordinal, kind, span, text, digest, "
+    "pii_flags, train_ok, derived_at, stale) values (:tenant_id, :env, :atom_id, :asset_id, :op, :op_version, :params, "
+    ":ordinal, :kind, :span, :text, :digest, :pii_flags, :train_ok, :derived_at, false) "
+    "on conflict (tenant_id, env, atom_id) do nothing"
+)
+
+RUNNING = Statement(
+    "select run_id from journal_runs "
+    "where tenant_id = :tenant_id and env = :env and status = 'RUNNING' and run_id in (:runs...)"
+)
+TOLD = Statement(
+    "select run_id, subject_id, max(seq) as seq from journal_events "
+    "where tenant_id = :tenant_id and env = :env and run_id in (:runs...) "
+    "and action in ('atoms.derived', 'atoms.refused', 'atoms.skipped') group by run_id, subject_id"
+)
+
+
+def atom(row: Row) -> Atom:
+    """The atom in a row of a SELECT above."""
+    return Atom(
+        id=row["atom_id"],
+        asset_id=row["asset_id"],
+        op=row["op"],
+        op_version=row["op_version"],
+        params=orjson.loads(row["params"]),
+        ordinal=row["ordinal"],
+        span=Span(**orjson.loads(row["span"])),
+        kind=row["kind"],
+        text=row["text"],
+        digest=row["digest"],
+        handling=Handling(tuple(orjson.loads(row["pii_flags"])), bool(row["train_ok"] and row["asset_train_ok"])),
+        derived_at=moment(row["derived_at"]),
+        stale=bool(row["stale"]),
+    )
+
+
+def values(atom: Atom) -> dict[str, Value]:
+    """The row of a new atom."""
+    return {
+        "atom_id": atom.id,
+        "asset_id": atom.asset_id,
+        "op": atom.op,
+        "op_version": atom.op_version,
+        "params": parameters(atom.params),
+        "ordinal": atom.ordinal,
+        "kind": atom.kind,
+        "span": canonical(atom.span.as_json()).decode(),
+        "text": atom.text,
+        "digest": atom.digest,
+        "pii_flags": canonical([*atom.handling.pii_flags]).decode(),
+        "train_ok": atom.handling.train_ok,
+        "derived_at": micros(atom.derived_at),
+    }
+
+
+def parameters(params: Params) -> str:
+    """Parameters as a row keeps them."""
+    return canonical(params).decode()

@@ -1,0 +1,64 @@
+"""3 Cards: a YAML header, a body in natural language, immutable versions. Settings are cards.
+
+In: a card's exact text, a filter, the name of a surface. Out: `Card`, pages of them, differences, settings of a screen.
+Never: a header interpreted beyond its manifest, a body read by the engine, a version changed or deleted.
+"""
+
+from nexus_graph.cards.difference import Change, Difference, Hunk, Line
+from nexus_graph.cards.drafting import artifact_kind, card_id_of
+from nexus_graph.cards.exporting import exported
+from nexus_graph.cards.format import parse
+from nexus_graph.cards.manifests import FieldKind, Manifest, Manifests
+from nexus_graph.cards.model import ArtifactKind, Card, CardFilter, Comparison, FieldCondition, FieldValue
+from nexus_graph.cards.publishing import Published, publish
+from nexus_graph.cards.reading import by_artifact, difference, fetch, fetch_versions, list_cards, versions
+from nexus_graph.cards.rendering import declare
+from nexus_graph.cards.retiring import retire
+from nexus_graph.cards.settings import (
+    Settings,
+    SettingsChange,
+    SettingsEnd,
+    SettingsEndReason,
+    SettingsFrame,
+    SettingsHeartbeat,
+    follow_settings,
+    settings,
+)
+
+__all__ = [
+    "ArtifactKind",
+    "Card",
+    "CardFilter",
+    "Change",
+    "Comparison",
+    "Difference",
+    "FieldCondition",
+    "FieldKind",
+    "FieldValue",
+    "Hunk",
+    "Line",
+    "Manifest",
+    "Manifests",
+    "Published",
+    "Settings",
+    "SettingsChange",
+    "SettingsEnd",
+    "SettingsEndReason",
+    "SettingsFrame",
+    "SettingsHeartbeat",
+    "artifact_kind",
+    "by_artifact",
+    "card_id_of",
+    "declare",
+    "difference",
+    "exported",
+    "fetch",
+    "fetch_versions",
+    "follow_settings",
+    "list_cards",
+    "parse",
+    "publish",
+    "retire",
+    "settings",
+    "versions",
+]

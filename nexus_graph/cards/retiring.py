@@ -1,0 +1,44 @@
+"""Retire: a card leaves lists, searches and its singleton's place; its versions stay readable. Nothing is deleted."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from nexus_graph.cards import table
+from nexus_graph.cards.model import Card
+from nexus_graph.cards.publishing import told
+from nexus_graph.scope.canonical import Json
+from nexus_graph.scope.clock import micros
+from nexus_graph.scope.errors import Conflict, NotFound
+from nexus_graph.scope.permission import Permission
+from nexus_graph.scope.redaction import redact
+from nexus_graph.scope.scope import Scope
+from nexus_graph.stores.journal import Event, RunKind
+from nexus_graph.stores.work import Once, Stores
+
+
+async def retire(
+    stores: Stores, scope: Scope, card_id: str, expected_version: int, *, once: Once | None = None
+) -> Card:
+    """Retire a card for good, at the version that the caller has seen. Raises NotFound, Conflict (version, retired)."""
+    scope.require(Permission.CARDS_RETIRE)
+    async with stores.work(scope, RunKind.PUBLISH, once=once) as work:
+        row = await work.row(table.FIND, card_id=card_id)
+        if row is None:
+            raise NotFound("card", path=("input", "cardId"))
+        card = table.card(row)
+        if await work.earlier_answer() is not None:
+            return card
+        if card.retired_at is not None:
+            raise Conflict("The card is retired already.", path=("input", "cardId"))
+        if card.version != expected_version:
+            raise Conflict(
+                f"The card's current version is {card.version}.",
+                hint=f"Look at version {card.version}, then retire with expectedVersion {card.version}.",
+                path=("input", "expectedVersion"),
+            )
+        await work.write(table.RETIRE, card_id=card_id, now=micros(work.now))
+        detail: Json = {"input": {"expectedVersion": expected_version}, "output": told(card, None)}
+        work.record(Event("card.retired", "card", card_id, redact(detail), card.handling, ends=None))
+        await work.keep_answer({"card_id": card_id})
+    return replace(card, retired_at=work.now)

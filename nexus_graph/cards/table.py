@@ -1,0 +1,318 @@
+"""The cards' rows and their SQL.
+
+A card is one row of `cards`, each of its versions one row of `card_versions`: all that a card's value needs stands in
+these two. Labels and filterable header fields are kept beside them for the current version alone, citations for every
+version.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import orjson
+from sqlalchemy import ForeignKeyConstraint, Index
+from sqlmodel import Field
+
+from nexus_graph.cards.drafting import artifact_kind
+from nexus_graph.cards.model import Card, CardFilter, Comparison, FieldCondition, FieldValue
+from nexus_graph.scope.canonical import canonical
+from nexus_graph.scope.clock import micros, moment
+from nexus_graph.scope.handling import Handling
+from nexus_graph.stores.database import Row
+from nexus_graph.stores.statement import Statement, Value
+from nexus_graph.stores.tables import ScopedRow
+
+_CARD = ["tenant_id", "env", "card_id"]
+_VERSION = [*_CARD, "version"]
+
+
+class CardRow(ScopedRow, table=True):
+    """A card. `singleton_key` is null when its type allows any number, and once it is retired."""
+
+    __tablename__ = "cards"
+    __table_args__ = (
+        Index("cards_by_key", "tenant_id", "env", "key", unique=True),
+        Index("cards_by_singleton", "tenant_id", "env", "singleton_key", unique=True),
+        Index("cards_by_creation", "tenant_id", "env", "created_at", "card_id"),
+    )
+    card_id: str = Field(primary_key=True)
+    key: str
+    card_type: str
+    singleton_key: str | None
+    current_version: int
+    created_at: int
+    changed_at: int
+    retired_at: int | None
+
+
+class CardVersionRow(ScopedRow, table=True):
+    """One immutable version. `text` is the truth; the body begins at its character `body_start`."""
+
+    __tablename__ = "card_versions"
+    __table_args__ = (ForeignKeyConstraint(_CARD, [f"cards.{name}" for name in _CARD]),)
+    card_id: str = Field(primary_key=True)
+    version: int = Field(primary_key=True)
+    text: str
+    body_start: int
+    digest: str
+    title: str | None
+    header: str
+    labels: str
+    artifact_refs: str
+    pii_flags: str
+    train_ok: bool
+    created_at: int
+    created_by: str
+
+
+class CardLabelRow(ScopedRow, table=True):
+    """A label of a card's current version."""
+
+    __tablename__ = "card_labels"
+    __table_args__ = (
+        ForeignKeyConstraint(_CARD, [f"cards.{name}" for name in _CARD]),
+        Index("card_labels_by_label", "tenant_id", "env", "label", "card_id"),
+    )
+    card_id: str = Field(primary_key=True)
+    label: str = Field(primary_key=True)
+
+
+class CardFieldRow(ScopedRow, table=True):
+    """A value of a filterable header field of a card's current version; exactly one of the three values is set."""
+
+    __tablename__ = "card_fields"
+    __table_args__ = (
+        ForeignKeyConstraint(_CARD, [f"cards.{name}" for name in _CARD]),
+        Index("card_fields_by_text", "tenant_id", "env", "field", "text_value"),
+        Index("card_fields_by_number", "tenant_id", "env", "field", "number_value"),
+    )
+    card_id: str = Field(primary_key=True)
+    position: int = Field(primary_key=True)
+    field: str
+    text_value: str | None
+    number_value: float | None
+    boolean_value: bool | None
+
+
+class CardArtifactRow(ScopedRow, table=True):
+    """An asset or atom that a version cites. `artifact_kind` is ASSET or ATOM."""
+
+    __tablename__ = "card_artifacts"
+    __table_args__ = (
+        ForeignKeyConstraint(_VERSION, [f"card_versions.{name}" for name in _VERSION]),
+        Index("card_artifacts_by_artifact", "tenant_id", "env", "artifact_id"),
+    )
+    card_id: str = Field(primary_key=True)
+    version: int = Field(primary_key=True)
+    position: int = Field(primary_key=True)
+    artifact_kind: str
+    artifact_id: str
+
+
+_COLUMNS = (
+    "card.card_id, card.key, card.card_type, card.current_version, card.created_at, card.retired_at, "
+    "version.version, version.text, version.body_start, version.digest, version.title, version.header, version.labels, "
+    "version.artifact_refs, version.pii_flags, version.train_ok, version.created_at as published_at, version.created_by"
+)
+_JOIN = (
+    "from cards card join card_versions version on version.tenant_id = card.tenant_id and version.env = card.env "
+    "and version.card_id = card.card_id"
+)
+_HERE = "where card.tenant_id = :tenant_id and card.env = :env"
+
+CARDS = f"select {_COLUMNS} {_JOIN} and version.version = card.current_version {_HERE}"
+"""Cards at their current version; ends inside its WHERE clause, with the aliases `card` and `version`."""
+VERSIONS = f"select {_COLUMNS} {_JOIN} {_HERE} and card.card_id = :card_id"
+"""All versions of one card; ends inside its WHERE clause."""
+
+FIND = Statement(f"{CARDS} and card.card_id = :card_id")
+FIND_MANY = Statement(f"{CARDS} and card.card_id in (:ids...)")
+FIND_VERSIONS = Statement(
+    f"select {_COLUMNS} {_JOIN} {_HERE} and card.card_id in (:ids...) "
+    "and version.card_id || '@' || version.version in (:pairs...)"
+)
+EXISTS = Statement("select card_id from cards where tenant_id = :tenant_id and env = :env and card_id = :card_id")
+FIND_SINGLETON = Statement(
+    "select card_id, key from cards where tenant_id = :tenant_id and env = :env and singleton_key = :singleton_key"
+)
+SETTINGS = Statement(
+    CARDS + " and card.retired_at is null and card.card_type in (:types...) and card.card_id in (select card_id "
+    "from card_fields where tenant_id = :tenant_id and env = :env and field in ('surface', 'surfaces') "
+    "and text_value = :surface) order by card.card_type, card.key"
+)
+CITING = Statement(
+    "select cited.artifact_id, cited.card_id from card_artifacts cited "
+    "join cards card on card.tenant_id = cited.tenant_id and card.env = cited.env and card.card_id = cited.card_id "
+    "and card.current_version = cited.version "
+    "where cited.tenant_id = :tenant_id and cited.env = :env and cited.artifact_id in (:ids...) "
+    "and card.retired_at is null order by cited.artifact_id, card.created_at, cited.card_id"
+)
+ARTIFACTS = Statement(
+    "select asset_id as artifact_id, train_ok as train_ok from assets "
+    "where tenant_id = :tenant_id and env = :env and asset_id in (:assets...) and state = 'SEALED' "
+    "union all select atom.atom_id, atom.train_ok and asset.train_ok from atoms atom join assets asset "
+    "on asset.tenant_id = atom.tenant_id and asset.env = atom.env and asset.asset_id = atom.asset_id "
+    "where atom.tenant_id = :tenant_id and atom.env = :env and atom.atom_id in (:atoms...) and asset.state = 'SEALED'"
+)
+LAST_PUBLISHED = Statement(
+    "select seq from journal_events where tenant_id = :tenant_id and env = :env and action = 'card.published' "
+    "order by seq desc limit 1"
+)
+CHANGES = Statement(
+    "select * from journal_events where tenant_id = :tenant_id and env = :env and seq > :after "
+    "and action in ('card.published', 'card.retired') order by seq limit :most"
+)
+HEAD = Statement("select seq from journal_heads where tenant_id = :tenant_id and env = :env")
+
+PUT_CARD = Statement(
+    "insert into cards (tenant_id, env, card_id, key, card_type, singleton_key, current_version, created_at, "
+    "changed_at) values (:tenant_id, :env, :card_id, :key, :card_type, :singleton_key, :version, :now, :now) "
+    "on conflict (tenant_id, env, card_id) do update "
+    "set singleton_key = :singleton_key, current_version = :version, changed_at = :now"
+)
+ADD_VERSION = Statement(
+    "insert into card_versions (tenant_id, env, card_id, version, text, body_start, digest, title, header, labels, "
+    "artifact_refs, pii_flags, train_ok, created_at, created_by) values (:tenant_id, :env, :card_id, :version, :text, "
+    ":body_start, :digest, :title, :header, :labels, :artifact_refs, :pii_flags, :train_ok, :now, :created_by)"
+)
+FORGET_LABELS = Statement("delete from card_labels where tenant_id = :tenant_id and env = :env and card_id = :card_id")
+ADD_LABEL = Statement(
+    "insert into card_labels (tenant_id, env, card_id, label) values (:tenant_id, :env, :card_id, :label)"
+)
+FORGET_FIELDS = Statement("delete from card_fields where tenant_id = :tenant_id and env = :env and card_id = :card_id")
+ADD_FIELD = Statement(
+    "insert into card_fields (tenant_id, env, card_id, position, field, text_value, number_value, boolean_value) "
+    "values (:tenant_id, :env, :card_id, :position, :field, :text_value, :number_value, :boolean_value)"
+)
+ADD_ARTIFACT = Statement(
+    "insert into card_artifacts (tenant_id, env, card_id, version, position, artifact_kind, artifact_id) "
+    "values (:tenant_id, :env, :card_id, :version, :position, :artifact_kind, :artifact_id)"
+)
+RETIRE = Statement(
+    "update cards set retired_at = :now, changed_at = :now, singleton_key = null "
+    "where tenant_id = :tenant_id and env = :env and card_id = :card_id"
+)
+
+
+def card(row: Row) -> Card:
+    """The card in a row of `CARDS` or `VERSIONS`."""
+    text, retired = row["text"], row["retired_at"]
+    return Card(
+        card_id=row["card_id"],
+        key=row["key"],
+        card_type=row["card_type"],
+        version=row["version"],
+        title=row["title"],
+        header=orjson.loads(row["header"]),
+        body=text[row["body_start"] :],
+        text=text,
+        digest=row["digest"],
+        labels=tuple(orjson.loads(row["labels"])),
+        artifact_refs=tuple(orjson.loads(row["artifact_refs"])),
+        handling=Handling(tuple(orjson.loads(row["pii_flags"])), bool(row["train_ok"])),
+        created_at=moment(row["published_at"]),
+        created_by=row["created_by"],
+        retired_at=None if retired is None else moment(retired),
+    )
+
+
+def version_values(card: Card) -> dict[str, Value]:
+    """What `ADD_VERSION` keeps of a card, apart from the time."""
+    return {
+        "card_id": card.card_id,
+        "version": card.version,
+        "text": card.text,
+        "body_start": len(card.text) - len(card.body),
+        "digest": card.digest,
+        "title": card.title,
+        "header": canonical(card.header).decode(),
+        "labels": canonical(card.labels).decode(),
+        "artifact_refs": canonical(card.artifact_refs).decode(),
+        "pii_flags": canonical(card.handling.pii_flags).decode(),
+        "train_ok": card.handling.train_ok,
+        "created_by": card.created_by,
+    }
+
+
+def field_values(card: Card, fields: Sequence[tuple[str, str | float | bool]]) -> list[dict[str, Value]]:
+    """What `ADD_FIELD` keeps: one set of values for each filterable field."""
+    empty: dict[str, Value] = {"text_value": None, "number_value": None, "boolean_value": None}
+    return [
+        {**empty, "card_id": card.card_id, "position": position, "field": name, _column(value): value}
+        for position, (name, value) in enumerate(fields)
+    ]
+
+
+def artifact_values(card: Card) -> list[dict[str, Value]]:
+    """What `ADD_ARTIFACT` keeps: one set of values for each asset or atom cited."""
+    return [
+        {
+            "card_id": card.card_id,
+            "version": card.version,
+            "position": position,
+            "artifact_kind": artifact_kind(ref).value,
+            "artifact_id": ref,
+        }
+        for position, ref in enumerate(card.artifact_refs)
+    ]
+
+
+_LABELLED = " and card.card_id in (select card_id from card_labels where tenant_id = :tenant_id and env = :env and "
+_HOLDING = " and card.card_id in (select card_id from card_fields where tenant_id = :tenant_id and env = :env and "
+
+
+def conditions(chosen: CardFilter) -> tuple[str, dict[str, Value | Sequence[Value]]]:
+    """A checked filter as SQL over the alias `card`: what to add to a WHERE clause, and the values.
+
+    Each part of the SQL begins with ` and `, each name of a value with `filter_`. Creation means the card's own, not
+    that of its latest version.
+    """
+    sql = "" if chosen.include_retired else " and card.retired_at is null"
+    values: dict[str, Value | Sequence[Value]] = {}
+    if chosen.types:
+        sql += " and card.card_type in (:filter_types...)"
+        values["filter_types"] = chosen.types
+    if chosen.labels:
+        labels = tuple(dict.fromkeys(chosen.labels))
+        sql += _LABELLED + "label in (:filter_labels...) group by card_id having count(*) = :filter_label_count)"
+        values |= {"filter_labels": labels, "filter_label_count": len(labels)}
+    if chosen.created_from is not None:
+        sql += " and card.created_at >= :filter_from"
+        values["filter_from"] = micros(chosen.created_from)
+    if chosen.created_to is not None:
+        sql += " and card.created_at < :filter_to"
+        values["filter_to"] = micros(chosen.created_to)
+    if chosen.artifact_kinds:
+        sql += (
+            " and exists (select 1 from card_artifacts cited where cited.tenant_id = :tenant_id and cited.env = :env "
+            "and cited.card_id = card.card_id and cited.version = card.current_version "
+            "and cited.artifact_kind in (:filter_kinds...))"
+        )
+        values["filter_kinds"] = tuple(kind.value for kind in chosen.artifact_kinds)
+    for position, condition in enumerate(chosen.fields):
+        sql += _HOLDING + _compared(condition, f"filter_{position}", values) + ")"
+    return sql, values
+
+
+def _compared(condition: FieldCondition, name: str, values: dict[str, Value | Sequence[Value]]) -> str:
+    stated = [value for value in condition.values if value is not None]
+    column = _column(stated[0])
+    values[f"{name}_field"] = condition.field
+    sql = f"field = :{name}_field"
+    if condition.comparison is not Comparison.RANGE:
+        values[f"{name}_values"] = stated
+        return f"{sql} and {column} in (:{name}_values...)"
+    lower, upper = condition.values
+    if lower is not None:
+        values[f"{name}_lower"] = lower
+        sql += f" and {column} >= :{name}_lower"
+    if upper is not None:
+        values[f"{name}_upper"] = upper
+        sql += f" and {column} <= :{name}_upper"
+    return sql
+
+
+def _column(value: FieldValue) -> str:
+    if isinstance(value, bool):
+        return "boolean_value"
+    return "text_value" if isinstance(value, str) else "number_value"

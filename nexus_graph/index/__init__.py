@@ -1,0 +1,37 @@
+"""4 Index: vectors of the current version of every card, and the search over them.
+
+In: cards that the journal says were published or retired; a text, a card filter and a number. Out: the nearest cards
+with scores and chunks, exactly, in one order, and the truth about what is not in the index yet.
+Never: a score that depends on the backend, a silent mixture of two embedders, a text that is rewritten or re-ranked.
+"""
+
+from nexus_graph.index.checking import check
+from nexus_graph.index.definition import FOLLOWER, Index, require_definition
+from nexus_graph.index.embedding import EMBEDDERS, Embedder, load_embedder
+from nexus_graph.index.following import follower, settled_state, wait_indexed
+from nexus_graph.index.model import MAX_HITS, MAX_QUERY, CardHit, IndexReport, IndexState, SearchResult
+from nexus_graph.index.reindexing import reindex
+from nexus_graph.index.searching import search
+from nexus_graph.index.standing import states
+
+__all__ = [
+    "EMBEDDERS",
+    "FOLLOWER",
+    "MAX_HITS",
+    "MAX_QUERY",
+    "CardHit",
+    "Embedder",
+    "Index",
+    "IndexReport",
+    "IndexState",
+    "SearchResult",
+    "check",
+    "follower",
+    "load_embedder",
+    "reindex",
+    "require_definition",
+    "search",
+    "settled_state",
+    "states",
+    "wait_indexed",
+]

@@ -1,0 +1,93 @@
+"""The equipment of the index, and the definition (the embedder's id) under which a scope is indexed.
+
+The first card of a scope settles its definition. Vectors of two definitions never mix: under another embedder a scope
+can't be searched until `reindex` has built everything anew.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Final
+
+from nexus_graph.cards.manifests import Manifests
+from nexus_graph.index import table
+from nexus_graph.index.embedding import Embedder
+from nexus_graph.index.model import EMPTY_STATE
+from nexus_graph.index.standing import Standings
+from nexus_graph.scope.clock import micros
+from nexus_graph.scope.errors import ConfigurationError, Unavailable
+from nexus_graph.scope.scope import Env, Scope
+from nexus_graph.stores.vectors.base import NOTHING, Space, Vectors
+from nexus_graph.stores.work import Read, Stores, Work
+
+FOLLOWER: Final = "index"
+"""The name of the follower that indexes."""
+
+_ADVICE = "Run `nexus-graph reindex`, or set NEXUS_EMBEDDER and its settings back."
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """What indexing and searching need beside the stores: made once in a process, shared by all scopes.
+
+    `loading` lets one copy of vectors be brought up to date at a time, which bounds the memory.
+    """
+
+    embedder: Embedder
+    manifests: Manifests
+    vectors: Vectors
+    standings: Standings = field(default_factory=Standings, repr=False)
+    loading: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
+
+    @property
+    def definition_id(self) -> str:
+        """The definition that this process indexes and searches under."""
+        return self.embedder.id
+
+    def space(self, scope: Scope) -> Space:
+        """The scope's vectors of this definition."""
+        return Space.of(scope, self.embedder.id, self.embedder.dimensions)
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """How far the rows of a scope's definition are, and the state that they add up to."""
+
+    generation: int
+    state: str
+
+
+async def active(read: Read, index: Index) -> Definition | None:
+    """The scope's definition, or None before its first card. Raises Unavailable when it is not that of `index`."""
+    row = await read.row(table.ACTIVE)
+    if row is None:
+        return None
+    if row["definition_id"] != index.definition_id:
+        raise Unavailable("The cards of this scope were indexed with another embedder.", hint=_ADVICE)
+    return Definition(row["generation"], row["state"])
+
+
+UNDEFINED: Final = Definition(NOTHING, EMPTY_STATE)
+"""A scope before its first card."""
+
+
+async def own(work: Work, index: Index) -> None:
+    """The first card settles the definition of the scope; from then on it must be that of `index`, or Unavailable."""
+    if await active(work, index) is None:
+        await work.write(table.FIRST_ACTIVE, definition_id=index.definition_id, now=micros(work.now))
+
+
+async def require_definition(stores: Stores, index: Index) -> None:
+    """For the start of a process: raises ConfigurationError naming the scopes that another embedder indexed."""
+    others = []
+    for tenant_id, env, _ in await stores.heads():
+        async with stores.read(Scope.system(tenant_id, Env(env), "start")) as read:
+            row = await read.row(table.ACTIVE)
+        if row is not None and row["definition_id"] != index.definition_id:
+            others.append(f"{tenant_id}/{env} with {row['definition_id']}")
+    if others:
+        raise ConfigurationError(
+            f"The configured embedder is {index.definition_id}, but these scopes were indexed with another: "
+            f"{', '.join(others)}. {_ADVICE}"
+        )

@@ -1,0 +1,214 @@
+"""The index's rows and their SQL. The vectors in here are the truth; every other index is a copy of them.
+
+`generation` counts the changes of a definition's rows; each entry carries the one that touched it last, so that a copy
+can ask for what is newer than itself. An entry stays when its card leaves the index, as RETIRED and without vectors.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import Index
+from sqlmodel import Field
+
+from nexus_graph.cards.table import CARDS
+from nexus_graph.stores.statement import Statement
+from nexus_graph.stores.tables import ScopedRow
+
+
+class IndexActiveRow(ScopedRow, table=True):
+    """The definition that searches of a scope use."""
+
+    __tablename__ = "index_active"
+    definition_id: str
+    changed_at: int
+
+
+class IndexDefinitionRow(ScopedRow, table=True):
+    """A definition (the embedder's id): how far its rows are, and the state that they add up to."""
+
+    __tablename__ = "index_definitions"
+    definition_id: str = Field(primary_key=True)
+    dimensions: int
+    generation: int
+    state: str
+
+
+class IndexEntryRow(ScopedRow, table=True):
+    """Where a card stands in a definition: the version that was taken in, with the digest of its text."""
+
+    __tablename__ = "index_entries"
+    __table_args__ = (Index("index_entries_by_generation", "tenant_id", "env", "definition_id", "generation"),)
+    definition_id: str = Field(primary_key=True)
+    card_id: str = Field(primary_key=True)
+    version: int
+    digest: str
+    state: str
+    chunks: int
+    generation: int
+
+
+class IndexVectorRow(ScopedRow, table=True):
+    """A chunk of an indexed version: its characters in the card's text, and its vector, float32 little endian."""
+
+    __tablename__ = "index_vectors"
+    definition_id: str = Field(primary_key=True)
+    card_id: str = Field(primary_key=True)
+    ordinal: int = Field(primary_key=True)
+    start_at: int
+    end_at: int
+    vector: bytes
+
+
+_ENTRY = (
+    "left join index_entries entry on entry.tenant_id = card.tenant_id and entry.env = card.env "
+    "and entry.definition_id = :definition_id and entry.card_id = card.card_id"
+)
+_CARD = "from cards card {} where card.tenant_id = :tenant_id and card.env = :env"
+
+# Definitions
+
+ACTIVE = Statement(
+    "select definition.definition_id, definition.dimensions, definition.generation, definition.state "
+    "from index_active active join index_definitions definition on definition.tenant_id = active.tenant_id "
+    "and definition.env = active.env and definition.definition_id = active.definition_id "
+    "where active.tenant_id = :tenant_id and active.env = :env"
+)
+FIRST_ACTIVE = Statement(
+    "insert into index_active (tenant_id, env, definition_id, changed_at) "
+    "values (:tenant_id, :env, :definition_id, :now) on conflict (tenant_id, env) do nothing"
+)
+ACTIVATE = Statement(
+    "insert into index_active (tenant_id, env, definition_id, changed_at) "
+    "values (:tenant_id, :env, :definition_id, :now) "
+    "on conflict (tenant_id, env) do update set definition_id = :definition_id, changed_at = :now"
+)
+ADVANCE = Statement(
+    "insert into index_definitions (tenant_id, env, definition_id, dimensions, generation, state) "
+    "values (:tenant_id, :env, :definition_id, :dimensions, 1, :empty_state) "
+    "on conflict (tenant_id, env, definition_id) do update set generation = index_definitions.generation + 1 "
+    "returning generation, state"
+)
+SET_STATE = Statement(
+    "update index_definitions set state = :state "
+    "where tenant_id = :tenant_id and env = :env and definition_id = :definition_id"
+)
+LEAVE_OTHERS = Statement(
+    "update index_definitions set generation = generation + 1, state = :empty_state "
+    "where tenant_id = :tenant_id and env = :env and definition_id <> :definition_id"
+)
+RETIRE_OTHERS = Statement(
+    "update index_entries set state = 'RETIRED', chunks = 0, generation = (select made.generation "
+    "from index_definitions made where made.tenant_id = index_entries.tenant_id and made.env = index_entries.env "
+    "and made.definition_id = index_entries.definition_id) "
+    "where tenant_id = :tenant_id and env = :env and definition_id <> :definition_id and state <> 'RETIRED'"
+)
+FORGET_OTHERS = Statement(
+    "delete from index_vectors where tenant_id = :tenant_id and env = :env and definition_id <> :definition_id"
+)
+
+# Cards beside their entries
+
+CURRENT = Statement(CARDS + " and card.card_id in (:ids...)")
+CARD_IDS = Statement(
+    f"select card.card_id {_CARD.format('')} and card.retired_at is null and card.card_id > :after "
+    "order by card.card_id limit :most"
+)
+CARD_IDS_OF = f"select card.card_id {_CARD.format('')}"
+"""Ends inside its WHERE clause, with the alias `card`."""
+COUNT_CARDS = Statement(f"select count(*) {_CARD.format('')} and card.retired_at is null")
+STANDING = Statement(
+    "select card.card_id, card.current_version, card.retired_at, entry.version as entry_version, "
+    f"entry.state as entry_state {_CARD.format(_ENTRY)} and card.card_id in (:ids...)"
+)
+BEHIND = Statement(
+    "select card.card_id, card.current_version, card.retired_at, entry.version as entry_version, "
+    f"entry.state as entry_state {_CARD.format(_ENTRY)} "
+    "and (card.retired_at is null and (entry.state is null or entry.state <> 'INDEXED' "
+    "or entry.version <> card.current_version) or card.retired_at is not null and entry.state = 'INDEXED') "
+    "order by card.card_id"
+)
+LAST_CHANGE = Statement(
+    "select coalesce((select max(seq) from journal_events "
+    "where tenant_id = :tenant_id and env = :env and action = 'card.published'), 0) as published, "
+    "coalesce((select max(seq) from journal_events "
+    "where tenant_id = :tenant_id and env = :env and action = 'card.retired'), 0) as retired"
+)
+
+# Entries and vectors
+
+ENTRIES = Statement(
+    "select * from index_entries "
+    "where tenant_id = :tenant_id and env = :env and definition_id = :definition_id and card_id in (:ids...)"
+)
+PUT_ENTRY = Statement(
+    "insert into index_entries (tenant_id, env, definition_id, card_id, version, digest, state, chunks, generation) "
+    "values (:tenant_id, :env, :definition_id, :card_id, :version, :digest, :state, :chunks, :generation) "
+    "on conflict (tenant_id, env, definition_id, card_id) do update "
+    "set version = :version, digest = :digest, state = :state, chunks = :chunks, generation = :generation"
+)
+FORGET_VECTORS = Statement(
+    "delete from index_vectors "
+    "where tenant_id = :tenant_id and env = :env and definition_id = :definition_id and card_id = :card_id"
+)
+ADD_VECTOR = Statement(
+    "insert into index_vectors (tenant_id, env, definition_id, card_id, ordinal, start_at, end_at, vector) "
+    "values (:tenant_id, :env, :definition_id, :card_id, :ordinal, :start_at, :end_at, :vector)"
+)
+CHANGED_ENTRIES = Statement(
+    "select card_id from index_entries "
+    "where tenant_id = :tenant_id and env = :env and definition_id = :definition_id and generation > :generation"
+)
+CHANGED_VECTORS = Statement(
+    "select vector.card_id, vector.ordinal, vector.vector from index_vectors vector "
+    "join index_entries entry on entry.tenant_id = vector.tenant_id and entry.env = vector.env "
+    "and entry.definition_id = vector.definition_id and entry.card_id = vector.card_id "
+    "where vector.tenant_id = :tenant_id and vector.env = :env and vector.definition_id = :definition_id "
+    "and entry.generation > :generation and (vector.card_id, vector.ordinal) > (:card_id, :ordinal) "
+    "order by vector.card_id, vector.ordinal limit :most"
+)
+CHUNKS = Statement(
+    "select vector.card_id, vector.ordinal, vector.start_at, vector.end_at, vector.vector, version.version, "
+    "substr(version.text, vector.start_at + 1, vector.end_at - vector.start_at) as text, "
+    "version.pii_flags, version.train_ok from index_vectors vector "
+    "join index_entries entry on entry.tenant_id = vector.tenant_id and entry.env = vector.env "
+    "and entry.definition_id = vector.definition_id and entry.card_id = vector.card_id "
+    "join card_versions version on version.tenant_id = vector.tenant_id and version.env = vector.env "
+    "and version.card_id = vector.card_id and version.version = entry.version "
+    "where vector.tenant_id = :tenant_id and vector.env = :env and vector.definition_id = :definition_id "
+    "and vector.card_id in (:ids...) and vector.ordinal in (:ordinals...)"
+)
+
+# What the check compares
+
+ALL_ENTRIES = Statement(
+    "select entry.card_id, entry.version, entry.digest, entry.chunks, card.card_id as card, "
+    "(select count(*) from index_vectors vector where vector.tenant_id = entry.tenant_id and vector.env = entry.env "
+    "and vector.definition_id = entry.definition_id and vector.card_id = entry.card_id "
+    "and length(vector.vector) = :bytes) as sound, "
+    "(select count(*) from index_vectors vector where vector.tenant_id = entry.tenant_id and vector.env = entry.env "
+    "and vector.definition_id = entry.definition_id and vector.card_id = entry.card_id) as vectors "
+    "from index_entries entry left join cards card on card.tenant_id = entry.tenant_id and card.env = entry.env "
+    "and card.card_id = entry.card_id where entry.tenant_id = :tenant_id and entry.env = :env "
+    "and entry.definition_id = :definition_id and entry.state = 'INDEXED' order by entry.card_id"
+)
+LOOSE_VECTORS = Statement(
+    "select distinct vector.card_id from index_vectors vector "
+    "where vector.tenant_id = :tenant_id and vector.env = :env and vector.definition_id = :definition_id "
+    "and not exists (select 1 from index_entries entry where entry.tenant_id = vector.tenant_id "
+    "and entry.env = vector.env and entry.definition_id = vector.definition_id and entry.card_id = vector.card_id "
+    "and entry.state = 'INDEXED') order by vector.card_id"
+)
+COUNT_VECTORS = Statement(
+    "select count(*) from index_vectors where tenant_id = :tenant_id and env = :env and definition_id = :definition_id"
+)
+
+# The runs that an indexed card was published in
+
+RUNNING = Statement(
+    "select run_id from journal_runs "
+    "where tenant_id = :tenant_id and env = :env and status = 'RUNNING' and run_id in (:runs...)"
+)
+TOLD = Statement(
+    "select run_id, subject_id, max(seq) as seq from journal_events "
+    "where tenant_id = :tenant_id and env = :env and run_id in (:runs...) "
+    "and action in ('card.indexed', 'card.unindexed', 'card.index_failed') group by run_id, subject_id"
+)

@@ -1,0 +1,49 @@
+"""The packs' rows and their SQL. A pack is kept once, however often it is served."""
+
+from __future__ import annotations
+
+import orjson
+from sqlalchemy import Index
+from sqlmodel import Field
+
+from nexus_graph.packs.model import Pack, unseal
+from nexus_graph.scope.clock import moment
+from nexus_graph.scope.handling import Handling
+from nexus_graph.stores.database import Row
+from nexus_graph.stores.statement import Statement
+from nexus_graph.stores.tables import ScopedRow
+
+
+class PackRow(ScopedRow, table=True):
+    """A sealed pack: its canonical JSON, when it was served first, and to whom."""
+
+    __tablename__ = "packs"
+    __table_args__ = (Index("packs_by_first_served", "tenant_id", "env", "first_served_at", "pack_id"),)
+    pack_id: str = Field(primary_key=True)
+    content: str
+    pii_flags: str
+    train_ok: bool
+    first_served_at: int
+    first_served_by: str
+
+
+KEEP = Statement(
+    "insert into packs (tenant_id, env, pack_id, content, pii_flags, train_ok, first_served_at, first_served_by) "
+    "values (:tenant_id, :env, :pack_id, :content, :pii_flags, :train_ok, :now, :by) "
+    "on conflict (tenant_id, env, pack_id) do nothing"
+)
+FIND = Statement("select * from packs where tenant_id = :tenant_id and env = :env and pack_id = :pack_id")
+FIND_MANY = Statement("select * from packs where tenant_id = :tenant_id and env = :env and pack_id in (:ids...)")
+PACKS = "select * from packs where tenant_id = :tenant_id and env = :env"
+
+
+def pack(row: Row) -> Pack:
+    """The pack in a row."""
+    return Pack(
+        pack_id=row["pack_id"],
+        content=row["content"],
+        contents=unseal(row["content"]),
+        handling=Handling(tuple(orjson.loads(row["pii_flags"])), bool(row["train_ok"])),
+        first_served_at=moment(row["first_served_at"]),
+        first_served_by=row["first_served_by"],
+    )
