@@ -14,7 +14,7 @@ import structlog
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse
-from starlette.routing import Route, WebSocketRoute
+from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from nexus_graph import assets, atoms, index
@@ -127,13 +127,14 @@ def application(house: House) -> ASGIApp:
     """The ASGI application over an open house."""
     graph = schema.build()
     http, websocket = HttpEndpoint(graph, house), WebSocketEndpoint(graph, house)
-    routes = [
+    routes: list[BaseRoute] = [
         Route("/graphql", http.answer, methods=["POST"]),
         WebSocketRoute("/graphql", websocket.answer),
         Route("/healthz", _alive),
         Route("/readyz", _readiness(house)),
-        *objects.routes(house.stores.blobs),
     ]
+    if isinstance(house.stores.blobs, FileBlobs):  # its addresses lead back here; those of an object server do not
+        routes += objects.routes(house.stores.blobs)
     return _AccessLog(Starlette(routes=routes))
 
 

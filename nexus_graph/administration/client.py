@@ -36,7 +36,7 @@ class Client:
         body = {"query": document(operation), "variables": variables}
         answer = (await self._http.post(f"{self._address}/graphql", json=body, headers=headers)).json()
         data: dict[str, Any] = answer.get("data") or {}
-        payload: dict[str, Any] = next(iter(data.values()), None) or {}
+        payload: dict[str, Any] = next(iter(data.values()), {}) or {}
         for error in answer.get("errors") or payload.get("userErrors") or ():
             raise Unavailable(f"{operation} was refused: {error['message']}", hint=error.get("hint"))
         return payload

@@ -22,7 +22,7 @@ from nexus_graph.api.house import House
 from nexus_graph.app import following, open_house
 from nexus_graph.config import Config
 from nexus_graph.scope.canonical import sha256
-from nexus_graph.scope.errors import Conflict, Unavailable
+from nexus_graph.scope.errors import ConfigurationError, Conflict, Unavailable
 from nexus_graph.scope.resources import resource
 from nexus_graph.scope.scope import Scope
 from nexus_graph.stores.migrations import migrate
@@ -79,7 +79,7 @@ async def _started(server: Server, serving: asyncio.Task[None]) -> None:
 
 
 async def _story(house: House, tick: Ticker) -> dict[str, str]:
-    credentials = {}
+    credentials: dict[str, str] = {}
     for tenant, folder in TENANTS.items():
         found = await _people(house, tenant, folder)
         credentials |= {f"{tenant} {who}": secret for who, secret in found.items()}
@@ -185,16 +185,20 @@ class _Cited:
         """The id for a place (see core/demo/README.md): the atom there, or the asset for none."""
         if not place:
             return self.asset_id
-        return next(atom["id"] for atom in self._atoms if self._is_at(atom, place))
+        found = next((str(atom["id"]) for atom in self._atoms if self._is_at(atom, place)), None)
+        if found is None:
+            raise ConfigurationError(f"The installation is damaged: no atom of a demo file is at {place}.")
+        return found
 
     @staticmethod
     def _is_at(atom: dict[str, Any], place: str) -> bool:
         name, _, number = place.partition("=")
         if name in ("page", "row") and number.isdecimal():
-            return bool(atom["span"][name] == int(number))
+            header = name == "row"  # a recipe counts the record of names as row 1, a cite does not count it
+            return bool(atom["span"][name] == int(number) + header)
         if place.startswith("/"):
             pointer = atom["span"]["pointer"]
-            return bool(pointer) and (place == pointer or place.startswith(pointer + "/"))
+            return pointer is not None and (f"{place}/".startswith(f"{pointer}/") or pointer.startswith(f"{place}/"))
         return str(atom["text"].partition("\n")[0]).lstrip("# ").strip() == place
 
 

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, TypeVar
 
 from strawberry.dataloader import DataLoader
 
-from nexus_graph import assets, atoms, cards, index, runs
+from nexus_graph import assets, atoms, cards, index, packs, runs
 from nexus_graph.assets import Asset
 from nexus_graph.atoms import Atom
 from nexus_graph.cards import Card
 from nexus_graph.index import IndexState
+from nexus_graph.packs import Pack
 from nexus_graph.runs import Run, Subject
 from nexus_graph.scope.scope import Scope
 
@@ -29,6 +30,7 @@ class Loaders:
         stores = house.stores
         self.assets: DataLoader[str, Asset | None] = _loader(lambda ids: assets.fetch(stores, scope, ids))
         self.atoms: DataLoader[str, Atom | None] = _loader(lambda ids: atoms.fetch(stores, scope, ids))
+        self.packs: DataLoader[str, Pack | None] = _loader(lambda ids: packs.fetch(stores, scope, ids))
         self.runs: DataLoader[str, Run | None] = _loader(lambda ids: runs.fetch(stores, scope, ids))
         self.run_counts: DataLoader[str, dict[str, int] | None] = _loader(lambda ids: runs.counts(stores, scope, ids))
         self.run_sources: DataLoader[str, tuple[Subject, ...] | None] = _loader(

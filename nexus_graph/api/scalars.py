@@ -7,6 +7,7 @@ from enum import Enum
 from typing import Annotated, Any, NewType, TypeVar
 
 import strawberry
+from strawberry.types.scalar import ScalarDefinition
 
 from nexus_graph.scope.errors import Invalid
 
@@ -14,13 +15,7 @@ LARGEST_INTEGER = 2**53 - 1
 
 Values = TypeVar("Values", bound=type[Enum])
 
-BigInt = strawberry.scalar(
-    NewType("BigInt", int),
-    name="BigInt",
-    description="A whole number of at most 53 bits, as a JSON number: sizes in bytes, journal positions.",
-    serialize=int,
-    parse_value=lambda value: _whole(value),
-)
+BigInt = NewType("BigInt", int)
 
 IdempotencyKey = Annotated[
     str | None,
@@ -41,6 +36,16 @@ def described(values: Values, description: str, meanings: Mapping[str, str]) -> 
     for value in enum.__strawberry_definition__.values:
         value.description = meanings[value.name]
     return values
+
+
+SCALARS: dict[object, ScalarDefinition] = {
+    BigInt: strawberry.scalar(
+        name="BigInt",
+        description="A whole number of at most 53 bits, as a JSON number: sizes in bytes, journal positions.",
+        serialize=int,
+        parse_value=lambda value: _whole(value),
+    )
+}
 
 
 def _whole(value: object) -> int:

@@ -19,6 +19,7 @@ from nexus_graph.api.nodes.runs import RunMutation, RunQuery, RunSubscription
 from nexus_graph.api.nodes.search import SearchQuery
 from nexus_graph.api.nodes.settings import SettingsQuery, SettingsSubscription
 from nexus_graph.api.nodes.tenants import TenantMutation, TenantQuery
+from nexus_graph.api.scalars import SCALARS
 from nexus_graph.scope.errors import ConfigurationError
 
 MOST_TOKENS = 4000
@@ -50,12 +51,25 @@ class Schema(strawberry.Schema):
 
 def build() -> Schema:
     """The schema. Raises ConfigurationError when a resolver declares no permission."""
-    schema = Schema(
+    schema = _schema(sorted_for_print=False)
+    if found := unguarded(schema):
+        raise ConfigurationError(f"These fields declare no permission: {', '.join(found)}. Use api.fields.")
+    return schema
+
+
+def sdl() -> str:
+    """The printed schema, as `schema/nexus.graphql` holds it."""
+    return _schema(sorted_for_print=True).as_str() + "\n"
+
+
+def _schema(*, sorted_for_print: bool) -> Schema:
+    # Sorting makes new types that forget how to resolve unions and enums: good for printing only.
+    return Schema(
         query=Query,
         mutation=Mutation,
         subscription=Subscription,
         types=user_errors.TYPES,
-        config=StrawberryConfig(sort_schema=True),
+        config=StrawberryConfig(sort_schema=sorted_for_print, scalar_map=SCALARS),
         extensions=[
             lambda: ParserCache(maxsize=512),
             lambda: ValidationCache(maxsize=512),
@@ -64,11 +78,3 @@ def build() -> Schema:
             lambda: QueryDepthLimiter(max_depth=DEEPEST),
         ],
     )
-    if found := unguarded(schema):
-        raise ConfigurationError(f"These fields declare no permission: {', '.join(found)}. Use api.fields.")
-    return schema
-
-
-def sdl() -> str:
-    """The printed schema, as `schema/nexus.graphql` holds it."""
-    return build().as_str() + "\n"

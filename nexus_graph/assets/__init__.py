@@ -8,6 +8,7 @@ Never: content in the database, in an event or in a log; a look into the file; a
 caller's word. Empty files are refused: they hold nothing to keep.
 """
 
+from nexus_graph.assets.checking import check
 from nexus_graph.assets.labelling import label
 from nexus_graph.assets.model import (
     Asset,
@@ -30,6 +31,7 @@ __all__ = [
     "AssetState",
     "Reservation",
     "Reserved",
+    "check",
     "download",
     "fetch",
     "keep",

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections import deque
-from collections.abc import AsyncGenerator, Coroutine, Iterable, Sequence
-from contextlib import aclosing
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
 
 from nexus_graph import assets
 from nexus_graph.assets import Asset
@@ -24,8 +20,6 @@ from nexus_graph.stores.journal import Event, RunKind, RunStatus, Severity
 from nexus_graph.stores.work import Stores
 
 FOLLOWER = "atoms"
-
-Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,19 +43,15 @@ def follower(sandbox: Sandbox) -> Follower:
     """Derives atoms from every sealed asset with the default recipe of its type.
 
     A file that no recipe reads is skipped; one that can't be read within the limits is refused, and its run fails.
-    Files are read ahead, while others are kept; outcomes stand in the journal in the order of the seals.
     """
 
     async def deed(stores: Stores, scope: Scope, entries: Sequence[Entry]) -> None:
-        waiting = await _waiting(stores, scope, entries)
-        readings = (_read(stores, sandbox, scope, sealed.asset) for sealed in waiting)
-        async with aclosing(_ahead(readings, sandbox.workers + 1)) as outcomes:
-            for sealed in waiting:
-                outcome = await anext(outcomes)
-                if isinstance(outcome, Derived):
-                    await keep(stores, scope, outcome, run_id=sealed.run_id)
-                else:
-                    await _tell(stores, scope, sealed, outcome)
+        for sealed in await _waiting(stores, scope, entries):
+            outcome = await _read(stores, sandbox, scope, sealed.asset)
+            if isinstance(outcome, Derived):
+                await keep(stores, scope, outcome, run_id=sealed.run_id)
+            else:
+                await _tell(stores, scope, sealed, outcome)
 
     return Follower(FOLLOWER, ("asset.sealed",), deed)
 
@@ -106,19 +96,3 @@ async def _tell(stores: Stores, scope: Scope, sealed: _Sealed, outcome: _Without
     )
     async with stores.work(scope, RunKind.DERIVE, run_id=sealed.run_id) as work:
         work.record(event)
-
-
-async def _ahead(deeds: Iterable[Coroutine[Any, Any, Result]], at_once: int) -> AsyncGenerator[Result]:
-    """The results of `deeds` in their order, up to `at_once` of them under way at a time."""
-    tasks: deque[asyncio.Task[Result]] = deque()
-    try:
-        for deed in deeds:
-            tasks.append(asyncio.create_task(deed))
-            if len(tasks) == at_once:
-                yield await tasks.popleft()
-        while tasks:
-            yield await tasks.popleft()
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)

@@ -109,7 +109,7 @@ class Sandbox:
         """`program` is what Python runs as a worker; tests bring their own."""
         self._limits = limits
         self._program = tuple(program)
-        self.workers = workers
+        self._workers = workers
         self._turns = asyncio.Semaphore(workers)
         self._idle: list[_Worker] = []
         self._busy: set[_Worker] = set()
@@ -144,12 +144,12 @@ class Sandbox:
         self._closed = True
         for worker in self._busy:
             worker.kill()
-        for _ in range(self.workers):
+        for _ in range(self._workers):
             await self._turns.acquire()
         while self._idle:
             self._dismiss(self._idle.pop())
         await asyncio.gather(*self._endings)
-        for _ in range(self.workers):
+        for _ in range(self._workers):
             self._turns.release()
 
     async def _take(self) -> _Worker:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from nexus_graph import assets
-from nexus_graph.atoms import deriving, table
+from nexus_graph.atoms import deriving, recipes, table
 from nexus_graph.atoms.model import Atom
-from nexus_graph.atoms.recipes import RECIPES
 from nexus_graph.atoms.sandbox import Sandbox
 from nexus_graph.scope.canonical import sha256
 from nexus_graph.scope.errors import Conflict, NotFound
@@ -49,7 +48,7 @@ async def verify(stores: Stores, sandbox: Sandbox, scope: Scope, atom_id: str) -
 
 async def _found(stores: Stores, sandbox: Sandbox, scope: Scope, atom: Atom) -> str | None:
     """The digest of the atom of this id that comes out of the raw bytes, or None."""
-    recipe = RECIPES.get(atom.op)
+    recipe = recipes.RECIPES.get(atom.op)
     if recipe is None or recipe.version != atom.op_version:
         here = "no longer here" if recipe is None else f"at version {recipe.version} now"
         raise Conflict(

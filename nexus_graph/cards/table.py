@@ -148,7 +148,7 @@ CITING = Statement(
     "and card.retired_at is null order by cited.artifact_id, card.created_at, cited.card_id"
 )
 ARTIFACTS = Statement(
-    "select asset_id as artifact_id, train_ok as train_ok from assets "
+    "select asset_id as artifact_id, train_ok from assets "
     "where tenant_id = :tenant_id and env = :env and asset_id in (:assets...) and state = 'SEALED' "
     "union all select atom.atom_id, atom.train_ok and asset.train_ok from atoms atom join assets asset "
     "on asset.tenant_id = atom.tenant_id and asset.env = atom.env and asset.asset_id = atom.asset_id "
@@ -272,10 +272,9 @@ def conditions(chosen: CardFilter) -> tuple[str, dict[str, Value | Sequence[Valu
     if chosen.types:
         sql += " and card.card_type in (:filter_types...)"
         values["filter_types"] = chosen.types
-    if chosen.labels:
-        labels = tuple(dict.fromkeys(chosen.labels))
-        sql += _LABELLED + "label in (:filter_labels...) group by card_id having count(*) = :filter_label_count)"
-        values |= {"filter_labels": labels, "filter_label_count": len(labels)}
+    for position, label in enumerate(dict.fromkeys(chosen.labels)):
+        sql += f"{_LABELLED}label = :filter_label_{position})"
+        values[f"filter_label_{position}"] = label
     if chosen.created_from is not None:
         sql += " and card.created_at >= :filter_from"
         values["filter_from"] = micros(chosen.created_from)
@@ -290,7 +289,7 @@ def conditions(chosen: CardFilter) -> tuple[str, dict[str, Value | Sequence[Valu
         )
         values["filter_kinds"] = tuple(kind.value for kind in chosen.artifact_kinds)
     for position, condition in enumerate(chosen.fields):
-        sql += _HOLDING + _compared(condition, f"filter_{position}", values) + ")"
+        sql += f"{_HOLDING}{_compared(condition, f'filter_{position}', values)})"
     return sql, values
 
 

@@ -23,7 +23,7 @@ from nexus_graph.tenants.model import subject as well_formed_subject
 
 log = structlog.get_logger("nexus_graph.tokens")
 
-ALGORITHMS = ("EdDSA", "Ed25519", "ES256", "ES384", "RS256", "PS256")
+ALGORITHMS = ("Ed25519", "ES256", "ES384", "RS256", "PS256")
 LONGEST_TOKEN = 8192
 _LEEWAY = timedelta(seconds=30)
 _REFRESH_SECONDS = 30.0
@@ -144,7 +144,7 @@ class Verifier:
 
 def new_development_key() -> OKPKey:
     """A fresh Ed25519 key, for a development installation."""
-    return OKPKey.generate_key("Ed25519", {"use": "sig", "alg": "EdDSA"}, auto_kid=True)
+    return OKPKey.generate_key("Ed25519", {"use": "sig", "alg": "Ed25519"}, auto_kid=True)
 
 
 def issue(key: OKPKey, *, issuer: str, audience: str, subject: str, now: datetime, lifetime: timedelta) -> str:
@@ -156,7 +156,7 @@ def issue(key: OKPKey, *, issuer: str, audience: str, subject: str, now: datetim
         "iat": int(now.timestamp()),
         "exp": int((now + lifetime).timestamp()),
     }
-    return jwt.encode({"alg": "EdDSA", "kid": key.kid}, claims, key, algorithms=["EdDSA"])
+    return jwt.encode({"alg": "Ed25519", "kid": key.kid}, claims, key, algorithms=["Ed25519"])
 
 
 def _refused(message: str) -> Unauthenticated:

@@ -18,6 +18,7 @@ from nexus_graph.api.user_errors import UserError
 from nexus_graph.assets import AssetFilter, AssetState, Reservation
 from nexus_graph.scope.clock import iso
 from nexus_graph.scope.permission import Permission
+from nexus_graph.stores.blobs import base
 
 if TYPE_CHECKING:
     from nexus_graph.api.nodes.atoms import Atom
@@ -131,6 +132,17 @@ class Upload:
     headers: list[NameValue] = strawberry.field(description="Headers to send along.")
     fields: list[NameValue] = strawberry.field(description="Form fields to send before the file; empty for PUT.")
     expires_at: datetime = strawberry.field(description="Until when.")
+
+    @classmethod
+    def of(cls, upload: base.Upload) -> Upload:
+        """From the store's value."""
+        return cls(
+            address=upload.address,
+            method=upload.method,
+            headers=NameValue.all_of(upload.headers),
+            fields=NameValue.all_of(upload.fields),
+            expires_at=upload.expires_at,
+        )
 
 
 @strawberry.input(description="What is going to be uploaded.")
@@ -254,15 +266,11 @@ class AssetMutation:
         reserved = await assets.reserve(
             house.stores, house.asset_rules, info.context.scope, reservation, once=once("reserveAsset", input)
         )
-        given = reserved.upload
-        upload = given and Upload(
-            address=given.address,
-            method=given.method,
-            headers=NameValue.all_of(given.headers),
-            fields=NameValue.all_of(given.fields),
-            expires_at=given.expires_at,
+        return ReserveAssetPayload(
+            asset=Asset.of(reserved.asset),
+            upload=Upload.of(reserved.upload) if reserved.upload else None,
+            duplicate=reserved.duplicate,
         )
-        return ReserveAssetPayload(asset=Asset.of(reserved.asset), upload=upload, duplicate=reserved.duplicate)
 
     @change(Permission.ASSETS_WRITE, "Verify the uploaded bytes against the declaration and make them immutable.")
     async def seal_asset(

@@ -227,10 +227,11 @@ def card_filter(given: CardFilterInput | None) -> CardFilter:
         return CardFilter()
     conditions = []
     for position, condition in enumerate(given.fields or ()):
-        if not all(value is None or isinstance(value, (str, int, float, bool)) for value in condition.values):
+        values: list[Any] = list(condition.values)
+        if not all(value is None or isinstance(value, (str, int, float, bool)) for value in values):
             path = ("filter", "fields", position, "values")
             raise Invalid("A field is compared with strings, numbers or booleans.", path=path)
-        conditions.append(FieldCondition(condition.field, condition.comparison, tuple(condition.values)))
+        conditions.append(FieldCondition(condition.field, condition.comparison, tuple(values)))
     return CardFilter(
         types=tuple(given.types or ()),
         labels=tuple(given.labels or ()),
@@ -352,7 +353,7 @@ class CardQuery:
                 singleton=None if manifest.singleton is None else list(manifest.singleton),
                 filterable=JSON({name: kind.value for name, kind in sorted(manifest.filterable.items())}),
                 excerpt=manifest.excerpt,
-                schema=JSON(manifest.schema_json),
+                schema=JSON(dict(manifest.schema.definition)),
             )
             for _, manifest in sorted(info.context.house.manifests.by_type.items())
         ]

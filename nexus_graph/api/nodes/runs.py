@@ -18,6 +18,7 @@ from nexus_graph.api.paging import After, Before, Connection, CursorList, First,
 from nexus_graph.api.scalars import BigInt, Node, described
 from nexus_graph.api.user_errors import UserError
 from nexus_graph.runs import AuditFilter, EndReason, RunFilter
+from nexus_graph.scope.canonical import Json
 from nexus_graph.scope.clock import iso
 from nexus_graph.scope.permission import Permission
 from nexus_graph.scope.scope import PrincipalKind
@@ -324,7 +325,12 @@ class RunQuery:
         """A page of runs."""
         context, given = info.context, filter or RunFilterInput()
         chosen = RunFilter(tuple(given.kinds or ()), tuple(given.statuses or ()), given.started_from, given.started_to)
-        bound = [[*chosen.kinds], [*chosen.statuses], _iso(chosen.started_from), _iso(chosen.started_to)]
+        bound: list[Json] = [
+            [kind.value for kind in chosen.kinds],
+            [status.value for status in chosen.statuses],
+            _iso(chosen.started_from),
+            _iso(chosen.started_to),
+        ]
         cursors = context.house.cursors.list_of(context.scope, "runs", bound)
         window = cursors.window(first, after, last, before)
         page = await runs.list_runs(context.house.stores, context.scope, chosen, window)

@@ -10,11 +10,12 @@ import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import orjson
 import strawberry
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
+from strawberry.types.execution import ExecutionResult
 from strawberry.utils.aio import aclosing
 
 from nexus_graph.api.context import Context, from_connection_init
@@ -178,9 +179,10 @@ class _Socket:
             operation_name=operation.name,
         )
         async with aclosing(results):
-            async for result in results:
+            async for each in results:
+                result = cast("ExecutionResult", each)  # incremental delivery is not switched on
                 errors = formatted(result.errors, scope.trace_id) if result.errors else None
-                if errors and result.data is None and not any(error.path for error in result.errors):
+                if errors and result.data is None and not any(error.path for error in result.errors or ()):
                     await self._send({"id": operation_id, "type": "error", "payload": errors})
                     return
                 answer = {"data": result.data} | ({"errors": errors} if errors else {})
