@@ -10,7 +10,8 @@ them. A refusal is journalled under the request's scope before it is answered.
 from __future__ import annotations
 
 import inspect
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
 from typing import Any, TypeVar, get_type_hints
 
 import strawberry
@@ -95,9 +96,8 @@ class _Gate(FieldExtension):
         self._payload = payload
 
     def resolve(self, next_: Callable[..., Any], source: Any, info: Info, **arguments: Any) -> Any:
-        """A subscription: the right is checked before the stream is opened."""
-        info.context.scope.require(self.permission)
-        return self._guarded(next_(source, info, **arguments), info)
+        """A subscription."""
+        return self._guarded(lambda: next_(source, info, **arguments), info)
 
     async def resolve_async(
         self, next_: Callable[..., Awaitable[Any]], source: Any, info: Info, **arguments: Any
@@ -114,10 +114,12 @@ class _Gate(FieldExtension):
                 return self._payload(user_errors=[user_error(error)])
             raise
 
-    async def _guarded(self, frames: AsyncIterator[Any], info: Info) -> AsyncIterator[Any]:
+    async def _guarded(self, open_stream: Callable[[], AsyncGenerator[Any, None]], info: Info) -> AsyncIterator[Any]:
         try:
-            async for frame in frames:
-                yield frame
+            info.context.scope.require(self.permission)
+            async with aclosing(open_stream()) as frames:
+                async for frame in frames:
+                    yield frame
         except NexusError as error:
             await _journal_refusal(info.context, info.field_name, self.permission, error)
             raise

@@ -16,7 +16,7 @@ LONGEST_KEY = 200
 
 
 def once(field: str, input: Any) -> Once | None:
-    """What repeats a mutation safely; None when its input carries no key. Raises Invalid for one over 200 characters."""
+    """What repeats a mutation safely; None when its input has no key. Raises Invalid for a key over 200 characters."""
     members = asdict(input)
     key = members.pop("idempotency_key")
     if key is None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import orjson
 import strawberry
+import structlog
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
@@ -15,6 +16,8 @@ from nexus_graph.api.house import House
 from nexus_graph.api.transport.operation import Operation, decode
 from nexus_graph.scope.errors import Invalid, NexusError
 from nexus_graph.scope.ids import new_id
+
+log = structlog.get_logger("nexus_graph.api")
 
 GRAPHQL_RESPONSE = "application/graphql-response+json"
 JSON = "application/json"
@@ -36,6 +39,7 @@ class HttpEndpoint:
             trace_id = scope.trace_id
             operation = Operation.of(decode(await self._body(request)))
         except NexusError as error:
+            log.warning("request.refused", code=error.code, trace_id=trace_id)
             return _response(refusal(error, trace_id), status_of(error), media_type, trace_id)
         context = Context(self._house, scope)
         result = await self._schema.execute(

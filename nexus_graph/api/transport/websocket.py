@@ -14,6 +14,7 @@ from typing import Any, cast
 
 import orjson
 import strawberry
+from graphql import GraphQLError
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 from strawberry.types.execution import ExecutionResult
 from strawberry.utils.aio import aclosing
@@ -60,6 +61,10 @@ class WebSocketEndpoint:
             await socket.close(1012, "Service restart")
 
 
+class _Gone(Exception):
+    """The client is away, or does not read."""
+
+
 class _Socket:
     def __init__(self, schema: strawberry.Schema, house: House, websocket: WebSocket) -> None:
         self._schema = schema
@@ -77,7 +82,7 @@ class _Socket:
                 if frame["type"] == "websocket.disconnect":
                     return
                 await self._hear(frame.get("text"))
-        except (WebSocketDisconnect, RuntimeError):
+        except (WebSocketDisconnect, RuntimeError, _Gone):
             return  # gone, or closed by us while we listened
         finally:
             tasks = [patience, *self._operations.values()]
@@ -145,7 +150,9 @@ class _Socket:
             return
         if len(self._operations) >= MOST_OPERATIONS:
             error = Invalid(f"At most {MOST_OPERATIONS} operations run on one connection.")
-            await self._send_refusal(operation_id, error)
+            await self._send(
+                {"id": operation_id, "type": "error", "payload": refusal(error, self._scope.trace_id)["errors"]}
+            )
             return
         task = asyncio.create_task(self._run(operation_id, message.get("payload"), self._scope))
         self._operations[operation_id] = task
@@ -160,12 +167,13 @@ class _Socket:
                 await self.close(code, f"{error.code}: {error.message}"[:120])
                 return
             try:
-                operation = Operation.of(payload)
-            except Invalid as error:
-                await self._send_refusal(operation_id, error)
-                return
-            await self._execute(operation_id, operation, scope)
-        except (WebSocketDisconnect, RuntimeError, TimeoutError):
+                await self._execute(operation_id, Operation.of(payload), scope)
+            except _Gone:
+                raise
+            except Exception as error:  # syntax errors and defects; neither may cost the other operations their socket
+                cause = error if isinstance(error, GraphQLError) else GraphQLError(str(error), original_error=error)
+                await self._end(operation_id, "error", formatted([cause], scope.trace_id))
+        except _Gone:
             await self.close(1013, "Try again later")
         finally:
             if self._operations.get(operation_id) is me:
@@ -183,18 +191,21 @@ class _Socket:
                 result = cast("ExecutionResult", each)  # incremental delivery is not switched on
                 errors = formatted(result.errors, scope.trace_id) if result.errors else None
                 if errors and result.data is None and not any(error.path for error in result.errors or ()):
-                    await self._send({"id": operation_id, "type": "error", "payload": errors})
+                    await self._end(operation_id, "error", errors)
                     return
                 answer = {"data": result.data} | ({"errors": errors} if errors else {})
                 await self._send({"id": operation_id, "type": "next", "payload": answer})
-        self._operations.pop(operation_id, None)
-        await self._send({"id": operation_id, "type": "complete"})
+        await self._end(operation_id, "complete")
 
-    async def _send_refusal(self, operation_id: str, error: NexusError) -> None:
-        trace_id = self._scope.trace_id if self._scope else ""
-        await self._send({"id": operation_id, "type": "error", "payload": refusal(error, trace_id)["errors"]})
+    async def _end(self, operation_id: str, how: str, errors: list[dict[str, Any]] | None = None) -> None:
+        """The last message of an operation. Its id is free again before the client hears of it."""
+        self._operations.pop(operation_id, None)
+        await self._send({"id": operation_id, "type": how} | ({} if errors is None else {"payload": errors}))
 
     async def _send(self, message: dict[str, Any]) -> None:
         """Send, or give up on a client that does not read."""
-        async with asyncio.timeout(SEND_SECONDS):
-            await self._websocket.send_text(orjson.dumps(message, option=orjson.OPT_NON_STR_KEYS).decode())
+        try:
+            async with asyncio.timeout(SEND_SECONDS):
+                await self._websocket.send_text(orjson.dumps(message, option=orjson.OPT_NON_STR_KEYS).decode())
+        except (WebSocketDisconnect, RuntimeError, TimeoutError) as error:
+            raise _Gone from error

@@ -80,6 +80,7 @@ _SECRETS: tuple[tuple[str, str], ...] = (
     ("ya29.", r"ya29\.[A-Za-z0-9_-]{20,}+"),
     ("GOCSPX-", r"GOCSPX-[A-Za-z0-9_-]{28}(?![A-Za-z0-9])"),
     ("SG.", r"SG\.[A-Za-z0-9_-]{16,32}+\.[A-Za-z0-9_-]{16,64}+"),
+    ("nxk_", r"nxk_[0-9a-f]{32}_[A-Za-z0-9_-]{43}(?![A-Za-z0-9_-])"),  # an API key of this engine
     ("npm_", r"npm_[A-Za-z0-9]{36}(?![A-Za-z0-9])"),
     ("pypi-", r"pypi-AgE[A-Za-z0-9_-]{50,}+"),
     ("hf_", r"hf_[A-Za-z0-9]{34}(?![A-Za-z0-9])"),
