@@ -1,5 +1,6 @@
 """Nexus Graph: a multi-tenant knowledge engine with one GraphQL door. The rooms, in the order of a walk through them:
 
+- `administration`  the operator's door: what the command line does
 - `api`      the front door: GraphQL into one call into a room; nothing is decided here
 - `assets`   1 raw: bytes in object storage, by reservation, upload, seal
 - `atoms`    2 atoms: deterministic derivations with coordinates and lineage

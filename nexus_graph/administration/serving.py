@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import socket
+from types import FrameType
 from typing import Annotated
 
 import structlog
@@ -45,6 +47,13 @@ class Server(uvicorn.Server):
         """Start, and say so."""
         await super().startup(sockets)
         log.info("server.ready", address=self._house.config.address, embedder=self._house.index.embedder.id)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Begin to stop. SIGTERM is an order: it is not raised again afterwards, so that the process ends with 0."""
+        if sig == signal.SIGTERM:
+            self.should_exit = True
+        else:
+            super().handle_exit(sig, frame)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop gracefully."""

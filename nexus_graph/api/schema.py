@@ -15,7 +15,8 @@ from nexus_graph.api.nodes.atoms import AtomMutation, AtomQuery
 from nexus_graph.api.nodes.cards import CardMutation, CardQuery
 from nexus_graph.api.nodes.node import NodeQuery
 from nexus_graph.api.nodes.packs import PackQuery
-from nexus_graph.api.nodes.runs import RunMutation, RunQuery, RunSubscription
+from nexus_graph.api.nodes.run_log import RunSubscription
+from nexus_graph.api.nodes.runs import RunMutation, RunQuery
 from nexus_graph.api.nodes.search import SearchQuery
 from nexus_graph.api.nodes.settings import SettingsQuery, SettingsSubscription
 from nexus_graph.api.nodes.tenants import TenantMutation, TenantQuery

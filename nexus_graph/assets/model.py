@@ -139,9 +139,9 @@ def validated(reservation: Reservation, rules: AssetRules) -> Reservation:
     if "/" in reservation.filename:
         raise _invalid("filename", "The filename holds a slash.", "Put the path into sourceRef.")
     if reservation.size == 0:
-        raise _invalid("size", "The file is empty.", "An empty file holds nothing to keep.")
+        raise _invalid("size_bytes", "The file is empty.", "An empty file holds nothing to keep.")
     if not 1 <= reservation.size <= rules.largest:
-        raise _invalid("size", f"{reservation.size} bytes; an asset has 1 to {rules.largest}.", "Split the file.")
+        raise _invalid("size_bytes", f"{reservation.size} bytes; an asset has 1 to {rules.largest}.", "Split the file.")
     if not _SHA256.fullmatch(reservation.sha256):
         raise _invalid("sha256", "This is no SHA-256.", "64 lower-case hexadecimal digits.")
     for name, value in (("source_ref", reservation.source_ref), ("capture_location", reservation.capture_location)):

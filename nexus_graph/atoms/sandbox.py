@@ -137,7 +137,7 @@ class Sandbox:
                 self._busy.discard(worker)
                 if worker not in self._idle:
                     self._dismiss(worker)
-        return _drafts(op, reply)
+        return await asyncio.to_thread(_drafts, op, reply)  # tens of thousands would hold up everybody else
 
     async def close(self) -> None:
         """Kill all workers, and wait until they are gone. What they were doing ends as Unavailable."""

@@ -30,12 +30,13 @@ from nexus_graph.scope.redaction import redact
 from nexus_graph.scope.scope import Scope
 from nexus_graph.stores.database import Row
 from nexus_graph.stores.journal import Event, RunKind
-from nexus_graph.stores.statement import Statement, Value
+from nexus_graph.stores.statement import Statement
 from nexus_graph.stores.vectors.base import Change, Key, Space, View
 from nexus_graph.stores.vectors.scoring import score
 from nexus_graph.stores.work import Read, Stores
 
-_AT_ONCE: Final = 8192  # vectors read by one statement
+_ALL: Final = 2**62
+_AT_ONCE: Final = 256  # cards whose vectors are read by one statement
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -108,17 +109,15 @@ async def _up_to_date(read: Read, index: Index, view: View, definition: Definiti
 
 
 async def _change(read: Read, space: Space, since: int, generation: int) -> Change:
-    mine: dict[str, Value] = {"definition_id": space.definition_id, "generation": since}
-    groups = [row["card_id"] for row in await read.rows(table.CHANGED_ENTRIES, **mine)]
+    changed = await read.rows(table.CHANGED_ENTRIES, definition_id=space.definition_id, generation=since, most=_ALL)
+    groups = [row["card_id"] for row in changed]
     keys: list[Key] = []
     parts = [np.empty((0, space.dimensions), dtype=np.float32)]
-    last: Key = ("", -1)
-    while rows := await read.rows(table.CHANGED_VECTORS, **mine, card_id=last[0], ordinal=last[1], most=_AT_ONCE):
+    for start in range(0, len(groups), _AT_ONCE):
+        ids = groups[start : start + _AT_ONCE]
+        rows = await read.rows(table.VECTORS, definition_id=space.definition_id, ids=ids)
         keys += [(row["card_id"], row["ordinal"]) for row in rows]
         parts.append(_matrix(rows, space.dimensions))
-        last = keys[-1]
-        if len(rows) < _AT_ONCE:
-            break
     return Change(generation, groups, keys, np.concatenate(parts))
 
 

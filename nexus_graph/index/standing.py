@@ -20,38 +20,61 @@ _AT_ONCE: Final = 1000
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """`missing`: cards whose current version is not in the index. `outdated`: cards in it that no search may find."""
+    """`missing`: cards whose current version is not in the index. `outdated`: cards in it that no search may find.
 
+    True of one definition at one generation, and of the cards as they were after the entry `seq` of the journal.
+    """
+
+    definition_id: str
+    generation: int
+    seq: int
     missing: frozenset[str]
     outdated: frozenset[str]
 
 
 @dataclass(slots=True)
 class Standings:
-    """Remembers the standing of each scope for as long as neither its cards nor its index change."""
+    """Remembers the standing of each scope, and looks again at those cards alone that may have moved since."""
 
-    _known: OrderedDict[tuple[str, str], tuple[tuple[object, ...], Standing]] = field(default_factory=OrderedDict)
+    _known: OrderedDict[tuple[str, str], Standing] = field(default_factory=OrderedDict)
 
     async def of(self, read: Read, definition_id: str, generation: int) -> Standing:
         """The standing of the handle's scope, as the handle sees it."""
-        row = await read.row(table.LAST_CHANGE)
-        moment = (definition_id, generation, *(row or ()))
+        seq = await read.value(table.LAST_CHANGE)
         known = self._known.get(read.scope.key)
-        if known is None or known[0] != moment:
-            known = (moment, await _standing(read, definition_id))
+        if known is None or (known.definition_id, known.generation, known.seq) != (definition_id, generation, seq):
+            known = await _standing(read, known, definition_id, generation, seq)
             self._known[read.scope.key] = known
         self._known.move_to_end(read.scope.key)
         while len(self._known) > _SCOPES:
             self._known.popitem(last=False)
-        return known[1]
+        return known
 
 
-async def _standing(read: Read, definition_id: str) -> Standing:
-    rows = await read.rows(table.BEHIND, definition_id=definition_id)
+async def _standing(read: Read, known: Standing | None, definition_id: str, generation: int, seq: int) -> Standing:
+    moved = None if known is None else await _moved(read, known, definition_id, generation, seq)
+    if known is None or moved is None:
+        moved, known = frozenset(), Standing(definition_id, 0, 0, frozenset(), frozenset())
+        rows = await read.rows(table.BEHIND, definition_id=definition_id)
+    else:
+        rows = await read.rows(table.BEHIND_OF, definition_id=definition_id, ids=[*moved])
+    missing = {row["card_id"] for row in rows if row["retired_at"] is None}
+    outdated = {row["card_id"] for row in rows if row["entry_state"] == IndexState.INDEXED}
     return Standing(
-        missing=frozenset(row["card_id"] for row in rows if row["retired_at"] is None),
-        outdated=frozenset(row["card_id"] for row in rows if row["entry_state"] == IndexState.INDEXED),
+        definition_id, generation, seq, (known.missing - moved) | missing, (known.outdated - moved) | outdated
     )
+
+
+async def _moved(read: Read, known: Standing, definition_id: str, generation: int, seq: int) -> frozenset[str] | None:
+    """The cards whose standing may not be as known; None when they are too many, or when what is known is newer."""
+    if known.definition_id != definition_id or known.generation > generation or known.seq > seq:
+        return None
+    told = await read.rows(table.CHANGED_CARDS, seq=known.seq, most=_AT_ONCE + 1)
+    done = await read.rows(
+        table.CHANGED_ENTRIES, definition_id=definition_id, generation=known.generation, most=_AT_ONCE + 1
+    )
+    moved = frozenset(row[0] for row in (*told, *done))
+    return moved if max(len(told), len(done)) <= _AT_ONCE else None
 
 
 async def states(

@@ -119,18 +119,23 @@ STANDING = Statement(
     "select card.card_id, card.current_version, card.retired_at, entry.version as entry_version, "
     f"entry.state as entry_state {_CARD.format(_ENTRY)} and card.card_id in (:ids...)"
 )
-BEHIND = Statement(
+_BEHIND = (
     "select card.card_id, card.current_version, card.retired_at, entry.version as entry_version, "
     f"entry.state as entry_state {_CARD.format(_ENTRY)} "
     "and (card.retired_at is null and (entry.state is null or entry.state <> 'INDEXED' "
     "or entry.version <> card.current_version) or card.retired_at is not null and entry.state = 'INDEXED') "
-    "order by card.card_id"
 )
+BEHIND = Statement(_BEHIND + "order by card.card_id")
+BEHIND_OF = Statement(_BEHIND + "and card.card_id in (:ids...)")
 LAST_CHANGE = Statement(
-    "select coalesce((select max(seq) from journal_events "
-    "where tenant_id = :tenant_id and env = :env and action = 'card.published'), 0) as published, "
-    "coalesce((select max(seq) from journal_events "
-    "where tenant_id = :tenant_id and env = :env and action = 'card.retired'), 0) as retired"
+    "select coalesce(max(seq), 0) from (select max(seq) as seq from journal_events "
+    "where tenant_id = :tenant_id and env = :env and action = 'card.published' union all "
+    "select max(seq) as seq from journal_events "
+    "where tenant_id = :tenant_id and env = :env and action = 'card.retired') last_of_each"
+)
+CHANGED_CARDS = Statement(
+    "select subject_id from journal_events where tenant_id = :tenant_id and env = :env and seq > :seq "
+    "and action in ('card.published', 'card.retired') limit :most"
 )
 
 # Entries and vectors
@@ -154,16 +159,13 @@ ADD_VECTOR = Statement(
     "values (:tenant_id, :env, :definition_id, :card_id, :ordinal, :start_at, :end_at, :vector)"
 )
 CHANGED_ENTRIES = Statement(
-    "select card_id from index_entries "
-    "where tenant_id = :tenant_id and env = :env and definition_id = :definition_id and generation > :generation"
+    "select card_id from index_entries where tenant_id = :tenant_id and env = :env "
+    "and definition_id = :definition_id and generation > :generation limit :most"
 )
-CHANGED_VECTORS = Statement(
-    "select vector.card_id, vector.ordinal, vector.vector from index_vectors vector "
-    "join index_entries entry on entry.tenant_id = vector.tenant_id and entry.env = vector.env "
-    "and entry.definition_id = vector.definition_id and entry.card_id = vector.card_id "
-    "where vector.tenant_id = :tenant_id and vector.env = :env and vector.definition_id = :definition_id "
-    "and entry.generation > :generation and (vector.card_id, vector.ordinal) > (:card_id, :ordinal) "
-    "order by vector.card_id, vector.ordinal limit :most"
+VECTORS = Statement(
+    "select card_id, ordinal, vector from index_vectors "
+    "where tenant_id = :tenant_id and env = :env and definition_id = :definition_id and card_id in (:ids...) "
+    "order by card_id, ordinal"
 )
 CHUNKS = Statement(
     "select vector.card_id, vector.ordinal, vector.start_at, vector.end_at, vector.vector, version.version, "

@@ -48,8 +48,9 @@ def _span(ask: Ask, hit: CardHit, card: Card) -> tuple[int, int] | None:
             start = len(card.text) - len(card.body)
             end = min(len(card.text), start + (ask.excerpt.characters or MAX_EXCERPT))
         case ExcerptRule.HEADER_FIELD:
-            place = read(split(card.text)[0]).places.get((ask.excerpt.header_field or "",))
-            if place is None:
+            name = ask.excerpt.header_field or ""
+            place = read(split(card.text)[0]).places.get((name,))
+            if place is None or isinstance(card.header[name], (list, dict)):
                 return None
             start, end = len(FENCE) + place.start, len(FENCE) + place.end
             if card.text[start] in "\"'" and card.text[start:end].endswith(card.text[start]):

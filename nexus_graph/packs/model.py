@@ -29,7 +29,10 @@ PREFIX: Final = "pack_"
 
 
 class ExcerptRule(StrEnum):
-    """Which part of a card stands in a pack: the body's beginning, a header field, or the chunk that was found."""
+    """Which part of a card stands in a pack: the body's beginning, a header field, or the chunk that was found.
+
+    A header field stands there as it is written, without quotes around it; a list or mapping gives no excerpt.
+    """
 
     FIRST_CHARACTERS = "FIRST_CHARACTERS"
     HEADER_FIELD = "HEADER_FIELD"
@@ -94,7 +97,7 @@ class Excerpt:
 
 @dataclass(frozen=True, slots=True)
 class Ref:
-    """A card in a pack: `rank` counts from 1; `excerpt` is None where the card lacks the header field asked for."""
+    """A card in a pack: `rank` counts from 1; `excerpt` is None where the card's header has no such text."""
 
     rank: int
     score: float

@@ -1,4 +1,4 @@
-"""Identifiers. What is made from content is named by its digest; everything else by a time-ordered UUID (RFC 9562, v7)."""
+"""Identifiers. What is made from content is named by its digest, everything else by a time-ordered UUID (RFC 9562)."""
 
 from __future__ import annotations
 

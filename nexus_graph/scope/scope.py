@@ -70,8 +70,8 @@ class Principal:
 class Scope:
     """Tenant, env, principal and rights of one request. Nothing is stored or read without one.
 
-    Made in two places only: `tenants.admit`, from verified credentials, and `Scope.system`. `run_id` is the open run that
-    the client named, or None; `expires_at` is when the credentials end, or None for the engine itself.
+    Made in two places only: `tenants.admit`, from verified credentials, and `Scope.system`. `run_id` is the open run
+    that the client named, or None; `expires_at` is when the credentials end, or None for the engine itself.
     """
 
     tenant_id: str

@@ -29,8 +29,6 @@ from nexus_graph.stores.database import Connection, Row
 from nexus_graph.stores.statement import Statement, Value
 from nexus_graph.stores.tables import ScopedRow
 
-GENESIS = "0" * 64
-
 
 class RunKind(StrEnum):
     """What a run is about."""
@@ -186,6 +184,11 @@ def commitment(salt: str, row: Mapping[str, Any]) -> str:
     return sha256(salt.encode() + canonical(content))
 
 
+def genesis(scope: Scope) -> str:
+    """The hash before the first entry. It names tenant and env, so that no journal passes for another's."""
+    return digest([scope.tenant_id, scope.env.value])
+
+
 def link(previous: str, row: Mapping[str, Any]) -> str:
     """The hash of an entry, from the hash before it and its own public parts."""
     return digest({"previous": previous, **{name: row[name] for name in _CHAINED}})
@@ -209,7 +212,7 @@ async def append(
     named = scope.run_id is not None and run_id == scope.run_id
     if named:
         await _own_open_run(connection, scope, run_id)
-    head = await _one(connection, scope, _TAKE, count=len(events), genesis=GENESIS)
+    head = await _one(connection, scope, _TAKE, count=len(events), genesis=genesis(scope))
     first_seq, previous = head["seq"] - len(events) + 1, head["hash"]
     ends = None if named and kind is not RunKind.RESEARCH else next((e.ends for e in reversed(events) if e.ends), None)
     run = await _count_run(connection, scope, run_id, kind, ends, len(events), head["seq"], now)
@@ -318,7 +321,7 @@ _HEAD = Statement("select seq, hash from journal_heads where tenant_id = :tenant
 
 async def verify(connection: Connection, scope: Scope) -> tuple[int, Fault | None]:
     """Walk the whole chain of the scope. Returns how many entries hold, and the first fault if there is one."""
-    seq, previous = 0, GENESIS
+    seq, previous = 0, genesis(scope)
     while rows := await connection.rows(*_bound(scope, _PAGE, after=seq)):
         for row in rows:
             if fault := _fault(row, seq + 1, previous):

@@ -111,9 +111,11 @@ class Verifier:
         if len(token) > LONGEST_TOKEN:
             raise _refused("The token is too long.")
         try:
-            header = jws.extract_compact(token.encode("ascii")).headers()
-        except (JoseError, ValueError, TypeError, AttributeError, RecursionError) as error:
+            header: object = jws.extract_compact(token.encode("ascii")).headers()
+        except (JoseError, ValueError) as error:
             raise _refused("The token is no signed JSON Web Token.") from error
+        if not isinstance(header, dict):  # joserfc takes a text or list that holds "alg" for a header
+            raise _refused("The token is no signed JSON Web Token.")
         key_id = header.get("kid")
         if header.get("alg") not in ALGORITHMS or not isinstance(key_id, str):
             raise _refused("The token's algorithm or key id is not accepted.")

@@ -1,4 +1,4 @@
-"""Cards: publish, retire, read, compare; and the one filter by which lists, searches and packs choose among them."""
+"""Cards: publish, retire, read, compare."""
 
 from __future__ import annotations
 
@@ -14,26 +14,15 @@ from nexus_graph.api.fields import change, read
 from nexus_graph.api.idempotency import once
 from nexus_graph.api.nodes.assets import Asset
 from nexus_graph.api.nodes.atoms import Atom
+from nexus_graph.api.nodes.card_filters import CardFilterInput, card_filter
 from nexus_graph.api.paging import After, Before, Connection, First, Last
 from nexus_graph.api.scalars import Node, described
 from nexus_graph.api.user_errors import UserError
-from nexus_graph.cards import ArtifactKind, CardFilter, Comparison, FieldCondition
 from nexus_graph.index import IndexState
-from nexus_graph.scope.canonical import Json
-from nexus_graph.scope.clock import iso
-from nexus_graph.scope.errors import Invalid, NotFound
+from nexus_graph.index.filters import filter_json
+from nexus_graph.scope.errors import NotFound
 from nexus_graph.scope.permission import Permission
 
-described(ArtifactKind, "What a card cites.", {"ASSET": "A raw asset.", "ATOM": "A piece derived from one."})
-described(
-    Comparison,
-    "How a header field is compared.",
-    {
-        "EQUALS": "With exactly one value.",
-        "IN": "With any of 1 to 64 values.",
-        "RANGE": "With a lower and an upper bound, both included; either may be null.",
-    },
-)
 described(
     IndexState,
     "Whether search finds a card's current version.",
@@ -195,65 +184,6 @@ class Manifest:
     filterable: JSON = strawberry.field(description="Header fields that a CardFilter may name, and what they hold.")
     excerpt: str = strawberry.field(description="The header field that stands for the card, or body.")
     schema: JSON = strawberry.field(description="JSON Schema of the header.")
-
-
-@strawberry.input(description="A condition on a filterable header field.")
-class FieldConditionInput:
-    """One condition."""
-
-    field: str = strawberry.field(description="The header field, as the card type's manifest names it.")
-    comparison: Comparison = strawberry.field(description="How to compare.")
-    values: list[JSON | None] = strawberry.field(description="One value, several, or a lower and an upper bound.")
-
-
-@strawberry.input(description="Which cards: all conditions together. Unknown fields are refused.")
-class CardFilterInput:
-    """The one filter over cards."""
-
-    types: list[str] | None = strawberry.field(default=None, description="Of any of these card types.")
-    labels: list[str] | None = strawberry.field(default=None, description="With all of these labels.")
-    created_from: datetime | None = strawberry.field(default=None, description="Created at or after.")
-    created_to: datetime | None = strawberry.field(default=None, description="Created before.")
-    artifact_kinds: list[ArtifactKind] | None = strawberry.field(default=None, description="Citing any of these kinds.")
-    fields: list[FieldConditionInput] | None = strawberry.field(
-        default=None, description="Conditions on header fields."
-    )
-    include_retired: bool = strawberry.field(default=False, description="Retired cards too; never in search.")
-
-
-def card_filter(given: CardFilterInput | None) -> CardFilter:
-    """The room's filter. Raises Invalid for values that are lists or objects."""
-    if given is None:
-        return CardFilter()
-    conditions = []
-    for position, condition in enumerate(given.fields or ()):
-        values: list[Any] = list(condition.values)
-        if not all(value is None or isinstance(value, (str, int, float, bool)) for value in values):
-            path = ("filter", "fields", position, "values")
-            raise Invalid("A field is compared with strings, numbers or booleans.", path=path)
-        conditions.append(FieldCondition(condition.field, condition.comparison, tuple(values)))
-    return CardFilter(
-        types=tuple(given.types or ()),
-        labels=tuple(given.labels or ()),
-        created_from=given.created_from,
-        created_to=given.created_to,
-        artifact_kinds=tuple(given.artifact_kinds or ()),
-        fields=tuple(conditions),
-        include_retired=given.include_retired,
-    )
-
-
-def filter_json(chosen: CardFilter) -> Json:
-    """The filter as JSON, to bind cursors to it."""
-    return {
-        "types": list(chosen.types),
-        "labels": list(chosen.labels),
-        "from": iso(chosen.created_from) if chosen.created_from else None,
-        "to": iso(chosen.created_to) if chosen.created_to else None,
-        "kinds": [kind.value for kind in chosen.artifact_kinds],
-        "fields": [[item.field, item.comparison.value, list(item.values)] for item in chosen.fields],
-        "retired": chosen.include_retired,
-    }
 
 
 async def citing(info: Info, artifact_id: str) -> list[Card]:

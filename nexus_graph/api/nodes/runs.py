@@ -1,9 +1,7 @@
-"""Runs, their logs, the live stream of a log, research runs that an agent writes, and the audit."""
+"""Runs, their logs, research runs that an agent writes, and the audit."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import aclosing
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -12,12 +10,12 @@ from strawberry.scalars import JSON
 
 from nexus_graph import runs
 from nexus_graph.api.context import Info
-from nexus_graph.api.fields import change, read, stream
+from nexus_graph.api.fields import change, read
 from nexus_graph.api.idempotency import once
 from nexus_graph.api.paging import After, Before, Connection, CursorList, First, Last
 from nexus_graph.api.scalars import BigInt, Node, described
 from nexus_graph.api.user_errors import UserError
-from nexus_graph.runs import AuditFilter, EndReason, RunFilter
+from nexus_graph.runs import AuditFilter, RunFilter
 from nexus_graph.scope.canonical import Json
 from nexus_graph.scope.clock import iso
 from nexus_graph.scope.permission import Permission
@@ -57,16 +55,6 @@ described(
     {"INFO": "None in particular.", "WARNING": "Some.", "ERROR": "Something failed."},
 )
 described(
-    EndReason,
-    "Why a live log ended.",
-    {
-        "RUN_ENDED": "The run is over and every entry was delivered.",
-        "EXPIRED": "The credentials ran out: connect again and go on with the last cursor.",
-        "REVOKED": "The right to see the run is gone.",
-        "SHUTDOWN": "The server goes down: connect again and go on with the last cursor.",
-    },
-)
-described(
     PrincipalKind,
     "What stands behind a request.",
     {"USER": "A person with a token.", "AGENT": "A program with an API key.", "SYSTEM": "A part of the engine."},
@@ -90,7 +78,7 @@ class Subject:
 
 
 @strawberry.type(description="Something that happened, as the journal keeps it: redacted, chained, never changed.")
-class LogEntry(Node):
+class LogEntry:
     """An entry."""
 
     id: strawberry.ID = strawberry.field(description="The entry's id.")
@@ -189,48 +177,10 @@ class ResearchRun(Node):
     ) -> Connection[LogEntry]:
         """A page of entries."""
         context = info.context
-        cursors = _log_cursors(info, str(self.id))
+        cursors = log_cursors(info, str(self.id))
         window = cursors.window(first, after, last, before)
         page = await runs.log(context.house.stores, context.scope, str(self.id), window)
         return cursors.connection(page, LogEntry.of)
-
-
-@strawberry.type(description="The next entry.")
-class RunLogEntry:
-    """A frame with an entry."""
-
-    entry: LogEntry = strawberry.field(description="The entry.")
-    cursor: str = strawberry.field(description="Go on after it with this, in a new stream or in `log`.")
-
-
-@strawberry.type(description="Entries that are no longer kept.")
-class RunLogGap:
-    """A frame for a gap."""
-
-    first: int = strawberry.field(description="The first number that is missing.")
-    last: int = strawberry.field(description="The last number that is missing.")
-
-
-@strawberry.type(description="Nothing new, and nothing withheld.")
-class RunLogHeartbeat:
-    """A frame for a pause."""
-
-    at: datetime = strawberry.field(description="When.")
-    seq: BigInt = strawberry.field(description="How far the journal was.")
-
-
-@strawberry.type(description="The stream is over.")
-class RunLogEnd:
-    """The last frame."""
-
-    reason: EndReason = strawberry.field(description="Why.")
-    status: RunStatus | None = strawberry.field(description="How the run ended, where it did.")
-
-
-RunLogFrame = Annotated[
-    RunLogEntry | RunLogGap | RunLogHeartbeat | RunLogEnd,
-    strawberry.union("RunLogFrame", description="What a live log sends."),
-]
 
 
 @strawberry.input(description="Which runs: all conditions together.")
@@ -392,51 +342,8 @@ class RunMutation:
         return RunPayload(run=ResearchRun.of(closed))
 
 
-@strawberry.type
-class RunSubscription:
-    """Subscriptions of the room."""
-
-    @stream(Permission.RUNS_READ, "A run's log, from a cursor on and live, without gap or repetition.")
-    async def run_log(
-        self,
-        info: Info,
-        run_id: Annotated[strawberry.ID, strawberry.argument(description="The run.")],
-        after: Annotated[
-            str | None, strawberry.argument(description="The cursor of the last entry you have; null from the start.")
-        ] = None,
-    ) -> AsyncIterator[RunLogFrame]:
-        """Replay and live are one path."""
-        context = info.context
-        cursors = _log_cursors(info, str(run_id))
-        position = 0 if after is None else int(str(cursors.read(after, "after")[0]))
-        config = context.house.config
-        frames = runs.follow(
-            context.house.stores,
-            context.renew,
-            str(run_id),
-            position,
-            poll_seconds=config.poll_seconds,
-            heartbeat_seconds=config.heartbeat_seconds,
-            stopping=context.house.stopping,
-        )
-        async with aclosing(frames):
-            async for frame in frames:
-                yield _frame(frame, cursors)
-
-
-def _frame(frame: runs.Frame, cursors: CursorList) -> RunLogEntry | RunLogGap | RunLogHeartbeat | RunLogEnd:
-    match frame:
-        case runs.EntryFrame(entry, cursor):
-            return RunLogEntry(entry=LogEntry.of(entry), cursor=cursors.write((cursor,)))
-        case runs.GapFrame(first, last):
-            return RunLogGap(first=first, last=last)
-        case runs.HeartbeatFrame(at, seq):
-            return RunLogHeartbeat(at=at, seq=BigInt(seq))
-        case runs.EndFrame(reason, status):
-            return RunLogEnd(reason=reason, status=status)
-
-
-def _log_cursors(info: Info, run_id: str) -> CursorList:
+def log_cursors(info: Info, run_id: str) -> CursorList:
+    """The cursors of a run's log: the same for its pages and its stream."""
     return info.context.house.cursors.list_of(info.context.scope, "log", run_id)
 
 

@@ -9,7 +9,8 @@ import strawberry
 from nexus_graph import index
 from nexus_graph.api.context import Info
 from nexus_graph.api.fields import read
-from nexus_graph.api.nodes.cards import CardFilterInput, CardVersion, card_filter
+from nexus_graph.api.nodes.card_filters import CardFilterInput, card_filter
+from nexus_graph.api.nodes.cards import CardVersion
 from nexus_graph.scope.errors import NotFound
 from nexus_graph.scope.permission import Permission
 

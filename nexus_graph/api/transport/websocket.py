@@ -39,7 +39,6 @@ class WebSocketEndpoint:
     def __init__(self, schema: strawberry.Schema, house: House) -> None:
         self._schema = schema
         self._house = house
-        self._open: set[_Socket] = set()
 
     async def answer(self, websocket: WebSocket) -> None:
         """Speak the protocol until either side closes."""
@@ -48,17 +47,7 @@ class WebSocketEndpoint:
             await websocket.close(4406, "Subprotocol not acceptable")
             return
         await websocket.accept(subprotocol=PROTOCOL)
-        socket = _Socket(self._schema, self._house, websocket)
-        self._open.add(socket)
-        try:
-            await socket.converse()
-        finally:
-            self._open.discard(socket)
-
-    async def drain(self) -> None:
-        """Tell every client to come back later: the server goes down."""
-        for socket in tuple(self._open):
-            await socket.close(1012, "Service restart")
+        await _Socket(self._schema, self._house, websocket).converse()
 
 
 class _Gone(Exception):

@@ -62,11 +62,11 @@ class LocalView:
         kept = [self.keys[hit.row] for hit in hits if int(self.groups[hit.row]) not in left_out]
         return Nomination(tuple(kept[:k]), exact=True)
 
-    def _rows(self, only: Collection[str] | None, left_out: set[int]) -> NDArray[np.intp]:
+    def _rows(self, only: Collection[str] | None, left_out: set[int]) -> NDArray[np.intp] | None:
         chosen = np.full(len(self.numbers), only is None)
         chosen[[number for group in only or () if (number := self.numbers.get(group)) is not None]] = True
         chosen[[*left_out]] = False
-        return np.flatnonzero(chosen[self.groups])
+        return None if chosen.all() else np.flatnonzero(chosen[self.groups])
 
 
 def changed(view: LocalView, change: Change) -> LocalView:

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from nexus_graph.index import scoring
-from nexus_graph.index.scoring import Hit, best, nominate, score
 from nexus_graph.scope.errors import Invalid, Unavailable
+from nexus_graph.stores.vectors import scoring
+from nexus_graph.stores.vectors.scoring import Hit, best, nominate, score
 
 Vectors = NDArray[np.float32]
 

@@ -1,0 +1,57 @@
+"""What the tests of kept atoms start from: a reader of files, a way to seal one, a look at rows and journal."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from nexus_graph import assets
+from nexus_graph.assets import Asset, AssetRules, Reservation
+from nexus_graph.atoms import Limits, Sandbox, content_type_of
+from nexus_graph.scope.scope import Role, Scope
+from nexus_graph.stores.work import Stores
+
+Keep = Callable[..., Awaitable[Asset]]
+Rows = Callable[..., Awaitable[list[dict[str, Any]]]]
+
+
+@pytest.fixture
+async def reader() -> AsyncIterator[Sandbox]:
+    """A sandbox with one worker and small limits."""
+    sandbox = Sandbox(1, Limits(input_bytes=2**20, atoms=300, text_bytes=2**20, seconds=20, memory_bytes=2**28))
+    yield sandbox
+    await sandbox.close()
+
+
+@pytest.fixture
+def admin(scope_of: Callable[..., Scope]) -> Scope:
+    """An admin of t_acme."""
+    return scope_of("t_acme", Role.ADMIN)
+
+
+@pytest.fixture
+def keep(stores: Stores) -> Keep:
+    """Keeps a file and seals it: `await keep(scope, b"...", "notes.md")`."""
+    rules = AssetRules(largest=2**20, reservation_seconds=3600, address_seconds=300)
+
+    async def kept(scope: Scope, data: bytes, name: str, content_type: str = "", *, train_ok: bool = True) -> Asset:
+        kind = content_type or content_type_of(name)
+        reservation = Reservation.of(data, filename=name, content_type=kind, train_ok=train_ok)
+        return (await assets.keep(stores, rules, scope, reservation, data))[0]
+
+    return kept
+
+
+@pytest.fixture
+def rows(stores: Stores) -> Rows:
+    """Reads all rows of a table in a scope, in the order of a column: `await rows(scope, "atoms", "atom_id")`."""
+
+    async def read(scope: Scope, table: str = "journal_events", order: str = "seq") -> list[dict[str, Any]]:
+        sql = f"select * from {table} where tenant_id = :tenant_id and env = :env order by {order}"  # noqa: S608
+        async with stores.database.reading() as connection:
+            found = await connection.rows(sql, {"tenant_id": scope.tenant_id, "env": scope.env.value})
+        return [dict(row) for row in found]
+
+    return read

@@ -1,0 +1,261 @@
+"""The schema is what the file says, breaks nothing that was released, and keeps its manners in every field."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import strawberry
+from graphql import (
+    FieldDefinitionNode,
+    GraphQLArgument,
+    GraphQLEnumType,
+    GraphQLField,
+    GraphQLInputObjectType,
+    GraphQLInterfaceType,
+    GraphQLList,
+    GraphQLNonNull,
+    GraphQLObjectType,
+    GraphQLSchema,
+    OperationDefinitionNode,
+    StringValueNode,
+    build_schema,
+    find_breaking_changes,
+    get_named_type,
+    is_introspection_type,
+    is_specified_directive,
+    parse,
+    validate,
+)
+from house_tree import DOCS, SCHEMA
+
+from nexus_graph.api import schema as api_schema
+from nexus_graph.api.context import Info
+from nexus_graph.api.fields import read, unguarded
+from nexus_graph.api.nodes import node as node_module
+from nexus_graph.scope.errors import ConfigurationError
+from nexus_graph.scope.permission import Permission
+
+OPERATIONS = sorted((SCHEMA / "operations").rglob("*.graphql"))
+SDL = api_schema.sdl()
+BUILT = build_schema(SDL)
+PRINTED_TYPES = [named for name, named in BUILT.type_map.items() if not is_introspection_type(named)]
+Composite = GraphQLObjectType | GraphQLInterfaceType
+
+
+def fields(schema: GraphQLSchema = BUILT) -> Iterator[tuple[str, Composite, GraphQLField]]:
+    """Every field of an object or interface: `Query.card`, its type, the field."""
+    for name, named in schema.type_map.items():
+        if isinstance(named, Composite) and not is_introspection_type(named):
+            yield from ((f"{name}.{field_name}", named, field) for field_name, field in named.fields.items())
+
+
+def guard(field: GraphQLField) -> str | None:
+    """The permission in a field's `@guard`."""
+    node = field.ast_node
+    for directive in node.directives or () if isinstance(node, FieldDefinitionNode) else ():
+        for argument in directive.arguments or () if directive.name.value == "guard" else ():
+            return argument.value.value if isinstance(argument.value, StringValueNode) else None
+    return None
+
+
+def breaking(released: str, now: str) -> set[str]:
+    """What a client of the released schema would stumble over."""
+    return {change.description for change in find_breaking_changes(build_schema(released), build_schema(now))}
+
+
+def undescribed(schema: GraphQLSchema) -> set[str]:
+    """Everything in a schema without a description of its own."""
+    found: dict[str, str | None] = {}
+    for name, named in schema.type_map.items():
+        if is_introspection_type(named) or name in ("String", "Int", "Float", "Boolean", "ID"):
+            continue
+        found[name] = named.description
+        if isinstance(named, GraphQLEnumType):
+            found |= {f"{name}.{value}": each.description for value, each in named.values.items()}
+        if isinstance(named, GraphQLInputObjectType):
+            found |= {f"{name}.{member}": each.description for member, each in named.fields.items()}
+    for name, _, field in fields(schema):
+        found[name] = field.description
+        found |= {f"{name}({argument})": each.description for argument, each in field.args.items()}
+    for directive in schema.directives:  # the printer of the SDL drops the descriptions of their arguments
+        if not is_specified_directive(directive):
+            found[f"@{directive.name}"] = directive.description
+    return {name for name, description in found.items() if not (description or "").strip()}
+
+
+def test_the_printed_schema_is_the_file() -> None:
+    """schema/nexus.graphql is what the server serves."""
+    kept = (SCHEMA / "nexus.graphql").read_text("utf-8")
+    assert kept == SDL, "run `nexus-graph schema > schema/nexus.graphql`"
+
+
+def test_every_breaking_change_is_in_the_changelog() -> None:
+    """A change that a client of the released schema would notice stands, word for word, under Unreleased."""
+    unreleased = (DOCS / "changelog.md").read_text("utf-8").partition("## Unreleased")[2].partition("\n## ")[0]
+    changes = breaking((SCHEMA / "released.graphql").read_text("utf-8"), SDL)
+    assert {change for change in changes if change not in unreleased} == set()
+
+
+def test_a_breaking_change_would_be_seen() -> None:
+    """A field that goes away, an argument that becomes required."""
+    without = re.sub(r'\n  """[^"]*"""\n  viewer: [^\n]*', "", SDL)
+    assert breaking(SDL, without) == {"Field Query.viewer was removed."}
+    stricter = SDL.replace("settingsChanged(\n", "settingsChanged(\n    now: Int!\n", 1)
+    assert len(breaking(SDL, stricter)) == 1
+    assert breaking(SDL, SDL) == set()
+
+
+def test_everything_is_described() -> None:
+    """Types, fields, arguments, enum values, input fields, directives: each has a text."""
+    assert undescribed(BUILT) == set()
+
+
+def test_a_missing_description_would_be_seen() -> None:
+    """Of each kind of thing."""
+    bare = build_schema(
+        "directive @a on FIELD_DEFINITION type Query { b(c: D, e: F): G } input D { h: Int } enum F { I } scalar G"
+    )
+    assert undescribed(bare) == {"Query", "Query.b", "Query.b(c)", "Query.b(e)", "D", "D.h", "F", "F.I", "G", "@a"}
+
+
+def test_a_mutation_takes_one_input_and_tells_refusals_as_data() -> None:
+    """`verbNoun(input: ...Input!): ...Payload!`, with `userErrors: [UserError!]!`, and a verb in the name."""
+    assert BUILT.mutation_type is not None
+    for name, field in BUILT.mutation_type.fields.items():
+        assert re.fullmatch(r"[a-z]+([A-Z][a-z]+)+", name)
+        assert [(argument, str(each.type)) for argument, each in field.args.items()] == [
+            ("input", f"{name[0].upper()}{name[1:]}Input!")
+        ]
+        payload = get_named_type(field.type)
+        assert isinstance(payload, GraphQLObjectType)
+        assert payload.name.endswith("Payload")
+        assert isinstance(field.type, GraphQLNonNull)
+        assert str(payload.fields["userErrors"].type) == "[UserError!]!"
+
+
+def test_a_mutation_can_be_repeated_safely() -> None:
+    """Every input has an idempotency key, but for what is idempotent by itself or shows a secret once."""
+    assert BUILT.mutation_type is not None
+    without = {
+        name
+        for name, field in BUILT.mutation_type.fields.items()
+        if "idempotencyKey" not in _members(field.args["input"])
+    }
+    assert without == {"createKey", "revokeKey"}
+
+
+def _members(argument: GraphQLArgument) -> dict[str, Any]:
+    named = get_named_type(argument.type)
+    assert isinstance(named, GraphQLInputObjectType)
+    return dict(named.fields)
+
+
+def test_every_connection_pages_both_ways() -> None:
+    """A field that gives a connection takes first, after, last and before; its shape is Relay's."""
+    found = 0
+    for name, _, field in fields():
+        named = get_named_type(field.type)
+        if not named.name.endswith("Connection") or not isinstance(named, GraphQLObjectType):
+            continue
+        found += 1
+        taken = {argument: str(each.type) for argument, each in field.args.items()}
+        assert taken | {"first": "Int", "after": "String", "last": "Int", "before": "String"} == taken, name
+        assert str(named.fields["pageInfo"].type) == "PageInfo!"
+        edge = get_named_type(named.fields["edges"].type)
+        assert isinstance(edge, GraphQLObjectType)
+        assert str(edge.fields["cursor"].type) == "String!"
+        assert set(edge.fields) == {"node", "cursor"}
+    assert found >= 10
+
+
+def test_no_list_of_rows_is_unbounded() -> None:
+    """A list of nodes is a connection; the few plain lists of nodes are bounded by what they hang on."""
+    bounded = {
+        "Asset.citedBy": "the current cards that cite it",
+        "Atom.citedBy": "the current cards that cite it",
+        "Query.nodes": "as many as ids were given, at most 100",
+        "Settings.apps": "the cards of one surface",
+        "Settings.connectors": "the cards of one surface",
+    }
+    node = BUILT.type_map["Node"]
+    found = {
+        name
+        for name, owner, field in fields()
+        if _is_list(field.type) and not owner.name.endswith("Connection") and _is_node(get_named_type(field.type), node)
+    }
+    assert found == set(bounded)
+
+
+def test_every_node_can_be_fetched_again() -> None:
+    """Each type that is a Node is one that `node(id:)` finds by its id."""
+    node = BUILT.type_map["Node"]
+    assert isinstance(node, GraphQLInterfaceType)
+    finder = inspect.getsource(node_module)
+    assert {kind.name for kind in BUILT.get_possible_types(node) if f"{kind.name}.of(" not in finder} == set()
+
+
+def _is_list(kind: Any) -> bool:
+    return isinstance(kind.of_type if isinstance(kind, GraphQLNonNull) else kind, GraphQLList)
+
+
+def _is_node(named: Any, node: Any) -> bool:
+    return named is node or (isinstance(named, Composite) and node in named.interfaces)
+
+
+def test_every_entry_is_guarded_with_a_right_that_exists() -> None:
+    """All fields of the three root types, and every field anywhere that takes an argument, name a permission."""
+    roots = {BUILT.query_type, BUILT.mutation_type, BUILT.subscription_type}
+    known = {right.value for right in Permission}
+    open_doors = {name for name, owner, field in fields() if (owner in roots or field.args) and guard(field) is None}
+    assert open_doors == set()
+    assert {right for _, _, field in fields() if (right := guard(field)) is not None} <= known
+
+
+def test_no_field_has_an_unguarded_resolver() -> None:
+    """Neither in the printed schema nor behind it."""
+    assert unguarded(api_schema.build()) == []
+
+
+def _small(*, guarded: bool) -> type:
+    async def secret(self: Any, info: Info) -> str:
+        return "told"
+
+    field = read(Permission.VIEWER_READ, "Guarded.")(secret) if guarded else strawberry.field(secret)
+    return strawberry.type(type("Query", (), {"secret": field}))
+
+
+def test_an_unguarded_resolver_would_be_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A resolver declared past `api.fields` is named, and the server does not start with it."""
+    assert unguarded(strawberry.Schema(query=_small(guarded=True))) == []
+    assert unguarded(strawberry.Schema(query=_small(guarded=False))) == ["Query.secret"]
+    monkeypatch.setattr(api_schema, "Query", _small(guarded=False))
+    with pytest.raises(ConfigurationError, match=r"declare no permission: Query\.secret"):
+        api_schema.build()
+
+
+def test_the_scope_never_comes_from_an_argument() -> None:
+    """No argument or input field names a tenant or env: they come with the connection."""
+    names = {argument for _, _, field in fields() for argument in field.args}
+    for named in PRINTED_TYPES:
+        if isinstance(named, GraphQLInputObjectType):
+            names |= set(named.fields)
+    assert {name for name in names if re.search(r"tenant|env\b|environment", name, re.IGNORECASE)} == set()
+
+
+@pytest.mark.parametrize("file", OPERATIONS, ids=lambda file: file.stem)
+def test_a_shipped_document_is_valid(file: Path) -> None:
+    """It validates against the schema and holds exactly one operation, named like its file."""
+    document = parse(file.read_text("utf-8"))
+    assert [error.message for error in validate(BUILT, document)] == []
+    operations = [each for each in document.definitions if isinstance(each, OperationDefinitionNode)]
+    assert [each.name.value if each.name else None for each in operations] == [file.stem]
+
+
+def test_no_two_shipped_documents_share_a_name() -> None:
+    """A name means one document, whatever folder it lies in."""
+    assert len({file.stem for file in OPERATIONS}) == len(OPERATIONS) > 10

@@ -1,0 +1,149 @@
+"""What every vector index promises, run over each adapter."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from nexus_graph.scope.errors import Invalid
+from nexus_graph.stores.vectors.base import NOTHING, Change, Key, Space, Vectors, View
+from nexus_graph.stores.vectors.local import LocalVectors
+from nexus_graph.stores.vectors.scoring import score
+
+SPACE = Space("t_acme", "dev", "hashing@v1:8:chunk-1", 8)
+ADAPTERS: dict[str, Callable[[], Vectors]] = {
+    "local": LocalVectors,
+    "local-without-room": lambda: LocalVectors(budget=1),
+}
+
+
+@pytest.fixture(params=ADAPTERS)
+def vectors(request: pytest.FixtureRequest) -> Vectors:
+    """An empty index of each kind."""
+    return ADAPTERS[request.param]()
+
+
+def unit_rows(seed: int, count: int, dimensions: int = 8) -> NDArray[np.float32]:
+    """Random rows of unit length."""
+    rows = np.random.default_rng(seed).standard_normal((count, dimensions))
+    unit: NDArray[np.float32] = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+    return unit
+
+
+def change(generation: int, groups: dict[str, NDArray[np.float32]]) -> Change:
+    """A change after which each group holds these rows."""
+    keys: list[Key] = [(group, ordinal) for group, rows in groups.items() for ordinal in range(len(rows))]
+    return Change(generation, [*groups], keys, np.concatenate([np.empty((0, 8), np.float32), *groups.values()]))
+
+
+def nearest(groups: dict[str, NDArray[np.float32]], query: NDArray[np.float32], k: int) -> list[str]:
+    """The definition: the k groups with the best rows, equal ones by name."""
+    best = {group: -score(rows, query).max() for group, rows in groups.items() if len(rows)}
+    return sorted(best, key=lambda group: (best[group], group))[:k]
+
+
+async def chosen(
+    view: View, query: NDArray[np.float32], k: int, only: list[str] | None = None, without: tuple[str, ...] = ()
+) -> set[str]:
+    """The groups nominated, of an exact nomination."""
+    nomination = await view.nominate(query, k, only=only, without=without)
+    assert nomination.exact
+    assert len(set(nomination.keys)) == len(nomination.keys)
+    return {group for group, _ in nomination.keys}
+
+
+async def test_the_best_groups_are_among_the_nominees(vectors: Vectors) -> None:
+    """With each group's best row, for any k, also under `only` and `without`, few or many."""
+    groups = {f"card_{n:03d}": unit_rows(n, 1 + n % 4) for n in range(150)}
+    view = await vectors.apply(SPACE, await vectors.view(SPACE), change(1, groups))
+    for seed in range(5):
+        query = unit_rows(1000 + seed, 1)[0]
+        for k in (1, 7, 150, 200):
+            assert await chosen(view, query, k) >= set(nearest(groups, query, k))
+            best = nearest(groups, query, 150)
+            for without in (best[:3], best[:100]):
+                rest = {group: rows for group, rows in groups.items() if group not in without}
+                assert await chosen(view, query, k, without=tuple(without)) >= set(nearest(rest, query, k))
+                assert not await chosen(view, query, k, without=tuple(without)) & set(without)
+            only = [*best[40:60], "card_unknown"]
+            some = {group: groups[group] for group in best[40:60]}
+            assert await chosen(view, query, k, only=only) >= set(nearest(some, query, k))
+            assert await chosen(view, query, k, only=only) <= set(some)
+        (top,) = nearest(groups, query, 1)
+        best_row = int(np.argmax(score(groups[top], query)))
+        assert (top, best_row) in (await view.nominate(query, 1)).keys
+    assert await chosen(view, query, 5, only=[]) == set()
+
+
+async def test_changes_replace_and_remove_whole_groups(vectors: Vectors) -> None:
+    """Step by step against a plain dictionary; a view that is held does not change."""
+    groups = {f"card_{n}": unit_rows(n, 2) for n in range(6)}
+    first = view = await vectors.apply(SPACE, await vectors.view(SPACE), change(3, groups))
+    query = unit_rows(99, 1)[0]
+    before = await first.nominate(query, 3)
+    steps = [
+        {"card_1": unit_rows(50, 3), "card_9": unit_rows(51, 1)},
+        {"card_2": unit_rows(0, 0), "card_unknown": unit_rows(0, 0)},
+        {},
+        {name: unit_rows(0, 0) for name in [*groups, "card_9"]},
+    ]
+    for generation, step in enumerate(steps, start=4):
+        view = await vectors.apply(SPACE, view, change(generation, step))
+        groups = {group: rows for group, rows in {**groups, **step}.items() if len(rows)}
+        assert view.generation == generation
+        assert await chosen(view, query, 10) == set(groups)
+        assert await chosen(view, query, 2) >= set(nearest(groups, query, 2))
+    assert await first.nominate(query, 3) == before
+
+
+async def test_a_space_begins_with_nothing_and_is_kept_for_the_next(vectors: Vectors) -> None:
+    """An unknown space is empty at generation nothing; after a change the next view is of that generation."""
+    empty = await vectors.view(SPACE)
+    assert empty.generation == NOTHING
+    assert await chosen(empty, unit_rows(1, 1)[0], 3) == set()
+    newer = await vectors.apply(SPACE, empty, change(5, {"card_new": unit_rows(2, 1)}))
+    assert (await vectors.view(SPACE)).generation == 5
+    older = await vectors.apply(SPACE, empty, change(4, {"card_old": unit_rows(3, 1)}))
+    assert (newer.generation, older.generation) == (5, 4)
+    assert (await vectors.view(SPACE)).generation == 5
+
+
+async def test_spaces_never_meet(vectors: Vectors) -> None:
+    """Another tenant, env or definition has nothing of this one's."""
+    await vectors.apply(SPACE, await vectors.view(SPACE), change(1, {"card_secret": unit_rows(1, 1)}))
+    others = [
+        Space("t_globex", "dev", SPACE.definition_id, 8),
+        Space("t_acme", "prod", SPACE.definition_id, 8),
+        Space("t_acme", "dev", "other", 8),
+    ]
+    for other in others:
+        view = await vectors.view(other)
+        assert view.generation == NOTHING
+        view = await vectors.apply(other, view, change(1, {"card_own": unit_rows(2, 1)}))
+        assert await chosen(view, unit_rows(1, 1)[0], 10) == {"card_own"}
+
+
+async def test_shapes_that_do_not_fit_are_refused(vectors: Vectors) -> None:
+    """A query or a change of other dimensions never becomes an answer."""
+    view = await vectors.apply(SPACE, await vectors.view(SPACE), change(1, {"card_1": unit_rows(1, 1)}))
+    with pytest.raises(Invalid):
+        await view.nominate(unit_rows(1, 1, 9)[0], 1)
+    with pytest.raises(Invalid):
+        await vectors.apply(SPACE, view, Change(2, ["card_2"], [("card_2", 0)], unit_rows(1, 1, 9)))
+    with pytest.raises(Invalid):
+        await vectors.apply(SPACE, view, Change(2, ["card_2"], [("card_2", 0)], unit_rows(1, 2)))
+    assert (await vectors.view(SPACE)).generation == 1
+
+
+async def test_the_least_recently_used_space_makes_room() -> None:
+    """The local index forgets the space that was looked at longest ago, and never the one in use."""
+    spaces = [Space(f"t_{n}", "dev", "d", 8) for n in range(3)]
+    vectors = LocalVectors(budget=2 * 1500)
+    for space in spaces[:2]:
+        await vectors.apply(space, await vectors.view(space), change(1, {"card_1": unit_rows(1, 5)}))
+    await vectors.view(spaces[0])
+    await vectors.apply(spaces[2], await vectors.view(spaces[2]), change(1, {"card_1": unit_rows(1, 5)}))
+    assert [(await vectors.view(space)).generation for space in spaces] == [1, NOTHING, 1]

@@ -1,0 +1,247 @@
+"""Followers: every entry at least once, none held up by another, and checkpoints that tell the truth."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import pytest
+from structlog.testing import capture_logs
+
+from nexus_graph.scope.errors import Unavailable
+from nexus_graph.scope.handling import Handling
+from nexus_graph.scope.redaction import redact
+from nexus_graph.scope.scope import Env, PrincipalKind, Scope
+from nexus_graph.stores.database import Database
+from nexus_graph.stores.follower import Deed, Entry, Follower, reached, wait_for
+from nexus_graph.stores.journal import Event, RunKind, RunStatus
+from nexus_graph.stores.signals.local import LocalSignals
+from nexus_graph.stores.statement import Statement
+from nexus_graph.stores.work import Stores
+
+ScopeOf = Callable[..., Scope]
+EVENTS = Statement("select * from journal_events where tenant_id = :tenant_id and env = :env and action = :action")
+RUN = Statement("select * from journal_runs where tenant_id = :tenant_id and env = :env and run_id = :run_id")
+Seen = list[tuple[str, str, int]]
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Attempts without pauses."""
+    real = asyncio.sleep
+    monkeypatch.setattr(asyncio, "sleep", lambda seconds: real(0 if seconds < 10 else seconds))
+
+
+async def write(stores: Stores, scope: Scope, *actions: str, run_id: str | None = None) -> int:
+    """Record events in one work that leave its run open; returns the last seq."""
+    async with stores.work(scope, RunKind.PUBLISH, run_id=run_id) as work:
+        for action in actions:
+            work.record(Event(action, "card", "card_1", redact({}), Handling(("email",), train_ok=False), ends=None))
+    return work.seq
+
+
+def noting(seen: Seen) -> Deed:
+    """A deed that notes what it was given."""
+
+    async def deed(stores: Stores, scope: Scope, entries: Sequence[Entry]) -> None:
+        seen.extend((scope.tenant_id, scope.env.value, entry.seq) for entry in entries)
+
+    return deed
+
+
+async def drain(follower: Follower, stores: Stores) -> None:
+    """Catch up until there is nothing more to do."""
+    while await follower.catch_up(stores):
+        pass
+
+
+async def checkpoint(stores: Stores, scope: Scope, seq: int) -> bool:
+    """Whether `f` has come as far as `seq`."""
+    async with stores.read(scope) as read:
+        return await reached(read, "f", seq)
+
+
+async def test_each_scope_is_followed_in_order_and_once(stores: Stores, scope_of: ScopeOf) -> None:
+    """Entries of interest of all tenants and envs, under a scope of the engine's own; others are passed over."""
+    scopes = [scope_of(), scope_of("t_globex"), scope_of(env=Env.PROD)]
+    for scope in scopes:
+        await write(stores, scope, *["wanted", "other"] * 70)
+    seen: Seen = []
+    kinds = set()
+
+    async def deed(stores: Stores, scope: Scope, entries: Sequence[Entry]) -> None:
+        kinds.add((scope.principal.kind, scope.principal.id))
+        assert all(entry.action == "wanted" for entry in entries)
+        await noting(seen)(stores, scope, entries)
+
+    await drain(Follower("f", ("wanted",), deed), stores)
+    for scope in scopes:
+        assert [seq for tenant, env, seq in seen if (tenant, env) == scope.key] == list(range(1, 141, 2))
+    assert kinds == {(PrincipalKind.SYSTEM, "follower:f")}
+    await drain(Follower("f", ("wanted",), noting(seen)), stores)  # as after a restart
+    assert len(seen) == 210
+
+
+async def test_a_crash_between_deed_and_checkpoint_delivers_again(
+    stores: Stores, scope_of: ScopeOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was done but not noted as done is done again, by the next follower of that name."""
+    await write(stores, scope_of(), "wanted")
+    seen: Seen = []
+
+    async def crash(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Stores, "move_checkpoint", crash)
+        with pytest.raises(KeyboardInterrupt):
+            await Follower("f", ("wanted",), noting(seen)).catch_up(stores)
+    await drain(Follower("f", ("wanted",), noting(seen)), stores)
+    assert seen == [("t_acme", "dev", 1)] * 2
+
+
+async def test_a_bad_entry_is_given_up_alone_and_told(stores: Stores, scope_of: ScopeOf) -> None:
+    """Its neighbours are done, the journal says who gave up what, and the entry's run ends as FAILED."""
+    for place in range(5):
+        await write(stores, scope_of(), "wanted", run_id=f"run_{place}")
+    seen: Seen = []
+
+    async def deed(stores: Stores, scope: Scope, entries: Sequence[Entry]) -> None:
+        if any(entry.seq == 3 for entry in entries):
+            raise ValueError("secret text")
+        await noting(seen)(stores, scope, entries)
+
+    with capture_logs() as logs:
+        await drain(Follower("f", ("wanted",), deed), stores)
+    assert [seq for _, _, seq in seen] == [1, 2, 4, 5]
+    async with stores.read(scope_of()) as read:
+        (told,) = await read.rows(EVENTS, action="follower.gave_up")
+        run, neighbour = await read.row(RUN, run_id="run_2"), await read.row(RUN, run_id="run_3")
+    assert told["run_id"] == "run_2"
+    assert told["payload"] == '{"input":{"follower":"f","seq":3},"output":{"error":"ValueError"}}'
+    assert told["pii_flags"] == '["email"]'
+    assert run is not None
+    assert neighbour is not None
+    assert (run["status"], neighbour["status"]) == (RunStatus.FAILED, RunStatus.RUNNING)
+    assert await checkpoint(stores, scope_of(), 5)
+    assert "secret text" not in str(logs)
+
+
+async def test_giving_up_leaves_a_research_run_and_an_ended_run_alone(stores: Stores, scope_of: ScopeOf) -> None:
+    """The run of an agent goes on; for a run that has ended the failure is told in a run of its own."""
+    wanted = Event("wanted", "card", "c", redact({}), Handling((), train_ok=False), ends=None)
+    async with stores.work(scope_of(), RunKind.RESEARCH, run_id="run_research") as work:
+        work.record(wanted)
+    async with stores.work(scope_of(), RunKind.PUBLISH, run_id="run_ended") as work:
+        work.record(replace(wanted, ends=RunStatus.SUCCEEDED))
+
+    async def deed(stores: Stores, scope: Scope, entries: Sequence[Entry]) -> None:
+        raise ValueError
+
+    with capture_logs():
+        await drain(Follower("f", ("wanted",), deed), stores)
+    async with stores.read(scope_of()) as read:
+        research, ended = await read.row(RUN, run_id="run_research"), await read.row(RUN, run_id="run_ended")
+        told = await read.rows(EVENTS, action="follower.gave_up")
+    assert research is not None
+    assert ended is not None
+    assert (research["status"], ended["status"], ended["number"]) == (RunStatus.RUNNING, RunStatus.SUCCEEDED, 1)
+    assert len(told) == 2
+
+
+async def test_unavailable_is_tried_again_and_holds_up_no_other_scope(stores: Stores, scope_of: ScopeOf) -> None:
+    """While something is down nothing is given up: its scope waits, the others go on, and later all is done."""
+    for scope in (scope_of(), scope_of("t_globex")):
+        await write(stores, scope, "wanted")
+    seen: Seen = []
+    down = True
+
+    async def deed(stores: Stores, scope: Scope, entries: Sequence[Entry]) -> None:
+        if down and scope.tenant_id == "t_acme":
+            raise Unavailable("The embedder does not answer.")
+        await noting(seen)(stores, scope, entries)
+
+    follower = Follower("f", ("wanted",), deed)
+    for _ in range(5):
+        with pytest.raises(Unavailable):
+            await follower.catch_up(stores)
+    assert seen == [("t_globex", "dev", 1)]
+    down = False
+    await drain(follower, stores)
+    assert seen == [("t_globex", "dev", 1), ("t_acme", "dev", 1)]
+    async with stores.read(scope_of()) as read:
+        assert await read.rows(EVENTS, action="follower.gave_up") == []
+
+
+@pytest.mark.parametrize("wanted", [1, 63, 64, 65, 128])
+async def test_the_checkpoint_reaches_the_end_of_a_work_after_the_last_wanted_entry(
+    stores: Stores, scope_of: ScopeOf, wanted: int
+) -> None:
+    """Who waits for the seq of a whole work is not left waiting, also when a batch is exactly full."""
+    seq = await write(stores, scope_of(), *["wanted"] * wanted, "other")
+    follower = Follower("f", ("wanted",), noting([]))
+    await drain(follower, stores)
+    assert await checkpoint(stores, scope_of(), seq)
+    assert await wait_for(stores, scope_of(), "f", seq, 0, 0.01)
+    assert not await wait_for(stores, scope_of(), "f", seq + 1, 0, 0.01)
+
+
+async def test_an_entry_that_comes_between_head_and_read_is_not_skipped(
+    stores: Stores, scope_of: ScopeOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The checkpoint never passes an entry that the read did not see, nor stays behind one that it saw."""
+    await write(stores, scope_of(), "wanted")
+    real = stores.heads
+
+    async def heads() -> Sequence[tuple[str, str, int]]:
+        found = await real()
+        await write(stores, scope_of(), "wanted", "other")
+        return found
+
+    seen: Seen = []
+    follower = Follower("f", ("wanted",), noting(seen))
+    with monkeypatch.context() as patched:
+        patched.setattr(Stores, "heads", lambda self: heads())
+        await follower.catch_up(stores)
+    assert await checkpoint(stores, scope_of(), 3)
+    await drain(follower, stores)
+    assert [seq for _, _, seq in seen] == [1, 2]
+
+
+async def test_a_missing_signal_is_found_by_the_poll(stores: Stores, scope_of: ScopeOf) -> None:
+    """Entries that another process wrote wake nobody here; a running follower finds them and others can wait for it."""
+    seen: Seen = []
+    following = asyncio.create_task(Follower("f", ("wanted",), noting(seen)).run(stores, 0.01))
+    database = Database(stores.database.path)
+    await database.open()
+    try:
+        elsewhere = replace(stores, database=database, signals=LocalSignals())
+        for _ in range(3):
+            seq = await write(elsewhere, scope_of(), "wanted")
+            assert await wait_for(elsewhere, scope_of(), "f", seq, 20, 0.01)
+    finally:
+        following.cancel()
+        await asyncio.gather(following, return_exceptions=True)
+        await database.close()
+    assert [seq for _, _, seq in seen] == [1, 2, 3]
+
+
+async def test_a_running_follower_outlives_an_unavailable_store(stores: Stores, scope_of: ScopeOf) -> None:
+    """It says so and goes on when the store is back."""
+    await write(stores, scope_of(), "wanted")
+    seen: Seen = []
+    troubles = [Unavailable("down"), Unavailable("down")]
+
+    async def deed(stores: Stores, scope: Scope, entries: Sequence[Entry]) -> None:
+        if troubles:
+            raise troubles.pop()
+        await noting(seen)(stores, scope, entries)
+
+    with capture_logs() as logs:
+        following = asyncio.create_task(Follower("f", ("wanted",), deed).run(stores, 0.001))
+        assert await wait_for(stores, scope_of(), "f", 1, 20, 0.01)
+    following.cancel()
+    await asyncio.gather(following, return_exceptions=True)
+    assert seen == [("t_acme", "dev", 1)]
+    assert [line["event"] for line in logs] == ["follower.unavailable"] * 2

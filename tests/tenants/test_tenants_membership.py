@@ -1,0 +1,143 @@
+"""Members: who may change whom, and that somebody always owns the tenant."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
+from nexus_graph.scope.errors import Conflict, Forbidden, Invalid, NexusError, NotFound
+from nexus_graph.scope.scope import Env, Role, Scope
+from nexus_graph.stores.paging import Window
+from nexus_graph.stores.statement import Statement
+from nexus_graph.stores.work import Once, Stores
+from nexus_graph.tenants.membership import create_tenant, members, revoke_member, set_member, tenants
+from nexus_graph.tenants.model import MemberStatus
+
+ScopeOf = Callable[..., Scope]
+EVENTS = Statement(
+    "select action, subject_id from journal_events where tenant_id = :tenant_id and env = :env order by seq"
+)
+
+
+@pytest.fixture
+async def acme(stores: Stores) -> Scope:
+    """The tenant, with ada as owner and adam as admin; the engine's own scope."""
+    system = Scope.system("t_acme", Env.DEV, "test")
+    await create_tenant(stores, system, "Acme")
+    await set_member(stores, system, "ada", "owner")
+    await set_member(stores, system, "adam", "admin")
+    return system
+
+
+async def test_a_tenant_is_made_once(stores: Stores, acme: Scope) -> None:
+    """A second time is a Conflict that changes nothing."""
+    with pytest.raises(Conflict):
+        await create_tenant(stores, acme, "Again")
+    assert [(tenant.tenant_id, tenant.name) for tenant in await tenants(stores)] == [("t_acme", "Acme")]
+
+
+async def test_members_belong_to_all_envs_of_one_tenant(stores: Stores, acme: Scope, scope_of: ScopeOf) -> None:
+    """Listed by subject; another tenant has its own."""
+    await set_member(stores, scope_of("t_globex"), "gus", "member")
+    found = await members(stores, scope_of(env=Env.PROD), Window(10))
+    assert [(member.subject, member.role) for member in found.items] == [("ada", Role.OWNER), ("adam", Role.ADMIN)]
+
+
+async def test_only_an_owner_makes_changes_or_revokes_owners(stores: Stores, acme: Scope, scope_of: ScopeOf) -> None:
+    """An admin can't raise anybody, himself included, to owner, nor touch one; an owner can."""
+    admin = scope_of(role=Role.ADMIN, who="adam")
+    for deed in (
+        set_member(stores, admin, "adam", "owner"),
+        set_member(stores, admin, "bob", "owner"),
+        set_member(stores, admin, "ada", "member"),
+        set_member(stores, admin, "bob", "owner", pending=True),
+        revoke_member(stores, admin, "ada"),
+    ):
+        with pytest.raises(Forbidden):
+            await deed
+    assert (await set_member(stores, admin, "bob", "admin")).role is Role.ADMIN
+    assert (await set_member(stores, scope_of(who="ada"), "bob", "owner")).role is Role.OWNER
+
+
+async def test_the_last_owner_stays(stores: Stores, acme: Scope, scope_of: ScopeOf) -> None:
+    """Revoked, lowered or pending: refused until there is another active owner."""
+    owner = scope_of(who="ada")
+    await set_member(stores, owner, "zoe", "owner", pending=True)  # does not count
+    for deed in (
+        set_member(stores, owner, "ada", "member"),
+        set_member(stores, owner, "ada", "owner", pending=True),
+        revoke_member(stores, owner, "ada"),
+    ):
+        with pytest.raises(Conflict):
+            await deed
+    await set_member(stores, owner, "zoe", "owner")
+    assert (await revoke_member(stores, owner, "ada")).status is MemberStatus.REVOKED
+
+
+async def test_two_owners_who_revoke_each_other_at_once_leave_one(
+    stores: Stores, acme: Scope, scope_of: ScopeOf
+) -> None:
+    """The guard stands inside the transaction."""
+    await set_member(stores, acme, "zoe", "owner")
+    outcomes = await asyncio.gather(
+        revoke_member(stores, scope_of(who="ada"), "zoe"),
+        revoke_member(stores, scope_of(who="zoe"), "ada"),
+        return_exceptions=True,
+    )
+    assert sum(isinstance(outcome, Conflict) for outcome in outcomes) == 1
+
+
+async def test_members_and_agents_change_nobody(stores: Stores, acme: Scope, scope_of: ScopeOf) -> None:
+    """Not even themselves."""
+    for role in (Role.MEMBER, Role.AGENT):
+        with pytest.raises(Forbidden):
+            await set_member(stores, scope_of(role=role), "bob", "member")
+        with pytest.raises(Forbidden):
+            await revoke_member(stores, scope_of(role=role), "adam")
+
+
+BAD: list[tuple[str, str]] = [
+    ("", "member"),
+    ("a b", "member"),
+    ("a\x00", "member"),
+    ("\ud800", "member"),
+    ("x" * 201, "member"),
+    ("bob", "agent"),
+    ("bob", "system"),
+    ("bob", "Owner"),
+    ("bob", ""),
+]
+
+
+@pytest.mark.parametrize(("subject", "role"), BAD)
+async def test_subject_and_role_are_well_formed(stores: Stores, acme: Scope, subject: str, role: str) -> None:
+    """Everything else is Invalid, and nothing is written."""
+    with pytest.raises(Invalid):
+        await set_member(stores, acme, subject, role)
+    assert len((await members(stores, acme, Window(10))).items) == 2
+
+
+async def test_revoking_nobody_is_not_found(stores: Stores, acme: Scope, scope_of: ScopeOf) -> None:
+    """Unknown here, or known in another tenant only: the same words."""
+    heard = set()
+    for tenant, subject in (("t_acme", "nobody"), ("t_globex", "ada")):
+        with pytest.raises(NexusError) as refused:
+            await revoke_member(stores, scope_of(tenant), subject)
+        assert isinstance(refused.value, NotFound)
+        heard.add(str(refused.value))
+    assert len(heard) == 1
+
+
+async def test_a_change_is_journalled_and_repeated_only_in_the_answer(
+    stores: Stores, acme: Scope, scope_of: ScopeOf
+) -> None:
+    """One event per change; the same idempotency key does it once."""
+    once = Once("k", {"verb": "setMember", "subject": "bob"})
+    first = await set_member(stores, acme, "bob", "member", once=once)
+    assert await set_member(stores, acme, "bob", "member", once=once) == first
+    async with stores.read(acme) as read:
+        rows = [tuple(row) for row in await read.rows(EVENTS)]
+    changes = [("member.changed", subject) for subject in ("ada", "adam", "bob")]
+    assert rows == [("tenant.created", "t_acme"), *changes]
