@@ -80,7 +80,7 @@ async def main() -> None:
             results = [await page(side, bare), await pack(side, bare), await log(side, bare)]
         finally:
             for process in (house, peer):
-                process.terminate()
+                process.kill()
                 process.wait(20)
     report(results)
 
@@ -193,7 +193,8 @@ async def compare(
     for deed in (of_house, of_peer):
         for _ in range(10):
             await deed()
-    for _ in range(ROUNDS):
+    for number in range(ROUNDS):
+        sys.stderr.write(f"{what}: round {number + 1} of {ROUNDS}\n")
         for deed, times in ((of_house, houses), (of_peer, peers)):
             began = time.perf_counter()
             for _ in range(REQUESTS):
@@ -206,7 +207,8 @@ async def compare(
 async def log(side: Side, bare: Side) -> Result:
     """Entries delivered to 100 subscribers: from the first append to the last delivery."""
     houses, peers = list[float](), list[float]()
-    for _ in range(ROUNDS):
+    for number in range(ROUNDS):
+        sys.stderr.write(f"log: round {number + 1} of {ROUNDS}\n")
         houses.append(await of_house_log(side))
         peers.append(await of_peer_log(bare))
     ratio = statistics.median(house / peer for house, peer in zip(houses, peers, strict=True))
