@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import fields
 from datetime import datetime
 from enum import Enum
 from typing import Any
@@ -13,24 +13,30 @@ from nexus_graph.scope.errors import Invalid
 from nexus_graph.stores.work import Once
 
 LONGEST_KEY = 200
+DEEPEST = 64
 
 
 def once(field: str, input: Any) -> Once | None:
-    """What repeats a mutation safely; None when its input has no key. Raises Invalid for a key over 200 characters."""
-    members = asdict(input)
-    key = members.pop("idempotency_key")
+    """What repeats a mutation safely; None when its input has no key.
+
+    Raises Invalid for a key over 200 characters, and for JSON that is nested deeper than 64.
+    """
+    key = input.idempotency_key
     if key is None:
         return None
     if not 1 <= len(key) <= LONGEST_KEY:
         raise Invalid(f"An idempotency key has 1 to {LONGEST_KEY} characters.", path=("input", "idempotencyKey"))
-    return Once(key, [field, _plain(members)])
+    members = {each.name: getattr(input, each.name) for each in fields(input) if each.name != "idempotency_key"}
+    return Once(key, [field, _plain(members, 0)])
 
 
-def _plain(value: Any) -> Json:
+def _plain(value: Any, depth: int) -> Json:
+    if depth > DEEPEST:
+        raise Invalid(f"The input is nested deeper than {DEEPEST} levels.", path=("input",))
     if isinstance(value, dict):
-        return {str(name): _plain(item) for name, item in value.items()}
+        return {str(name): _plain(item, depth + 1) for name, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
+        return [_plain(item, depth + 1) for item in value]
     if isinstance(value, Enum):
         return str(value.value)
     if isinstance(value, datetime):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from enum import Enum
 from typing import Annotated, Any, NewType, TypeVar
 
@@ -44,7 +45,13 @@ SCALARS: dict[object, ScalarDefinition] = {
         description="A whole number of at most 53 bits, as a JSON number: sizes in bytes, journal positions.",
         serialize=int,
         parse_value=lambda value: _whole(value),
-    )
+    ),
+    datetime: strawberry.scalar(
+        name="DateTime",
+        description="Date with time (isoformat)",
+        serialize=datetime.isoformat,
+        parse_value=lambda value: _instant(value),
+    ),
 }
 
 
@@ -52,3 +59,13 @@ def _whole(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or abs(value) > LARGEST_INTEGER:
         raise Invalid(f"A whole number from -{LARGEST_INTEGER} to {LARGEST_INTEGER} is needed.")
     return value
+
+
+def _instant(value: object) -> datetime:
+    try:
+        moment = datetime.fromisoformat(value) if isinstance(value, str) else None
+        if moment is not None and moment.utcoffset() is not None:
+            return moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        pass
+    raise Invalid("A time is RFC 3339 with an offset from UTC.", hint="For example 2026-11-01T09:30:00Z.")

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import strawberry
-from strawberry.extensions import MaxAliasesLimiter, MaxTokensLimiter, ParserCache, QueryDepthLimiter, ValidationCache
+from graphql import OperationDefinitionNode
+from strawberry.extensions import (
+    MaxAliasesLimiter,
+    MaxTokensLimiter,
+    ParserCache,
+    QueryDepthLimiter,
+    SchemaExtension,
+    ValidationCache,
+)
 from strawberry.schema.config import StrawberryConfig
+from strawberry.types.graphql import OperationType
 
 from nexus_graph.api import user_errors
 from nexus_graph.api.fields import unguarded
@@ -21,7 +31,7 @@ from nexus_graph.api.nodes.search import SearchQuery
 from nexus_graph.api.nodes.settings import SettingsQuery, SettingsSubscription
 from nexus_graph.api.nodes.tenants import TenantMutation, TenantQuery
 from nexus_graph.api.scalars import SCALARS
-from nexus_graph.scope.errors import ConfigurationError
+from nexus_graph.scope.errors import ConfigurationError, Invalid
 
 MOST_TOKENS = 4000
 MOST_ALIASES = 60
@@ -50,6 +60,24 @@ class Schema(strawberry.Schema):
         """Nothing: see `api.errors`."""
 
 
+class OneOperation(SchemaExtension):
+    """Refuses a document that doesn't say which of its operations is meant, and one that the transport can't carry."""
+
+    def on_parse(self) -> Iterator[None]:
+        """After `ParserCache`, which has put the document there."""
+        context = self.execution_context
+        nodes = context.graphql_document.definitions if context.graphql_document else ()
+        found = [node for node in nodes if isinstance(node, OperationDefinitionNode)]
+        wanted = context._provided_operation_name  # `operation_name` would be the first one's when none was given
+        meant = [node for node in found if wanted is None or (node.name is not None and node.name.value == wanted)]
+        if len(meant) != 1:
+            hint = "Name one operation of the document in operationName."
+            raise Invalid(f"The document holds {len(meant)} operations that can be meant.", hint=hint)
+        if OperationType(meant[0].operation.value) not in context.allowed_operations:
+            raise Invalid("A subscription needs a websocket.", hint="Connect with graphql-transport-ws.")
+        yield
+
+
 def build() -> Schema:
     """The schema. Raises ConfigurationError when a resolver declares no permission."""
     schema = _schema(sorted_for_print=False)
@@ -73,6 +101,7 @@ def _schema(*, sorted_for_print: bool) -> Schema:
         config=StrawberryConfig(sort_schema=sorted_for_print, scalar_map=SCALARS),
         extensions=[
             lambda: ParserCache(maxsize=512),
+            OneOperation,
             lambda: ValidationCache(maxsize=512),
             lambda: MaxTokensLimiter(max_token_count=MOST_TOKENS),
             lambda: MaxAliasesLimiter(max_alias_count=MOST_ALIASES),

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from nexus_graph.assets import table
 from nexus_graph.assets.model import Asset, AssetFilter, AssetRules, AssetState
-from nexus_graph.scope.errors import Conflict, NotFound
+from nexus_graph.scope.errors import Conflict, Invalid, NotFound
 from nexus_graph.scope.permission import Permission
 from nexus_graph.scope.redaction import redact
 from nexus_graph.scope.scope import Scope
@@ -16,6 +16,7 @@ from nexus_graph.stores.paging import Page, Window, page
 from nexus_graph.stores.work import Stores
 
 _AT_ONCE = 1000
+_MOST_TYPES = 100
 
 
 async def fetch(stores: Stores, scope: Scope, ids: Sequence[str]) -> dict[str, Asset]:
@@ -31,8 +32,10 @@ async def fetch(stores: Stores, scope: Scope, ids: Sequence[str]) -> dict[str, A
 
 
 async def list_assets(stores: Stores, scope: Scope, asset_filter: AssetFilter, window: Window) -> Page[Asset]:
-    """The assets of the scope, newest first."""
+    """The assets of the scope, newest first. Raises Invalid for a filter of over 100 content types."""
     scope.require(Permission.ASSETS_READ)
+    if len(asset_filter.content_types) > _MOST_TYPES:
+        raise Invalid(f"A filter names at most {_MOST_TYPES} content types.", path=("filter", "contentTypes"))
     select, values = table.listed(asset_filter)
     async with stores.read(scope) as read:
         return await page(read, select, ("created_at", "asset_id"), window, table.asset, **values)

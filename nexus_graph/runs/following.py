@@ -100,6 +100,13 @@ class _Seen:
 
 
 async def _look(stores: Stores, scope: Scope, run_id: str, after: int) -> _Seen:
+    """One short look at what lies after the cursor, shared by all who stand there and may see the run."""
+    owner = None if scope.may(Permission.RUNS_READ_ALL) else scope.principal
+    question = ("run log", scope.key, owner, run_id, after)
+    return await stores.shared.once(question, lambda: _read_on(stores, scope, run_id, after))
+
+
+async def _read_on(stores: Stores, scope: Scope, run_id: str, after: int) -> _Seen:
     async with stores.read(scope) as read:
         run = await visible_run(read, scope, run_id)
         if after > run.entries:

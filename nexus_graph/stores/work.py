@@ -28,6 +28,7 @@ from nexus_graph.stores import journal
 from nexus_graph.stores.blobs.base import Blobs, ScopedBlobs
 from nexus_graph.stores.database import Connection, Database, Row
 from nexus_graph.stores.journal import Event, RunKind
+from nexus_graph.stores.sharing import SharedReads
 from nexus_graph.stores.signals.base import Signals
 from nexus_graph.stores.statement import Statement, Value
 from nexus_graph.stores.tables import ScopedRow
@@ -180,6 +181,7 @@ class Stores:
     clock: Clock = system_clock
     new_id: NewId = new_id
     new_salt: Callable[[], str] = field(default=lambda: secrets.token_hex(16))
+    shared: SharedReads = field(default_factory=SharedReads, repr=False)
     _recorder: Recorder = field(default_factory=lambda: Recorder(), repr=False)
 
     @asynccontextmanager

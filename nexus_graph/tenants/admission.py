@@ -68,12 +68,8 @@ class Admission:
         now = self._stores.clock()
         if scope.expires_at is None or now >= scope.expires_at:
             raise Unauthenticated("The credentials have expired.", hint="Connect again with a new token.")
-        if scope.principal.kind is PrincipalKind.USER:
-            role = await self._role_of(scope, scope.principal.id)
-        else:
-            async with self._stores.read(scope) as read:
-                row = await read.row(table.FIND_KEY, key_id=scope.principal.id)
-            role = Role.AGENT if row is not None and row["revoked_at"] is None else None
+        question = ("role", scope.key, scope.principal)
+        role = await self._stores.shared.once(question, lambda: self._present_role(scope))
         if role is None:
             raise _outside()
         return replace(scope, role=role, rights=self.policy.rights[role], policy_version=self.policy.version)
@@ -86,6 +82,13 @@ class Admission:
                 "The API key is unknown here, expired or revoked.", hint="Ask an admin for a new key."
             )
         return self._scope(system, Principal(PrincipalKind.AGENT, key.key_id), Role.AGENT, key.expires_at, presented)
+
+    async def _present_role(self, scope: Scope) -> Role | None:
+        if scope.principal.kind is PrincipalKind.USER:
+            return await self._role_of(scope, scope.principal.id)
+        async with self._stores.read(scope) as read:
+            row = await read.row(table.FIND_KEY, key_id=scope.principal.id)
+        return Role.AGENT if row is not None and row["revoked_at"] is None else None
 
     async def _role_of(self, scope: Scope, subject: str) -> Role | None:
         async with self._stores.read(scope) as read:

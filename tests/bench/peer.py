@@ -22,8 +22,9 @@ from nexus_graph.index.embedding import load_embedder
 
 PAGE = (
     "select card.card_id, card.key, version.* from cards card join card_versions version "
-    "on version.card_id = card.card_id and version.version = card.current_version "
-    "order by card.created_at desc limit 20"
+    "on version.tenant_id = card.tenant_id and version.env = card.env and version.card_id = card.card_id "
+    "and version.version = card.current_version where card.tenant_id = 't_bench' and card.env = 'dev' "
+    "order by card.created_at desc, card.card_id desc limit 20"
 )
 TEXTS = "select card_id, version, text, digest from card_versions where card_id in ({})"
 

@@ -226,7 +226,7 @@ class AssetQuery:
         context = info.context
         chosen = filter or AssetFilterInput()
         conditions = AssetFilter(
-            states=tuple(chosen.states or ()),
+            states=tuple(dict.fromkeys(chosen.states or ())),
             content_types=tuple(chosen.content_types or ()),
             created_from=chosen.imported_from,
             created_to=chosen.imported_to,

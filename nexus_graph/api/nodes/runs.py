@@ -274,7 +274,12 @@ class RunQuery:
     ) -> Connection[ResearchRun]:
         """A page of runs."""
         context, given = info.context, filter or RunFilterInput()
-        chosen = RunFilter(tuple(given.kinds or ()), tuple(given.statuses or ()), given.started_from, given.started_to)
+        chosen = RunFilter(
+            tuple(dict.fromkeys(given.kinds or ())),
+            tuple(dict.fromkeys(given.statuses or ())),
+            given.started_from,
+            given.started_to,
+        )
         bound: list[Json] = [
             [kind.value for kind in chosen.kinds],
             [status.value for status in chosen.statuses],

@@ -9,6 +9,7 @@ import strawberry
 import structlog
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
+from strawberry.types.graphql import OperationType
 
 from nexus_graph.api.context import Context, from_headers
 from nexus_graph.api.errors import formatted, refusal, status_of
@@ -21,6 +22,7 @@ log = structlog.get_logger("nexus_graph.api")
 
 GRAPHQL_RESPONSE = "application/graphql-response+json"
 JSON = "application/json"
+CARRIED = (OperationType.QUERY, OperationType.MUTATION)
 
 
 class HttpEndpoint:
@@ -43,7 +45,11 @@ class HttpEndpoint:
             return _response(refusal(error, trace_id), status_of(error), media_type, trace_id)
         context = Context(self._house, scope)
         result = await self._schema.execute(
-            operation.query, variable_values=operation.variables, context_value=context, operation_name=operation.name
+            operation.query,
+            variable_values=operation.variables,
+            context_value=context,
+            operation_name=operation.name,
+            allowed_operation_types=CARRIED,
         )
         answer: dict[str, Any] = {}
         if result.errors:
