@@ -9,7 +9,7 @@ import typer
 from nexus_graph import assets, index, runs
 from nexus_graph.administration import console
 from nexus_graph.administration.console import Ticker
-from nexus_graph.administration.directory import Env, Tenant
+from nexus_graph.administration.directory import Env, Tenant, existing
 from nexus_graph.administration.installing import AsJson
 from nexus_graph.api.house import House
 from nexus_graph.app import followers, open_house, open_stores
@@ -23,23 +23,29 @@ audit = typer.Typer(help="Prove the journal.", no_args_is_help=True)
 def check(
     repair: Annotated[bool, typer.Option("--repair", help="Mend what can be mended.")] = False, as_json: AsJson = False
 ) -> None:
-    """Prove that rows, vectors, objects and journal agree, in every tenant and env."""
+    """Prove that rows, vectors, objects and journal agree, in every tenant and env. Fails while a fault is left."""
 
-    async def deed() -> dict[str, list[str]]:
+    async def deed() -> tuple[dict[str, list[str]], dict[str, list[str]]]:
         async with open_house(console.settings().config) as house:
             with console.progress() as tick:
-                return await check_all(house, repair=repair, tick=tick)
+                found = await check_all(house, repair=repair, tick=tick)
+                left = await check_all(house, repair=False, tick=tick) if repair else found
+                return found, left
 
-    found = console.run(deed())
-    faults = [f"{place}: {fault}" for place, list_of in found.items() for fault in list_of]
+    found, left = console.run(deed())
+    faults, lasting = _lines(found), _lines(left)
     if as_json:
-        console.document({"scopes": len(found), "repaired": repair, "faults": faults})
+        console.document({"scopes": len(found), "faults": faults, "left": lasting, "repaired": repair})
     else:
         for fault in faults:
-            console.say(fault)
-        console.say(f"{len(found)} scopes checked, {len(faults)} faults{' (mended where possible)' if repair else ''}.")
-    if faults and not repair:
+            console.say(f"{fault}{' (mended)' if fault not in lasting else ''}")
+        console.say(f"{len(found)} scopes checked, {len(faults)} faults found, {len(lasting)} left.")
+    if lasting:
         raise typer.Exit(console.REFUSED)
+
+
+def _lines(found: dict[str, list[str]]) -> list[str]:
+    return [f"{place}: {fault}" for place, faults in found.items() for fault in faults]
 
 
 async def check_all(house: House, *, repair: bool, tick: Ticker) -> dict[str, list[str]]:
@@ -125,8 +131,8 @@ def reindex(tenant: Tenant, env: Env) -> None:
     """Build the index anew beside the old one, with the configured embedder, and switch to it."""
 
     async def deed() -> int:
-        scope = console.operator(tenant, env)
         async with open_house(console.settings().config, any_embedder=True) as house:
+            scope = await existing(house.stores, tenant, env)
             with console.progress() as tick:
                 return await index.reindex(
                     house.stores, house.index, scope, lambda done, total: tick("Indexing", total=total, advance=done)

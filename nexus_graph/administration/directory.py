@@ -74,7 +74,7 @@ def member_set(
 
     async def deed() -> None:
         async with open_stores(console.settings().config) as stores:
-            scope = await _existing(stores, tenant, env)
+            scope = await existing(stores, tenant, env)
             made = await membership.set_member(stores, scope, subject, role)
         _tell(as_json, f"{made.subject} is {made.role} of {tenant}.", {"subject": made.subject, "role": made.role})
 
@@ -87,7 +87,7 @@ def member_revoke(subject: Subject, tenant: Tenant, env: Env, as_json: AsJson = 
 
     async def deed() -> None:
         async with open_stores(console.settings().config) as stores:
-            scope = await _existing(stores, tenant, env)
+            scope = await existing(stores, tenant, env)
             made = await membership.revoke_member(stores, scope, subject)
         _tell(as_json, f"{made.subject} has no rights in {tenant}.", {"subject": made.subject, "status": made.status})
 
@@ -101,7 +101,7 @@ def member_list(tenant: Tenant, env: Env, as_json: AsJson = False) -> None:
     async def deed() -> None:
         rows: list[dict[str, Any]] = []
         async with open_stores(console.settings().config) as stores:
-            scope = await _existing(stores, tenant, env)
+            scope = await existing(stores, tenant, env)
             window = Window(100)
             while True:
                 page = await membership.members(stores, scope, window)
@@ -129,7 +129,7 @@ def key_create(
 
     async def deed() -> None:
         async with open_stores(console.settings().config) as stores:
-            scope = await _existing(stores, tenant, env)
+            scope = await existing(stores, tenant, env)
             made, secret = await keys.create_key(stores, scope, name, days)
         _tell(as_json, secret, {"keyId": made.key_id, "secret": secret, "expiresAt": iso(made.expires_at)})
 
@@ -147,7 +147,7 @@ def key_revoke(
 
     async def deed() -> None:
         async with open_stores(console.settings().config) as stores:
-            scope = await _existing(stores, tenant, env)
+            scope = await existing(stores, tenant, env)
             made = await keys.revoke_key(stores, scope, key_id)
         _tell(as_json, f"Ended the key {made.key_id}.", {"keyId": made.key_id})
 
@@ -187,7 +187,8 @@ def development_token(config: Config, subject: str, lifetime: timedelta) -> str:
     )
 
 
-async def _existing(stores: Stores, tenant_id: str, env_name: str) -> Scope:
+async def existing(stores: Stores, tenant_id: str, env_name: str) -> Scope:
+    """The operator's scope in a tenant. Raises NotFound when there is no such tenant."""
     scope = console.operator(tenant_id, env_name)
     async with stores.read(scope) as read:
         if await read.row(table.FIND_TENANT) is None:

@@ -7,7 +7,6 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -16,17 +15,17 @@ import typer
 from nexus_graph import assets, atoms, cards, runs
 from nexus_graph.administration import console
 from nexus_graph.administration.console import Ticker
+from nexus_graph.administration.directory import existing
 from nexus_graph.administration.installing import AsJson
 from nexus_graph.api.house import House
 from nexus_graph.app import followers, open_house
 from nexus_graph.assets import Asset, Reservation
 from nexus_graph.runs import AuditFilter
 from nexus_graph.scope.canonical import sha256
-from nexus_graph.scope.errors import Invalid, NexusError, NotFound
+from nexus_graph.scope.errors import Invalid, NexusError
 from nexus_graph.scope.scope import Scope
 from nexus_graph.stores.follower import Follower
 from nexus_graph.stores.paging import Window
-from nexus_graph.tenants import table
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _FENCES = (b"---\n", b"---\r\n")  # the card parser refuses the second, and a byte order mark, with a hint
@@ -55,11 +54,8 @@ def import_files(
     """Keep files: those with a card fence as cards, all others as raw assets and atoms. Repeating changes nothing."""
 
     async def deed() -> Summary:
-        scope = console.operator(tenant, env)
         async with open_house(console.settings().config) as house:
-            async with house.stores.read(scope) as read:
-                if await read.row(table.FIND_TENANT) is None:
-                    raise NotFound("tenant")
+            scope = await existing(house.stores, tenant, env)
             with console.progress() as tick:
                 return await import_paths(house, scope, paths, card_type, train_ok=train_ok, tick=tick)
 
@@ -79,7 +75,7 @@ async def import_paths(
     house: House, scope: Scope, paths: Sequence[Path], card_type: str | None, *, train_ok: bool, tick: Ticker
 ) -> Summary:
     """Import every file below the paths, then derive and index what is new. One bad file does not stop the others."""
-    summary, sealed, began = Summary(), dict[str, str](), house.stores.clock()
+    summary, sealed = Summary(), list[tuple[str, str, bool]]()
     files = [(root, path) for root in paths for path in _walk(root)]
     for root, path in files:
         tick("Keeping files", total=len(files))
@@ -89,7 +85,7 @@ async def import_paths(
                 changed = await _keep_card(house, scope, root, path, data, card_type, train_ok=train_ok)
             else:
                 asset, changed = await _keep_asset(house, scope, root, path, data, train_ok=train_ok)
-                sealed[asset.asset_id] = str(path)
+                sealed.append((asset.asset_id, str(path), changed))
         except NexusError as error:
             summary.refused.append((str(path), str(error)))
         except OSError as error:
@@ -99,10 +95,12 @@ async def import_paths(
             summary.unchanged += not changed
     for follower in followers(house):
         await _catch_up(house, scope, follower, tick)
-    for asset_id, reason in await _underivable(house, scope, began):
-        if asset_id in sealed:
-            summary.kept -= 1
-            summary.refused.append((sealed[asset_id], reason))
+    reasons = await _underivable(house, scope, {asset_id for asset_id, _, _ in sealed})
+    for asset_id, refused, new in sealed:
+        if asset_id in reasons:
+            summary.kept -= new
+            summary.unchanged -= not new
+            summary.refused.append((refused, reasons[asset_id]))
     return summary
 
 
@@ -160,16 +158,21 @@ async def _keep_card(
     return published.changed
 
 
-async def _underivable(house: House, scope: Scope, began: datetime) -> list[tuple[str, str]]:
-    """The assets that no recipe could read since `began`, and why."""
-    found: list[tuple[str, str]] = []
-    chosen, window = AuditFilter(actions=("atoms.refused",), at_from=began), Window(100)
-    while True:
-        page = await runs.audit(house.stores, scope, chosen, window)
-        found += [(item.subject_id, str((item.payload or {}).get("output", {}).get("message"))) for item in page.items]
-        if not page.has_next:
-            return found
-        window = Window(100, after=page.keys[-1])
+async def _underivable(house: House, scope: Scope, asset_ids: set[str]) -> dict[str, str]:
+    """Those of the assets that no recipe could read when it was tried last, and why: now, or in an earlier import."""
+    suspects: set[str] = set()
+    window: Window | None = Window(100)
+    while window is not None:
+        page = await runs.audit(house.stores, scope, AuditFilter(actions=("atoms.refused",)), window)
+        suspects |= asset_ids & {item.subject_id for item in page.items}
+        window = Window(100, after=page.keys[-1]) if page.has_next else None
+    reasons = {}
+    for asset_id in sorted(suspects):
+        chosen = AuditFilter(actions=("atoms.derived", "atoms.refused"), subject=asset_id)
+        [last] = (await runs.audit(house.stores, scope, chosen, Window(1))).items
+        if last.action == "atoms.refused":
+            reasons[asset_id] = str((last.payload or {}).get("output", {}).get("message"))
+    return reasons
 
 
 def _relative(root: Path, path: Path) -> str:

@@ -10,7 +10,7 @@ them. A refusal is journalled under the request's scope before it is answered.
 from __future__ import annotations
 
 import inspect
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
 from typing import Any, TypeVar, get_type_hints
 
@@ -95,18 +95,14 @@ class _Gate(FieldExtension):
         self.permission = permission
         self._payload = payload
 
-    def resolve(self, next_: Callable[..., Any], source: Any, info: Info, **arguments: Any) -> Any:
-        """A subscription."""
-        return self._guarded(lambda: next_(source, info, **arguments), info)
-
-    async def resolve_async(
-        self, next_: Callable[..., Awaitable[Any]], source: Any, info: Info, **arguments: Any
-    ) -> Any:
-        """A query or mutation field."""
+    async def resolve_async(self, next_: Callable[..., Any], source: Any, info: Info, **arguments: Any) -> Any:
+        """Any field; what a subscription answers with is a stream, which is watched for refusals as well."""
         context: Context = info.context
         try:
             context.scope.require(self.permission)
             answer = next_(source, info, **arguments)
+            if isinstance(answer, AsyncGenerator):
+                return self._guarded(answer, info)
             return await answer if inspect.isawaitable(answer) else answer
         except NexusError as error:
             await _journal_refusal(context, info.field_name, self.permission, error)
@@ -114,10 +110,9 @@ class _Gate(FieldExtension):
                 return self._payload(user_errors=[user_error(error)])
             raise
 
-    async def _guarded(self, open_stream: Callable[[], AsyncGenerator[Any, None]], info: Info) -> AsyncIterator[Any]:
+    async def _guarded(self, frames: AsyncGenerator[Any, None], info: Info) -> AsyncIterator[Any]:
         try:
-            info.context.scope.require(self.permission)
-            async with aclosing(open_stream()) as frames:
+            async with aclosing(frames):
                 async for frame in frames:
                     yield frame
         except NexusError as error:

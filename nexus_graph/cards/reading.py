@@ -12,7 +12,7 @@ from functools import reduce
 from operator import and_
 
 from nexus_graph.cards import table
-from nexus_graph.cards.difference import Difference, unified
+from nexus_graph.cards.comparing import Difference, unified
 from nexus_graph.cards.manifests import Manifests
 from nexus_graph.cards.model import Card, CardFilter, check
 from nexus_graph.scope.canonical import Json

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nexus_graph.cards import difference
-from nexus_graph.cards.difference import Change, Difference, unified
+from nexus_graph.cards import comparing
+from nexus_graph.cards.comparing import Change, Difference, unified
 
 
 def applied(old: str, found: Difference) -> str:
@@ -108,7 +108,7 @@ def test_beyond_its_bound_a_difference_is_coarse_and_still_exact(monkeypatch: py
     old = "".join(f"{n * n % 1_999}\n{n}\n" for n in range(1_000))
     new = "".join(f"{n * n % 1_997}\n{n}\n" for n in range(1_000))
     fine = unified(old, new)
-    monkeypatch.setattr(difference, "_MOST_LINES", 1_000)
+    monkeypatch.setattr(comparing, "_MOST_LINES", 1_000)
     coarse = unified(old, new)
     assert applied(old, coarse) == applied(old, fine) == new
     assert len(coarse.text) > len(fine.text)

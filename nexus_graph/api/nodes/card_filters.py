@@ -67,7 +67,7 @@ def card_filter(given: CardFilterInput | None) -> CardFilter:
         labels=tuple(given.labels or ()),
         created_from=given.created_from,
         created_to=given.created_to,
-        artifact_kinds=tuple(given.artifact_kinds or ()),
+        artifact_kinds=tuple(dict.fromkeys(given.artifact_kinds or ())),
         fields=tuple(conditions),
         include_retired=given.include_retired,
     )

@@ -4,9 +4,9 @@ The default's two files are found as data of two installed distributions, which 
 pinned digests. Any other directory with a `tokenizer.json` and a `model.onnx` of the same shape (BERT inputs, token
 vectors as first output, mean pooling) works too and is named by the digest of its files.
 
-One thread and a fixed optimisation level make the bits the same in every process. Texts are run one by one: on one
-thread a batch is no faster (its padding costs more than it saves), and a row can't depend on its neighbours. Between
-two texts a search may slip in, so a long indexing batch never holds up a query.
+One thread a text and a fixed optimisation level make the bits the same in every process. Texts are run one by one, on
+as many threads as there are processors: a batch is no faster (its padding costs more than it saves), and a row can't
+depend on its neighbours. Between two texts a search may slip in, so a long indexing batch never holds up a query.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import importlib.metadata
+import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -50,7 +51,8 @@ class OnnxEmbedder:
         self._tokenizer, self._counter = _load_tokenizers(tokenizer)
         self._session = _load_session(model)
         self._inputs = _checked_inputs(self._session)
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="embedder")
+        self._lanes = os.cpu_count() or 1
+        self._threads = ThreadPoolExecutor(max_workers=self._lanes, thread_name_prefix="embedder")
         self.max_tokens = MAX_TOKENS
         self.dimensions = len(self._row("dimensions"))
         self.id = embedder_id(_name(tokenizer, model), self.dimensions)
@@ -62,12 +64,17 @@ class OnnxEmbedder:
         check_texts(texts)
         loop = asyncio.get_running_loop()
         rows = np.empty((len(texts), self.dimensions), dtype=np.float64)
-        for place, text in enumerate(texts):
-            rows[place] = await loop.run_in_executor(self._thread, self._row, text)
+
+        async def lane(places: range) -> None:  # one text at a time, so that a query overtakes a long batch
+            for place in places:
+                rows[place] = await loop.run_in_executor(self._threads, self._row, texts[place])
+
+        lanes = min(self._lanes, len(texts))
+        await asyncio.gather(*[lane(range(first, len(texts), lanes)) for first in range(lanes)])
         return normalised(rows)
 
     async def close(self) -> None:
-        await asyncio.to_thread(self._thread.shutdown)
+        await asyncio.to_thread(self._threads.shutdown)
 
     def _row(self, text: str) -> NDArray[np.float64]:
         """The mean of the token vectors: (dimensions,)."""

@@ -1,0 +1,135 @@
+"""The command line in a folder: every command is a process of its own, with its own streams and exit status."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+COMMAND_SECONDS = 120
+START_SECONDS = 30
+PLACE = ("--tenant", "t_acme", "--env", "dev")
+
+# Forked from a process that has imported the program already: a hundred fresh interpreters take longer than the rest.
+_PROCESSES = multiprocessing.get_context("forkserver")
+_PROCESSES.set_forkserver_preload(["pytest", "nexus_graph.__main__"])
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What a command left behind."""
+
+    status: int | None
+    out: str
+    err: str
+
+
+class Folder:
+    """A folder, and `nexus-graph` in it."""
+
+    def __init__(self, path: Path, **settings: str) -> None:
+        self.path = path
+        self.environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("NEXUS_")},
+            "NEXUS_EMBEDDER": "hashing",
+            **{f"NEXUS_{name.upper()}": value for name, value in settings.items()},
+        }
+
+    def run(self, *arguments: str, **settings: str | None) -> Done:
+        """Run a command, with settings beside those of the folder; None takes one away."""
+        changes = {f"NEXUS_{name.upper()}": value for name, value in settings.items()}
+        environment = {name: value for name, value in (self.environment | changes).items() if value is not None}
+        streams = self.path.with_suffix(".out"), self.path.with_suffix(".err")
+        process = _PROCESSES.Process(target=_command, args=(self.path, environment, arguments, *streams))
+        process.start()
+        process.join(COMMAND_SECONDS)
+        status = process.exitcode
+        if status is None:
+            process.kill()
+            process.join()
+        process.close()
+        return Done(status, *(stream.read_text() for stream in streams))
+
+    def good(self, *arguments: str, **settings: str | None) -> str:
+        """What a command printed that must end with status 0 and nothing but progress on standard error."""
+        done = self.run(*arguments, **settings)
+        assert done.status == 0, done
+        return done.out
+
+    def bad(self, *arguments: str, status: int = 1, **settings: str | None) -> str:
+        """What a command complained of on standard error; it must end with this status and no traceback."""
+        done = self.run(*arguments, **settings)
+        assert done.status == status, done
+        assert "Traceback" not in done.err, done
+        return " ".join(done.err.split())
+
+    def json(self, *arguments: str, status: int = 0, **settings: str | None) -> Any:
+        """The one document that a command printed with `--json`."""
+        done = self.run(*arguments, "--json", **settings)
+        assert done.status == status, done
+        return json.loads(done.out)
+
+    def start(self, *arguments: str) -> subprocess.Popen[bytes]:
+        """Start a command in an interpreter of its own and leave it running; its streams go to `log`."""
+        with self.log.open("wb") as stream:
+            return subprocess.Popen(
+                [sys.executable, "-m", "nexus_graph", *arguments],
+                cwd=self.path,
+                env=self.environment,
+                stdout=stream,
+                stderr=stream,
+            )
+
+    @property
+    def log(self) -> Path:
+        """What the started command printed."""
+        return self.path.with_suffix(".log")
+
+
+def _command(folder: Path, environment: Mapping[str, str], arguments: tuple[str, ...], out: Path, err: Path) -> None:
+    from nexus_graph.__main__ import main
+
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(environment)
+    for path, stream in ((out, 1), (err, 2)):
+        os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), stream)
+    sys.argv = ["nexus-graph", *arguments]
+    main()
+
+
+def until_answered(address: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    """Wait until a server is ready."""
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        assert process.poll() is None, log.read_text()
+        try:
+            if httpx.get(f"{address}/readyz", timeout=2, trust_env=False).status_code == 200:
+                return
+        except httpx.HTTPError:
+            time.sleep(0.05)
+    raise AssertionError(f"not ready: {log.read_text()}")
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def note(key: str, body: str, card_type: str | None = "note") -> str:
+    """A card's text."""
+    stated = f"card_type: {card_type}\n" if card_type else ""
+    return f"---\nkey: {key}\n{stated}title: {key}\n---\n{body}\n"

@@ -1,0 +1,88 @@
+"""`demo`: the whole river in an empty folder, and the same again on the same data."""
+
+from __future__ import annotations
+
+import re
+import signal
+import sqlite3
+import time
+
+import httpx
+import pytest
+from command_line import Done, Folder, free_port
+
+TABLES = ("assets", "atoms", "cards", "card_versions", "packs", "members", "tenants", "index_vectors")
+
+
+def digest(done: Done) -> str:
+    """The pack's digest, as the demo prints it."""
+    assert done.status == 0, done
+    [found] = re.findall(r"^pack digest ([0-9a-f]{64})$", done.out, re.MULTILINE)
+    return str(found)
+
+
+def counts(folder: Folder) -> dict[str, int]:
+    """How many rows each table holds."""
+    database = sqlite3.connect(folder.path / "nexus-data" / "nexus.db")
+    with database:
+        found = {name: database.execute(f"select count(*) from {name}").fetchone()[0] for name in TABLES}  # noqa: S608
+    database.close()
+    return found
+
+
+def test_demo_once_tells_the_story_and_repeats_it(empty: Folder) -> None:
+    """From an empty folder the pack is served, printed and verified; a second start makes the same and nothing new."""
+    first = empty.run("demo", "--once")
+    assert "verified: yes; asked twice, the same pack: True" in first.out
+    assert re.search(r"live +\d+ .*pack\.served", first.out)
+    assert "the run ended: SUCCEEDED" in first.out
+    for recipe in ("markdown", "html", "csv", "json", "pdf", "docx", "txt"):
+        assert recipe in first.out.lower(), recipe
+    assert "curl -s http://127.0.0.1:" in first.out
+    assert {"t_acme owner", "t_globex agent"} <= set(re.findall(r"^(t_\w+ \w+): \S+$", first.out, re.MULTILINE))
+    held = counts(empty)
+    assert held["tenants"] == 2
+    assert held["members"] == 6
+    second = empty.run("demo", "--once")
+    assert digest(second) == digest(first)
+    assert second.out.count(", 0 of them new") == 2
+    assert counts(empty) == held
+    assert empty.json("check")["faults"] == []
+
+
+def test_demo_once_with_the_model(empty: Folder) -> None:
+    """The default embedder, without any setting, serves a verified pack too."""
+    pytest.importorskip("onnxruntime", reason="the on-machine model comes with the extra `local`")
+    pytest.importorskip("tokenizers", reason="the on-machine model comes with the extra `local`")
+    done = empty.run("demo", "--once", embedder=None)
+    assert len(digest(done)) == 64
+    assert "verified: yes" in done.out
+
+
+def test_demo_serves_on_until_interrupted(empty: Folder) -> None:
+    """Without `--once` the printed tokens open the printed address until the demo is interrupted."""
+    port = free_port()
+    process = empty.start("demo", "--port", str(port))
+    deadline = time.monotonic() + 60
+    try:
+        while "Serving. Press Ctrl-C to stop." not in (text := empty.log.read_text()):
+            assert process.poll() is None, text
+            assert time.monotonic() < deadline, text
+            time.sleep(0.1)
+        token = re.search(r"^t_globex member: (\S+)$", text, re.MULTILINE)
+        assert token is not None
+        answer = httpx.post(
+            f"http://127.0.0.1:{port}/graphql",
+            json={"query": "{ viewer { role } cards(first: 1) { edges { node { title } } } }"},
+            headers={"Authorization": f"Bearer {token[1]}", "X-Nexus-Tenant": "t_globex", "X-Nexus-Env": "dev"},
+            trust_env=False,
+        ).json()
+        assert answer["data"]["viewer"] == {"role": "MEMBER"}
+        assert answer["data"]["cards"]["edges"]
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 130
+        assert "Traceback" not in empty.log.read_text()
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()

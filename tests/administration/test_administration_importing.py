@@ -1,0 +1,174 @@
+"""`import`: a folder becomes cards, raw assets and atoms; the bad ones are named, and repeating changes nothing."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+from command_line import PLACE, Folder, free_port, note, until_answered
+
+IMPORT = ("import", "material", *PLACE, "--train-ok")
+SEARCH = "query Find($text: String!) { search(text: $text, k: 1) { complete hits { version { title } } } }"
+DEMO = Path(__file__).parents[2] / "core" / "demo" / "acme" / "raw"
+
+
+@pytest.fixture
+def material(installed: Folder) -> Path:
+    """A folder beside the installation."""
+    path = installed.path / "material"
+    path.mkdir()
+    return path
+
+
+def test_files_of_all_kinds_are_kept_once(installed: Folder, material: Path) -> None:
+    """Front matter makes cards, everything else assets; hidden names are left out; a second time nothing changes."""
+    for path in DEMO.iterdir():
+        (material / path.name).write_bytes(path.read_bytes())
+    (material / "deep").mkdir()
+    (material / "deep" / "card.md").write_text(note("a-card", "A body."))
+    (material / "deep" / "untyped.md").write_text("---\ntitle: No type\n---\nA body.\n")
+    (material / "picture.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(50))
+    (material / ".hidden").mkdir()
+    (material / ".hidden" / "secret.md").write_text("never read")
+    count = len(list(DEMO.iterdir())) + 3
+    first = installed.run(*IMPORT, "--card-type", "note")
+    assert (first.status, first.out) == (0, f"{count} kept, 0 unchanged, 0 refused.\n")
+    assert f"Keeping files: {count} of {count}" in first.err
+    assert "Following: atoms" in first.err
+    again = installed.json(*IMPORT, "--card-type", "note")
+    assert again == {"kept": 0, "unchanged": count, "refused": []}
+    assert installed.json("check")["faults"] == []
+
+
+def test_bad_files_are_named_and_stop_no_others(installed: Folder, material: Path) -> None:
+    """What can't be kept is told with its path and reason, with status 1; the good ones are kept all the same."""
+    bad = {
+        "alias.md": b"---\ncard_type: note\na: &x 1\nb: *x\n---\nbody\n",
+        "broken.pdf": b"%PDF-1.7 and then nothing",
+        "broken.docx": b"PK\x03\x04 no archive",
+        "broken.json": b'{"a": ',
+        "crlf.md": b"---\r\ncard_type: note\r\n---\r\nbody\r\n",
+        "empty.txt": b"",
+        "latin.md": b"---\ncard_type: note\n---\nf\xfcr\n",
+        "open.md": b"---\ncard_type: note\n",
+        "twice.md": b"---\ncard_type: note\ntitle: a\ntitle: b\n---\nbody\n",
+        "untyped.md": b"---\ntitle: none\n---\nbody\n",
+        "unlike.md": b"---\ncard_type: kpi_corridor\n---\nbody\n",
+    }
+    for name, data in bad.items():
+        (material / name).write_bytes(data)
+    (material / "good.md").write_text(note("good", "A body."))
+    (material / "good.txt").write_text("A paragraph.")
+    (material / "dangling.md").symlink_to("nowhere")
+    os.mkfifo(material / "pipe.md")
+    done = installed.run(*IMPORT)
+    assert done.status == 1
+    assert done.out == f"2 kept, 0 unchanged, {len(bad) + 2} refused.\n"
+    for name in (*bad, "dangling.md", "pipe.md"):
+        assert re.search(rf"^refused material/{re.escape(name)}: .{{10,}}$", done.err, re.MULTILINE), (name, done.err)
+    assert "Traceback" not in done.err
+    told = installed.json(*IMPORT, status=1)
+    assert (told["kept"], told["unchanged"]) == (0, 2)
+    assert sorted(item["path"] for item in told["refused"]) == sorted(
+        f"material/{name}" for name in (*bad, "dangling.md", "pipe.md")
+    )
+
+
+def test_a_changed_file_becomes_the_next_version(installed: Folder, material: Path) -> None:
+    """A card's file that changed makes version 2 of the same card; a raw file that changed is another asset."""
+    (material / "card.md").write_text("---\ncard_type: note\n---\nFirst.\n")
+    (material / "raw.txt").write_text("First.")
+    assert installed.json(*IMPORT)["kept"] == 2
+    (material / "card.md").write_text("---\ncard_type: note\n---\nSecond.\n")
+    (material / "raw.txt").write_text("Second.")
+    assert installed.json(*IMPORT) == {"kept": 2, "unchanged": 0, "refused": []}
+    assert installed.json(*IMPORT)["unchanged"] == 2
+    sealed = [path for path in (installed.path / "nexus-data" / "objects").rglob("*.txt") if path.is_file()]
+    assert len(sealed) == 2
+
+
+def test_paths_that_are_not_there_and_strange_places_are_refused(installed: Folder, material: Path) -> None:
+    """A missing path, an unknown tenant, a wrong env, and a missing decision about training."""
+    assert installed.json("import", "nowhere", *PLACE, "--train-ok", status=1)["refused"] == [
+        {"path": "nowhere", "reason": "There is no such file."}
+    ]
+    assert "No such tenant" in installed.bad(
+        "import", "material", "--tenant", "t_nobody", "--env", "dev", "--no-train-ok"
+    )
+    assert "env" in installed.bad("import", "material", "--tenant", "t_acme", "--env", "moon", "--no-train-ok")
+    assert installed.run("import", "material", *PLACE).status == 2
+    assert installed.json(*IMPORT) == {"kept": 0, "unchanged": 0, "refused": []}
+
+
+def test_a_file_over_the_limit_is_refused(installed: Folder, material: Path) -> None:
+    """A file larger than NEXUS_LARGEST_ASSET is named with the setting's value."""
+    (material / "large.txt").write_text("x" * 2000)
+    [refused] = installed.json(*IMPORT, status=1, largest_asset="1000")["refused"]
+    assert "larger than 1000 bytes" in refused["reason"]
+
+
+def test_hundreds_of_files_are_found_afterwards(installed: Folder, material: Path) -> None:
+    """Three hundred Markdown files without front matter keys of their own are imported, and each is found by search."""
+    words = [f"{first}{second}" for first in ("amber", "birch", "cedar") for second in range(100)]
+    for n, word in enumerate(words):
+        (material / f"{n // 50}").mkdir(exist_ok=True)
+        (material / f"{n // 50}" / f"{word}.md").write_text(
+            f"---\ntitle: About {word}\n---\nThe {word} is unlike others."
+        )
+    assert installed.json(*IMPORT, "--card-type", "note") == {"kept": 300, "unchanged": 0, "refused": []}
+    installed.good("member", "set", "ann", *PLACE, "--role", "owner")
+    headers = {"Authorization": f"Bearer {installed.json('token', 'ann')['token']}", "X-Nexus-Tenant": "t_acme"}
+    port = free_port()
+    process = installed.start("serve", "--port", str(port))
+    try:
+        until_answered(f"http://127.0.0.1:{port}", process, installed.log)
+        for word in words[::60]:
+            answer = httpx.post(
+                f"http://127.0.0.1:{port}/graphql",
+                json={"query": SEARCH, "variables": {"text": f"about {word}"}},
+                headers=headers | {"X-Nexus-Env": "dev"},
+                trust_env=False,
+            ).json()
+            assert answer["data"]["search"] == {"complete": True, "hits": [{"version": {"title": f"About {word}"}}]}
+    finally:
+        process.terminate()
+        assert process.wait(20) == 0
+
+
+def test_progress_is_a_bar_on_a_terminal(installed: Folder, material: Path) -> None:
+    """On a terminal a bar with counts appears and is gone at the end; the summary stays."""
+    for n in range(30):
+        (material / f"{n}.md").write_text(note(f"card-{n}", f"The card {n}."))
+    master, slave = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "nexus_graph", *IMPORT],
+        cwd=installed.path,
+        env=installed.environment | {"TERM": "xterm-256color", "COLUMNS": "100"},
+        stdin=slave,
+        stdout=slave,
+        stderr=slave,
+    )
+    os.close(slave)
+    seen = b""
+    while True:
+        try:
+            piece = os.read(master, 4096)
+        except OSError:  # the other end is closed
+            break
+        if not piece:
+            break
+        seen += piece
+    os.close(master)
+    assert process.wait(30) == 0
+    shown = seen.decode()
+    assert "━" in shown
+    assert "Keeping files" in shown
+    assert re.search(r"\d+/30", shown)
+    assert "30 kept, 0 unchanged, 0 refused." in shown
+    assert shown.index("30 kept") > shown.rindex("━")

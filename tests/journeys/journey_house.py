@@ -1,0 +1,268 @@
+"""A real server to tell stories on: its own process, folder and port; two tenants with everybody in them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosedOK
+from websockets.typing import Subprotocol
+
+from nexus_graph import config
+from nexus_graph.administration.directory import development_token
+from nexus_graph.administration.installing import install
+from nexus_graph.app import open_stores
+from nexus_graph.scope.scope import Env, Scope, Surface
+from nexus_graph.stores.migrations import migrate
+from nexus_graph.tenants import keys, membership
+
+TENANTS = ("t_acme", "t_globex")
+ROLES = ("owner", "admin", "member")
+Credentials = dict[tuple[str, str], str]
+Furnished = tuple[Path, Credentials]
+
+START_SECONDS = 30
+WAIT_SECONDS = 20
+STORY_SECONDS = 60
+PROTOCOL = Subprotocol("graphql-transport-ws")
+
+
+class Installation:
+    """A folder with a configuration, and the command line in it."""
+
+    def __init__(self, folder: Path, **settings: str) -> None:
+        self.folder = folder
+        self.environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("NEXUS_")},
+            "NEXUS_EMBEDDER": "hashing",
+            "NEXUS_POLL_SECONDS": "0.2",
+            **{f"NEXUS_{name.upper()}": value for name, value in settings.items()},
+        }
+
+    def run(self, *arguments: str, status: int = 0) -> str:
+        """Run `nexus-graph` and return what it printed; fails unless it ends with `status`."""
+        done = subprocess.run(
+            [sys.executable, "-m", "nexus_graph", *arguments],
+            cwd=self.folder,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert done.returncode == status, f"{arguments}: {done.returncode}\n{done.stdout}\n{done.stderr}"
+        return done.stdout if status == 0 else done.stdout + done.stderr
+
+    def json(self, *arguments: str) -> Any:
+        """Run `nexus-graph ... --json` and return the document."""
+        return json.loads(self.run(*arguments, "--json"))
+
+
+class Server:
+    """A running server process."""
+
+    def __init__(self, installation: Installation) -> None:
+        self.installation = installation
+        self.port = free_port()
+        self.process: subprocess.Popen[bytes] | None = None
+        self.log = installation.folder / "server.log"
+
+    @property
+    def address(self) -> str:
+        """Where it listens."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        """Start, and wait until it is ready."""
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "nexus_graph", "serve", "--port", str(self.port)],
+                cwd=self.installation.folder,
+                env=self.installation.environment,
+                stdout=log,
+                stderr=log,
+            )
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            assert self.process.poll() is None, self.log.read_text()
+            try:
+                if http("GET", f"{self.address}/readyz").status_code == 200:
+                    return
+            except httpx.HTTPError:
+                time.sleep(0.05)
+        pytest.fail(f"not ready after {START_SECONDS} s: {self.log.read_text()}")
+
+    @property
+    def running(self) -> bool:
+        """Whether the process lives."""
+        return self.process is not None and self.process.poll() is None
+
+    def check_log(self) -> None:
+        """Fail when the log tells of a defect."""
+        lines = self.log.read_text().splitlines()
+        assert not [
+            line for line in lines if re.search(r'Traceback|request\.defect|"level": ?"(error|critical)"', line)
+        ]
+
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
+        """End it and return its status."""
+        assert self.process is not None
+        self.process.send_signal(how)
+        return self.process.wait(timeout=20)
+
+
+class Caller:
+    """Somebody who calls the GraphQL door; anonymous unless credentials are given."""
+
+    def __init__(self, server: Server, tenant: str | None, credentials: str | None, env: str | None = "dev") -> None:
+        self.server = server
+        given = {"Authorization": credentials and f"Bearer {credentials}", "X-Nexus-Tenant": tenant, "X-Nexus-Env": env}
+        self.headers = {name: value for name, value in given.items() if value}
+
+    def answer(self, query: str, variables: dict[str, Any] | None = None, **headers: str) -> httpx.Response:
+        """The whole response."""
+        body = {"query": query, "variables": variables or {}}
+        return http("POST", f"{self.server.address}/graphql", json=body, headers=self.headers | headers)
+
+    def ask(self, query: str, variables: dict[str, Any] | None = None, **headers: str) -> Any:
+        """The data; fails on any error."""
+        answer = self.answer(query, variables, **headers).json()
+        assert "errors" not in answer, answer
+        return answer["data"]
+
+    def error(self, query: str, variables: dict[str, Any] | None = None, **headers: str) -> Any:
+        """The first error; fails when there is none."""
+        answer = self.answer(query, variables, **headers).json()
+        assert answer.get("errors"), answer
+        return answer["errors"][0]
+
+    @asynccontextmanager
+    async def socket(self) -> AsyncIterator[ClientConnection]:
+        """An acknowledged graphql-transport-ws connection. Whoever holds it too long fails: heartbeats never end."""
+        async with asyncio.timeout(STORY_SECONDS), self.unacknowledged() as socket:
+            await socket.send(json.dumps({"type": "connection_init", "payload": self.headers}))
+            assert (await receive(socket))["type"] == "connection_ack"
+            yield socket
+
+    def unacknowledged(self) -> connect:
+        """A graphql-transport-ws connection on which nobody has said who they are."""
+        address = self.server.address.replace("http", "ws") + "/graphql"
+        # Unread messages are kept without bound: a full queue would hold up the closing handshake.
+        return connect(
+            address, subprotocols=[PROTOCOL], proxy=None, open_timeout=WAIT_SECONDS, close_timeout=2, max_queue=None
+        )
+
+    @asynccontextmanager
+    async def stream(self, query: str, variables: dict[str, Any] | None = None) -> AsyncIterator[AsyncIterator[Any]]:
+        """A subscription: yields the data of each frame. Waiting for one frame too long fails."""
+        async with self.socket() as socket:
+            await subscribe(socket, "1", query, variables)
+            yield frames(socket)
+
+
+async def subscribe(socket: ClientConnection, operation: str, query: str, variables: dict[str, Any] | None) -> None:
+    """Begin an operation on an acknowledged connection."""
+    body = {"query": query, "variables": variables or {}}
+    await socket.send(json.dumps({"id": operation, "type": "subscribe", "payload": body}))
+
+
+async def subscription_error(
+    socket: ClientConnection, operation: str, query: str, variables: dict[str, Any] | None = None
+) -> Any:
+    """The first error of an operation that is refused, whichever message brings it."""
+    await subscribe(socket, operation, query, variables)
+    message = await receive(socket)
+    assert message["id"] == operation
+    if message["type"] == "error":
+        return message["payload"][0]
+    assert message["payload"]["data"] is None, message
+    assert (await receive(socket)) == {"id": operation, "type": "complete"}
+    return message["payload"]["errors"][0]
+
+
+async def receive(socket: ClientConnection) -> Any:
+    """The next message."""
+    return json.loads(await asyncio.wait_for(socket.recv(), WAIT_SECONDS))
+
+
+async def frames(socket: ClientConnection) -> AsyncIterator[Any]:
+    """The data of each `next` message, until `complete` or a normal close."""
+    while True:
+        try:
+            message = await receive(socket)
+        except ConnectionClosedOK:
+            return
+        if message["type"] == "complete":
+            return
+        assert message["type"] == "next", message
+        yield message["payload"]["data"]
+
+
+def http(method: str, address: str, **request: Any) -> httpx.Response:
+    """One request on a connection of its own."""
+    with httpx.Client(timeout=WAIT_SECONDS, trust_env=False, verify=False) as client:  # noqa: S501 - plain http
+        return client.request(method, address, **request)
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class World:
+    """A server and everybody in its two tenants: `world.caller("t_acme", "owner")`."""
+
+    def __init__(self, server: Server, credentials: Credentials) -> None:
+        self.server = server
+        self.credentials = credentials
+
+    def caller(self, tenant: str, who: str, env: str = "dev") -> Caller:
+        """Somebody of a tenant, calling that tenant."""
+        return Caller(self.server, tenant, self.credentials[tenant, who], env)
+
+    def document(self, operation: str) -> str:
+        """The text of a document of `schema/operations/`."""
+        root = Path(__file__).parents[2] / "schema" / "operations"
+        return (root / f"{operation}.graphql").read_text("utf-8")
+
+
+MakeWorld = Callable[..., World]
+
+
+def furnish(folder: Path) -> Credentials:
+    """Make an installation with an owner, an admin, a member and an agent in each tenant; returns their credentials."""
+    install(folder)
+    settings = config.load({}, folder / "nexus.toml", embedder="hashing").config
+    migrate(settings.database)
+
+    async def deed() -> Credentials:
+        credentials = {}
+        async with open_stores(settings) as stores:
+            for tenant in TENANTS:
+                scope = Scope.system(tenant, Env.DEV, "command_line", surface=Surface.COMMAND_LINE)
+                await membership.create_tenant(stores, scope, tenant)
+                for role in ROLES:
+                    subject = f"{role}@{tenant}"
+                    await membership.set_member(stores, scope, subject, role)
+                    credentials[tenant, role] = development_token(settings, subject, timedelta(hours=12))
+                credentials[tenant, "agent"] = (await keys.create_key(stores, scope, "agent", 90))[1]
+        return credentials
+
+    return asyncio.run(deed())

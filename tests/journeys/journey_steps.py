@@ -1,0 +1,95 @@
+"""Steps that several stories take: write a card, publish it, keep a file."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+import httpx
+from journey_house import Caller, http
+
+PUBLISH = """mutation Publish($input: PublishCardInput!) { publishCard(input: $input) {
+  created changed indexState
+  card { id key version digest title labels header body text indexState retiredAt publishedBy trainOk piiFlags }
+  userErrors { __typename code message hint path ... on InvalidInputError { line column } } } }"""
+RETIRE = """mutation Retire($input: RetireCardInput!) { retireCard(input: $input) {
+  card { id version retiredAt } userErrors { __typename code message path } } }"""
+RESERVE = """mutation Reserve($input: ReserveAssetInput!) { reserveAsset(input: $input) {
+  duplicate asset { id state } upload { address method headers { name value } fields { name value } expiresAt }
+  userErrors { __typename code message hint path } } }"""
+SEAL = """mutation Seal($input: SealAssetInput!) { sealAsset(input: $input) {
+  asset { id state sha256 sizeBytes sealedAt piiFlags } userErrors { __typename code message hint path } } }"""
+DERIVE = """mutation Derive($input: DeriveAtomsInput!) { deriveAtoms(input: $input) {
+  op opVersion atoms made staled userErrors { __typename code message hint path } } }"""
+
+
+def card(key: str | None, body: str = "A body.\n", card_type: str = "note", **header: Any) -> str:
+    """A card's text; the header's values are written as JSON, which is YAML too."""
+    stated = ({"key": key} if key else {}) | {"card_type": card_type} | header
+    lines = "".join(f"{name}: {json.dumps(value)}\n" for name, value in stated.items())
+    return f"---\n{lines}---\n{body}"
+
+
+def publish(caller: Caller, text: str, /, **more: Any) -> Any:
+    """The whole payload of publishCard."""
+    return caller.ask(PUBLISH, {"input": {"text": text, "trainOk": True} | more})["publishCard"]
+
+
+def published(caller: Caller, text: str, /, **more: Any) -> Any:
+    """The published card; fails when it was refused or is not indexed."""
+    payload = publish(caller, text, **more)
+    assert payload["userErrors"] == [], payload
+    assert payload["indexState"] == "INDEXED", payload
+    return payload["card"]
+
+
+def retire(caller: Caller, card_id: str, version: int, /, **more: Any) -> Any:
+    """The whole payload of retireCard."""
+    return caller.ask(RETIRE, {"input": {"cardId": card_id, "expectedVersion": version} | more})["retireCard"]
+
+
+def refusal(payload: Any) -> Any:
+    """The one user error of a payload that did nothing."""
+    assert payload.get("card") is None, payload
+    assert payload.get("asset") is None, payload
+    [error] = payload["userErrors"]
+    return error
+
+
+def sha256(data: bytes) -> str:
+    """In hexadecimal."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def reserve(caller: Caller, filename: str, content_type: str, data: bytes, /, **more: Any) -> Any:
+    """The whole payload of reserveAsset for these bytes."""
+    declared = {"filename": filename, "contentType": content_type, "sizeBytes": len(data), "sha256": sha256(data)}
+    return caller.ask(RESERVE, {"input": declared | {"trainOk": True} | more})["reserveAsset"]
+
+
+def upload(address: Any, data: bytes) -> httpx.Response:
+    """Send bytes to a presigned upload."""
+    headers = {item["name"]: item["value"] for item in address["headers"]}
+    return http(address["method"], address["address"], content=data, headers=headers)
+
+
+def seal(caller: Caller, asset_id: str) -> Any:
+    """The whole payload of sealAsset."""
+    return caller.ask(SEAL, {"input": {"assetId": asset_id}})["sealAsset"]
+
+
+def derive(caller: Caller, asset_id: str, /, **more: Any) -> Any:
+    """The whole payload of deriveAtoms."""
+    return caller.ask(DERIVE, {"input": {"assetId": asset_id} | more})["deriveAtoms"]
+
+
+def kept(caller: Caller, filename: str, content_type: str, data: bytes, /, **more: Any) -> str:
+    """Reserve, upload and seal; the asset's id."""
+    reserved = reserve(caller, filename, content_type, data, **more)
+    assert reserved["userErrors"] == [], reserved
+    answer = upload(reserved["upload"], data)
+    assert answer.status_code == 201, answer.text
+    sealed = seal(caller, reserved["asset"]["id"])
+    assert sealed["userErrors"] == [], sealed
+    return str(sealed["asset"]["id"])
