@@ -45,6 +45,7 @@ from nexus_graph.tenants.tokens import Keys, Verifier
 
 log = structlog.get_logger("nexus_graph.app")
 
+_METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]  # each gets an answer of our own
 _SWEEP_SECONDS = 60.0
 
 
@@ -128,7 +129,7 @@ def application(house: House) -> ASGIApp:
     graph = schema.build()
     http, websocket = HttpEndpoint(graph, house), WebSocketEndpoint(graph, house)
     routes: list[BaseRoute] = [
-        Route("/graphql", http.answer, methods=["POST"]),
+        Route("/graphql", http.answer, methods=_METHODS),
         WebSocketRoute("/graphql", websocket.answer),
         Route("/healthz", _alive),
         Route("/readyz", _readiness(house)),

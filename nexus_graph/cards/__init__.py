@@ -6,7 +6,7 @@ Never: a header interpreted beyond its manifest, a body read by the engine, a ve
 
 from nexus_graph.cards.comparing import Change, Difference, Hunk, Line
 from nexus_graph.cards.drafting import artifact_kind, card_id_of
-from nexus_graph.cards.exporting import exported
+from nexus_graph.cards.exporting import engine_values, exported
 from nexus_graph.cards.format import parse
 from nexus_graph.cards.manifests import FieldKind, Manifest, Manifests
 from nexus_graph.cards.model import ArtifactKind, Card, CardFilter, Comparison, FieldCondition, FieldValue
@@ -51,6 +51,7 @@ __all__ = [
     "card_id_of",
     "declare",
     "difference",
+    "engine_values",
     "exported",
     "fetch",
     "fetch_versions",

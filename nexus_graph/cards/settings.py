@@ -110,8 +110,8 @@ async def follow_settings(
     A card that names the surface no longer is told once more. `renew` gives the scope with the rights of the moment and
     is asked before every read; Unauthenticated from it ends the stream as EXPIRED, Forbidden or the loss of
     `settings:read` as REVOKED. `poll_seconds` bounds how long another process's changes, the end of a right and
-    `stopping` go unnoticed; a stream that is quiet for `heartbeat_seconds` says so. No connection is held while it
-    yields or waits.
+    `stopping` go unnoticed; a stream that is quiet for `heartbeat_seconds` says so, and one without `after` begins so.
+    No connection is held while it yields or waits.
 
     Raises Invalid for a malformed surface or a cursor that the journal has not reached.
     """
@@ -128,6 +128,8 @@ async def follow_settings(
                 yield SettingsEnd(SettingsEndReason.SHUTDOWN)
                 return
             seen = await _look(stores, scope, surface, after)
+            if after is None:  # a cursor at once: who is cut off before the first change can still go on from here
+                yield SettingsHeartbeat(seen.at, seen.reached)
             after = seen.reached
             for change in seen.changes:
                 yield change

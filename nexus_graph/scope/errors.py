@@ -59,9 +59,13 @@ class Invalid(NexusError):
 
 
 class Unauthenticated(NexusError):
-    """Nobody, or somebody who can't prove who they are."""
+    """Nobody, or somebody who can't prove who they are. `expired`: they could, until a while ago."""
 
     code = "UNAUTHENTICATED"
+
+    def __init__(self, message: str, *, hint: str | None = None, expired: bool = False) -> None:
+        super().__init__(message, hint=hint)
+        self.expired = expired
 
 
 class Forbidden(NexusError):

@@ -1,8 +1,8 @@
 """Many who ask the same at the same time are answered by one read.
 
-A hundred subscribers of one run wake at the same moment and want the same page. An answer is only shared with those who
-asked before its read began: whoever comes while it is under way waits for the next one, so nobody is told less than what
-was true when they asked.
+A hundred subscribers of one run wake at the same moment and want the same page. An answer is only shared with those
+who asked before its read began: whoever comes while it is under way waits for the next one, so nobody is told less than
+what was true when they asked.
 """
 
 from __future__ import annotations

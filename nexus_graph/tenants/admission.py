@@ -67,7 +67,8 @@ class Admission:
         """The scope with the rights of this moment. Raises Unauthenticated when expired, Forbidden when out."""
         now = self._stores.clock()
         if scope.expires_at is None or now >= scope.expires_at:
-            raise Unauthenticated("The credentials have expired.", hint="Connect again with a new token.")
+            hint = "Connect again with a new token."
+            raise Unauthenticated("The credentials have expired.", hint=hint, expired=True)
         question = ("role", scope.key, scope.principal)
         role = await self._stores.shared.once(question, lambda: self._present_role(scope))
         if role is None:

@@ -14,7 +14,7 @@ import httpx
 import orjson
 import structlog
 from joserfc import jws, jwt
-from joserfc.errors import JoseError
+from joserfc.errors import ExpiredTokenError, JoseError
 from joserfc.jwk import KeySet, OKPKey
 
 from nexus_graph.scope.clock import moment
@@ -138,9 +138,9 @@ class Verifier:
             claims = jwt.decode(token, key, algorithms=list(ALGORITHMS)).claims
             registry.validate(claims)
             return Claims(well_formed_subject(claims["sub"]), moment(int(claims["exp"] * 1_000_000)), development)
-        except (
-            Exception
-        ) as error:  # joserfc raises its own errors and, for odd claims, plain TypeErrors and ValueErrors
+        except ExpiredTokenError as error:
+            raise _refused("The token has expired.", expired=True) from error
+        except Exception as error:  # joserfc's own and, for odd claims, plain TypeErrors and ValueErrors
             raise _refused("The token is not valid: signature, issuer, audience, subject or time.") from error
 
 
@@ -161,5 +161,6 @@ def issue(key: OKPKey, *, issuer: str, audience: str, subject: str, now: datetim
     return jwt.encode({"alg": "Ed25519", "kid": key.kid}, claims, key, algorithms=["Ed25519"])
 
 
-def _refused(message: str) -> Unauthenticated:
-    return Unauthenticated(message, hint="Send 'Authorization: Bearer <token>' with a current token or an API key.")
+def _refused(message: str, *, expired: bool = False) -> Unauthenticated:
+    hint = "Send 'Authorization: Bearer <token>' with a current token or an API key."
+    return Unauthenticated(message, hint=hint, expired=expired)

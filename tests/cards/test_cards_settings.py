@@ -158,6 +158,7 @@ async def test_another_process_is_seen(stores: Stores, scope_of: MakeScope) -> N
     deaf = replace(stores, signals=LocalSignals())
     frames = following(deaf, scope, None)
     async with asyncio.timeout(TIMEOUT), aclosing(frames):
+        assert isinstance(await anext(frames), SettingsHeartbeat)  # a cursor at once
         waiting = asyncio.ensure_future(anext(frames))
         await asyncio.sleep(0.05)
         await publish(stores, scope, app("daily", "overview"))

@@ -91,7 +91,6 @@ WRONG: dict[str, dict[str, Any]] = {
     "subject that is no text": {"sub": 5},
     "subject that is a list": {"sub": ["ada"]},
     "no expiry": {"exp": None},
-    "expired": {"exp": STAMP - 31},
     "expiry as text": {"exp": str(STAMP + 600)},
     "expiry true": {"exp": True},
     "expiry not a number": {"exp": float("nan")},
@@ -107,6 +106,16 @@ async def test_a_wrong_claim_is_refused(verifier: Verifier, claims: dict[str, An
     """Issuer, audience, subject and times, missing, wrong or of another type: all in the same words."""
     with pytest.raises(Unauthenticated, match=r"^The token is not valid: signature, issuer, audience"):
         await verifier.verify(sign(**claims), NOW)
+
+
+async def test_an_expired_token_says_so(verifier: Verifier) -> None:
+    """Who only ran out of time is told, so that a client knows to fetch a new token and come back."""
+    with pytest.raises(Unauthenticated, match=r"^The token has expired") as caught:
+        await verifier.verify(sign(exp=STAMP - 31), NOW)
+    assert caught.value.expired
+    with pytest.raises(Unauthenticated) as otherwise:
+        await verifier.verify(sign(iss="https://else.example"), NOW)
+    assert not otherwise.value.expired
 
 
 @pytest.mark.parametrize("claims", [{"exp": STAMP - 29}, {"nbf": STAMP + 29}, {"aud": ["else", AUDIENCE]}])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import datetime
 from typing import Annotated, Any, TypeAlias
 
@@ -46,7 +47,6 @@ class CardContent:
     card_type: str = strawberry.field(description="Which manifest describes it.")
     version: int = strawberry.field(description="Counts from 1; a version never changes.")
     title: str | None = strawberry.field(description="The header's title.")
-    header: JSON = strawberry.field(description="The YAML header, parsed, with what the engine adds.")
     body: str = strawberry.field(description="The natural-language body.")
     text: str = strawberry.field(description="The exact text as it was published: the version's truth.")
     digest: str = strawberry.field(description="SHA-256 of the exact text.")
@@ -56,6 +56,20 @@ class CardContent:
     published_at: datetime = strawberry.field(description="When this version was published.")
     published_by: str = strawberry.field(description="Who published this version.")
     card: strawberry.Private[cards.Card]
+
+    @read(
+        Permission.CARDS_READ, "The YAML header, parsed, with what the engine owns: card_id, version, created_at, ..."
+    )
+    async def header(self, info: Info) -> JSON:
+        """The author's keys and the engine's."""
+        return JSON({**self.card.header, **cards.engine_values(info.context.scope, self.card)})
+
+    @read(
+        Permission.CARDS_READ, "The text with what the engine owns in its header. Publishing it again changes nothing."
+    )
+    async def exported(self, info: Info) -> str:
+        """The text as it leaves the house."""
+        return await asyncio.to_thread(cards.exported, info.context.scope, self.card)
 
     @read(Permission.ATOMS_READ, "What this version cites, in the header's order.")
     async def artifacts(self, info: Info) -> list[Artifact]:
@@ -336,7 +350,6 @@ def _content(card: cards.Card) -> dict[str, Any]:
         "card_type": card.card_type,
         "version": card.version,
         "title": card.title,
-        "header": JSON(dict(card.header)),
         "body": card.body,
         "text": card.text,
         "digest": card.digest,

@@ -36,6 +36,9 @@ class HttpEndpoint:
         """Admit, execute, answer. Whatever happens the answer is a well-formed GraphQL response."""
         trace_id = new_id("trace").removeprefix("trace_")
         media_type = GRAPHQL_RESPONSE if GRAPHQL_RESPONSE in request.headers.get("accept", "") else JSON
+        if request.method != "POST":
+            wrong = Invalid(f"{request.method} is not answered here.", hint="Send the request by POST.")
+            return _response(refusal(wrong, trace_id), 405, media_type, trace_id)
         try:
             scope = await self._house.admission.admit(from_headers(request.headers))
             trace_id = scope.trace_id
@@ -79,5 +82,7 @@ def _response(answer: dict[str, Any], status: int, media_type: str, trace_id: st
     headers = {"X-Trace-Id": trace_id, "Cache-Control": "no-store"}
     if status == 401:
         headers["WWW-Authenticate"] = "Bearer"
+    if status == 405:
+        headers["Allow"] = "POST"
     body = orjson.dumps(answer, option=orjson.OPT_NON_STR_KEYS)
     return Response(body, status, headers, f"{media_type}; charset=utf-8")

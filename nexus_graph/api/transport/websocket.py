@@ -14,6 +14,7 @@ from typing import Any, cast
 
 import orjson
 import strawberry
+import structlog
 from graphql import GraphQLError
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 from strawberry.types.execution import ExecutionResult
@@ -23,9 +24,11 @@ from nexus_graph.api.context import Context, from_connection_init
 from nexus_graph.api.errors import formatted, refusal
 from nexus_graph.api.house import House
 from nexus_graph.api.transport.operation import Operation, decode
-from nexus_graph.scope.errors import Invalid, NexusError
+from nexus_graph.scope.errors import Invalid, NexusError, Unauthenticated
 from nexus_graph.scope.ids import new_id
 from nexus_graph.scope.scope import Scope
+
+log = structlog.get_logger("nexus_graph.api")
 
 PROTOCOL = "graphql-transport-ws"
 INIT_SECONDS = 5.0
@@ -83,6 +86,12 @@ class _Socket:
         with suppress(WebSocketDisconnect, RuntimeError):
             await self._websocket.close(code, reason)
 
+    async def _refuse(self, error: NexusError) -> None:
+        """Close: who has only run out of time comes back with new credentials, everybody else stays out."""
+        expired = isinstance(error, Unauthenticated) and error.expired
+        log.warning("connection.refused", code=error.code)
+        await self.close(4403 if expired else 4401, f"{error.code}: {error.message}"[:120])
+
     async def _expect_init(self) -> None:
         await asyncio.sleep(INIT_SECONDS)
         if not self._initialised:
@@ -122,7 +131,7 @@ class _Socket:
         try:
             self._scope = await self._house.admission.admit(from_connection_init(payload or {}))
         except NexusError as error:
-            await self.close(4401, f"{error.code}: {error.message}"[:120])
+            await self._refuse(error)
             return
         await self._send({"type": "connection_ack"})
 
@@ -152,8 +161,7 @@ class _Socket:
             try:
                 scope = replace(await self._house.admission.renew(admitted), request_id=new_id("req"))
             except NexusError as error:
-                code = 4403 if error.code == "UNAUTHENTICATED" else 4401
-                await self.close(code, f"{error.code}: {error.message}"[:120])
+                await self._refuse(error)
                 return
             try:
                 await self._execute(operation_id, Operation.of(payload), scope)
