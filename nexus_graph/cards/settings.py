@@ -7,17 +7,18 @@ import re
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 
 from nexus_graph.cards import table
 from nexus_graph.cards.manifests import Manifests
 from nexus_graph.cards.model import Card
 from nexus_graph.cards.reading import record_read
 from nexus_graph.cards.surfaces import APP, CONNECTOR, SETTINGS_TYPES, SURFACE
-from nexus_graph.scope.errors import Forbidden, Invalid, Unauthenticated
+from nexus_graph.scope.errors import Invalid
 from nexus_graph.scope.permission import Permission
 from nexus_graph.scope.scope import Scope
+from nexus_graph.stores import streaming
 from nexus_graph.stores.follower import Entry, entry
+from nexus_graph.stores.streaming import EndReason, Look
 from nexus_graph.stores.work import Stores
 
 _SURFACE_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
@@ -57,14 +58,6 @@ async def settings(stores: Stores, manifests: Manifests, scope: Scope, surface: 
     )
 
 
-class SettingsEndReason(StrEnum):
-    """Why the stream ends. After `EXPIRED` and `SHUTDOWN` the same call with the last cursor goes on."""
-
-    EXPIRED = "EXPIRED"
-    REVOKED = "REVOKED"
-    SHUTDOWN = "SHUTDOWN"
-
-
 @dataclass(frozen=True, slots=True)
 class SettingsChange:
     """A settings card of the surface was published or retired. `seq` is the cursor after it."""
@@ -89,13 +82,13 @@ class SettingsHeartbeat:
 class SettingsEnd:
     """The last frame."""
 
-    reason: SettingsEndReason
+    reason: EndReason
 
 
 SettingsFrame = SettingsChange | SettingsHeartbeat | SettingsEnd
 
 
-async def follow_settings(
+def follow_settings(
     stores: Stores,
     renew: Callable[[], Awaitable[Scope]],
     surface: str,
@@ -107,57 +100,30 @@ async def follow_settings(
 ) -> AsyncGenerator[SettingsFrame, None]:
     """Every change of the surface's settings after the journal's `after` (None: from now on), and a SettingsEnd.
 
-    A card that names the surface no longer is told once more. `renew` gives the scope with the rights of the moment and
-    is asked before every read; Unauthenticated from it ends the stream as EXPIRED, Forbidden or the loss of
-    `settings:read` as REVOKED. `poll_seconds` bounds how long another process's changes, the end of a right and
-    `stopping` go unnoticed; a stream that is quiet for `heartbeat_seconds` says so, and one without `after` begins so.
-    No connection is held while it yields or waits.
-
-    Raises Invalid for a malformed surface or a cursor that the journal has not reached.
+    Without `after` it begins with a heartbeat, so that there is a cursor at once. A card that names the surface no
+    longer is told once more. For the rest see `stores.streaming`. Raises Invalid for a malformed surface or a cursor
+    that the journal has not reached.
     """
     _check_surface(surface)
-    now = asyncio.get_running_loop().time
-    scope = await _admitted(renew)
-    if isinstance(scope, SettingsEnd):
-        yield scope
-        return
-    with stores.signals.listen(scope.key) as listener:
-        quiet_since = now()
-        while isinstance(scope, Scope):
-            if stopping is not None and stopping.is_set():
-                yield SettingsEnd(SettingsEndReason.SHUTDOWN)
-                return
-            seen = await _look(stores, scope, surface, after)
-            if after is None:  # a cursor at once: who is cut off before the first change can still go on from here
-                yield SettingsHeartbeat(seen.at, seen.reached)
-            after = seen.reached
-            for change in seen.changes:
-                yield change
-                quiet_since = now()
-            if seen.complete:
-                if now() - quiet_since >= heartbeat_seconds:
-                    yield SettingsHeartbeat(seen.at, after)
-                    quiet_since = now()
-                await listener.wait(min(poll_seconds, max(quiet_since + heartbeat_seconds - now(), 0)))
-            scope = await _admitted(renew)
-    yield scope
+    return streaming.follow(
+        stores,
+        renew,
+        Permission.SETTINGS_READ,
+        lambda scope, cursor: _look(stores, scope, surface, cursor),
+        SettingsEnd,
+        after,
+        poll_seconds=poll_seconds,
+        heartbeat_seconds=heartbeat_seconds,
+        stopping=stopping,
+    )
 
 
-@dataclass(frozen=True, slots=True)
-class _Seen:
-    """One short look at what lies after the cursor; `complete` unless there is more."""
-
-    changes: list[SettingsChange]
-    reached: int
-    complete: bool
-    at: datetime
-
-
-async def _look(stores: Stores, scope: Scope, surface: str, after: int | None) -> _Seen:
+async def _look(stores: Stores, scope: Scope, surface: str, after: int | None) -> Look[SettingsFrame]:
     async with stores.read(scope) as read:
         head = await read.value(table.HEAD) or 0
+        pause = SettingsHeartbeat(read.now, head)
         if after is None:
-            return _Seen([], head, True, read.now)
+            return Look([(pause, head)], head, True, pause)
         if not 0 <= after <= head:
             raise Invalid(
                 "The cursor is not one of this journal.",
@@ -167,8 +133,8 @@ async def _look(stores: Stores, scope: Scope, surface: str, after: int | None) -
         rows = await read.rows(table.CHANGES, after=after, most=_PAGE)
     entries = [entry(row) for row in rows]
     complete = len(entries) < _PAGE
-    changes = [change for each in entries if (change := _change(each, surface))]
-    return _Seen(changes, head if complete else entries[-1].seq, complete, read.now)
+    changes = [(change, change.seq) for each in entries if (change := _change(each, surface))]
+    return Look(changes, head if complete else entries[-1].seq, complete, pause)
 
 
 def _change(told: Entry, surface: str) -> SettingsChange | None:
@@ -183,17 +149,6 @@ def _change(told: Entry, surface: str) -> SettingsChange | None:
         version=output["version"],
         retired=told.action == "card.retired",
     )
-
-
-async def _admitted(renew: Callable[[], Awaitable[Scope]]) -> Scope | SettingsEnd:
-    try:
-        scope = await renew()
-        scope.require(Permission.SETTINGS_READ)
-    except Unauthenticated:
-        return SettingsEnd(SettingsEndReason.EXPIRED)
-    except Forbidden:
-        return SettingsEnd(SettingsEndReason.REVOKED)
-    return scope
 
 
 def _check_surface(surface: str) -> None:

@@ -10,7 +10,6 @@ from nexus_graph.runs.listing import counts, fetch, list_runs, log, sources
 from nexus_graph.runs.model import (
     AuditFilter,
     EndFrame,
-    EndReason,
     EntryFrame,
     Frame,
     GapFrame,
@@ -22,6 +21,7 @@ from nexus_graph.runs.model import (
 from nexus_graph.runs.opening import append_entry, close_run, open_run
 from nexus_graph.runs.rebuilding import RunFault, rebuild_check
 from nexus_graph.stores.follower import Entry as LogEntry
+from nexus_graph.stores.streaming import EndReason
 
 __all__ = [
     "AuditFilter",

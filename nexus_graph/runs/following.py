@@ -1,30 +1,26 @@
-"""A run's log, live: one path for what was and what comes, so there is no switch to get wrong.
-
-The listener is opened before the first read, and each wake-up reads what lies after the last number delivered: a lost
-signal costs one poll, a reconnect is the same call with a later cursor, and nothing is lost or told twice.
-"""
+"""A run's log, live."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from dataclasses import dataclass
-from datetime import datetime
 
 from nexus_graph.runs import table
 from nexus_graph.runs.listing import visible_run
-from nexus_graph.runs.model import EndFrame, EndReason, EntryFrame, Frame, GapFrame, HeartbeatFrame, Run
-from nexus_graph.scope.errors import Forbidden, Invalid, Unauthenticated
+from nexus_graph.runs.model import EndFrame, EntryFrame, Frame, GapFrame, HeartbeatFrame
+from nexus_graph.scope.errors import Invalid
 from nexus_graph.scope.permission import Permission
 from nexus_graph.scope.scope import Scope
+from nexus_graph.stores import streaming
 from nexus_graph.stores.follower import entry
 from nexus_graph.stores.journal import RunStatus
+from nexus_graph.stores.streaming import EndReason, Look
 from nexus_graph.stores.work import Stores
 
 _PAGE = 200
 
 
-async def follow(
+def follow(
     stores: Stores,
     renew: Callable[[], Awaitable[Scope]],
     run_id: str,
@@ -36,77 +32,33 @@ async def follow(
 ) -> AsyncGenerator[Frame, None]:
     """Every entry of the run numbered above `after` (0: from the start), as it comes, and an EndFrame.
 
-    `renew` gives the scope with the rights of the moment; it is asked before every read, and again when the consumer
-    took longer than `poll_seconds` over a page. Unauthenticated from it ends the stream as EXPIRED, Forbidden or the
-    loss of `runs:read` as REVOKED. `poll_seconds` bounds how long another process's entries, the end of a right and
-    `stopping` (the server goes down) go unnoticed; a stream that is quiet for `heartbeat_seconds` says so. Ends as
-    RUN_ENDED only after the run has ended and all its entries were delivered.
-
-    Raises NotFound for a run that is unknown or not visible, Invalid for a cursor that the run has not reached. No
-    database connection is held while it yields or waits. Close it (`contextlib.aclosing`) when leaving early.
+    Ends as RUN_ENDED only after the run has ended and all its entries were delivered; for all else see
+    `stores.streaming`. Raises NotFound for a run that is unknown or not visible, Invalid for a cursor that the run has
+    not reached.
     """
+    return streaming.follow(
+        stores,
+        renew,
+        Permission.RUNS_READ,
+        lambda scope, cursor: _look(stores, scope, run_id, cursor or 0),
+        lambda reason: EndFrame(reason, None),
+        after,
+        poll_seconds=poll_seconds,
+        heartbeat_seconds=heartbeat_seconds,
+        stopping=stopping,
+    )
+
+
+async def _look(stores: Stores, scope: Scope, run_id: str, after: int) -> Look[Frame]:
+    """One short look at what lies after the cursor, shared by all who stand there and may see the run."""
     if after < 0:
         raise Invalid("A cursor is 0 or more.", path=("after",))
-    now = asyncio.get_running_loop().time
-    scope = await _admitted(renew)
-    if isinstance(scope, EndFrame):
-        yield scope
-        return
-    with stores.signals.listen(scope.key) as listener:
-        quiet_since = now()
-        while isinstance(scope, Scope):
-            if stopping is not None and stopping.is_set():
-                yield EndFrame(EndReason.SHUTDOWN, None)
-                return
-            seen = await _look(stores, scope, run_id, after)
-            read_at = now()
-            for frame in seen.frames:
-                yield frame
-                after = frame.cursor if isinstance(frame, EntryFrame) else frame.last
-                quiet_since = now()
-                if quiet_since - read_at > poll_seconds:
-                    break
-            if after == seen.run.entries:
-                if seen.run.status is not RunStatus.RUNNING:
-                    yield EndFrame(EndReason.RUN_ENDED, seen.run.status)
-                    return
-                if now() - quiet_since >= heartbeat_seconds:
-                    yield HeartbeatFrame(seen.at, seen.seq)
-                    quiet_since = now()
-                await listener.wait(min(poll_seconds, max(quiet_since + heartbeat_seconds - now(), 0)))
-            scope = await _admitted(renew)
-    yield scope
-
-
-async def _admitted(renew: Callable[[], Awaitable[Scope]]) -> Scope | EndFrame:
-    try:
-        scope = await renew()
-        scope.require(Permission.RUNS_READ)
-    except Unauthenticated:
-        return EndFrame(EndReason.EXPIRED, None)
-    except Forbidden:
-        return EndFrame(EndReason.REVOKED, None)
-    return scope
-
-
-@dataclass(frozen=True, slots=True)
-class _Seen:
-    """One short look: the run and what lies after the cursor, from the same snapshot."""
-
-    run: Run
-    frames: tuple[EntryFrame | GapFrame, ...]
-    at: datetime
-    seq: int
-
-
-async def _look(stores: Stores, scope: Scope, run_id: str, after: int) -> _Seen:
-    """One short look at what lies after the cursor, shared by all who stand there and may see the run."""
     owner = None if scope.may(Permission.RUNS_READ_ALL) else scope.principal
     question = ("run log", scope.key, owner, run_id, after)
     return await stores.shared.once(question, lambda: _read_on(stores, scope, run_id, after))
 
 
-async def _read_on(stores: Stores, scope: Scope, run_id: str, after: int) -> _Seen:
+async def _read_on(stores: Stores, scope: Scope, run_id: str, after: int) -> Look[Frame]:
     async with stores.read(scope) as read:
         run = await visible_run(read, scope, run_id)
         if after > run.entries:
@@ -117,12 +69,19 @@ async def _read_on(stores: Stores, scope: Scope, run_id: str, after: int) -> _Se
             )
         rows = await read.rows(table.LATER, run_id=run_id, after=after, most=_PAGE)
         seq = await read.value(table.HEAD)
-    frames: list[EntryFrame | GapFrame] = []
+    frames: list[tuple[Frame, int]] = []
     for row in rows:
         if row["number"] > after + 1:
-            frames.append(GapFrame(after + 1, row["number"] - 1))
+            frames.append((GapFrame(after + 1, row["number"] - 1), row["number"] - 1))
         after = row["number"]
-        frames.append(EntryFrame(entry(row), after))
+        frames.append((EntryFrame(entry(row), after), after))
     if len(rows) < _PAGE and after < run.entries:
-        frames.append(GapFrame(after + 1, run.entries))
-    return _Seen(run, tuple(frames), read.now, seq)
+        frames.append((GapFrame(after + 1, run.entries), run.entries))
+        after = run.entries
+    return Look(
+        frames=frames,
+        reached=after,
+        complete=after == run.entries,
+        pause=HeartbeatFrame(read.now, seq),
+        last=None if run.status is RunStatus.RUNNING else EndFrame(EndReason.RUN_ENDED, run.status),
+    )

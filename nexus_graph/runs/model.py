@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 
 from nexus_graph.stores.follower import Entry
 from nexus_graph.stores.journal import RunKind, RunStatus
+from nexus_graph.stores.streaming import EndReason
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,15 +59,6 @@ class AuditFilter:
     subject: str | None = None
     at_from: datetime | None = None
     at_to: datetime | None = None
-
-
-class EndReason(StrEnum):
-    """Why a live log ends. After `EXPIRED` and `SHUTDOWN` the same call with the last cursor goes on."""
-
-    RUN_ENDED = "RUN_ENDED"
-    EXPIRED = "EXPIRED"
-    REVOKED = "REVOKED"
-    SHUTDOWN = "SHUTDOWN"
 
 
 @dataclass(frozen=True, slots=True)

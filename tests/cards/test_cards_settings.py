@@ -12,11 +12,12 @@ import pytest
 from card_texts import MANIFESTS, app, connector, events, note, publish, surface
 
 from nexus_graph import cards
-from nexus_graph.cards import SettingsChange, SettingsEnd, SettingsEndReason, SettingsFrame, SettingsHeartbeat
+from nexus_graph.cards import SettingsChange, SettingsEnd, SettingsFrame, SettingsHeartbeat
 from nexus_graph.scope.errors import Forbidden, Invalid, Unauthenticated
 from nexus_graph.scope.permission import Permission
 from nexus_graph.scope.scope import Env, Role, Scope
 from nexus_graph.stores.signals.local import LocalSignals
+from nexus_graph.stores.streaming import EndReason
 from nexus_graph.stores.work import Stores
 
 MakeScope = Callable[..., Scope]
@@ -169,10 +170,10 @@ async def test_the_stream_ends_with_the_right(stores: Stores, scope_of: MakeScop
     """Expired, refused, stripped of the right, or the server going down: one last frame says which."""
     scope = scope_of()
     stripped = replace(scope, rights=scope.rights - {Permission.SETTINGS_READ})
-    outcomes: list[tuple[Scope | Exception, SettingsEndReason]] = [
-        (Unauthenticated("over"), SettingsEndReason.EXPIRED),
-        (Forbidden("out"), SettingsEndReason.REVOKED),
-        (stripped, SettingsEndReason.REVOKED),
+    outcomes: list[tuple[Scope | Exception, EndReason]] = [
+        (Unauthenticated("over"), EndReason.EXPIRED),
+        (Forbidden("out"), EndReason.REVOKED),
+        (stripped, EndReason.REVOKED),
     ]
     for start in (0, 1):  # at once, and while it waits
         for outcome, reason in outcomes:
@@ -189,7 +190,7 @@ async def test_the_stream_ends_with_the_right(stores: Stores, scope_of: MakeScop
                 assert [frame async for frame in frames] == [SettingsEnd(reason)]
     stopping = asyncio.Event()
     stopping.set()
-    assert await take(following(stores, scope, stopping=stopping), 1) == [SettingsEnd(SettingsEndReason.SHUTDOWN)]
+    assert await take(following(stores, scope, stopping=stopping), 1) == [SettingsEnd(EndReason.SHUTDOWN)]
 
 
 @pytest.mark.parametrize(("name", "after"), [("overview", 1), ("overview", -1), ("Over view", 0)])

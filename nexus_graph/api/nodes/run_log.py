@@ -21,11 +21,11 @@ from nexus_graph.stores.journal import RunStatus
 
 described(
     EndReason,
-    "Why a live log ended.",
+    "Why a live stream ended.",
     {
         "RUN_ENDED": "The run is over and every entry was delivered.",
         "EXPIRED": "The credentials ran out: connect again and go on with the last cursor.",
-        "REVOKED": "The right to see the run is gone.",
+        "REVOKED": "The right to see it is gone.",
         "SHUTDOWN": "The server goes down: connect again and go on with the last cursor.",
     },
 )

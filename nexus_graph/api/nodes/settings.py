@@ -14,21 +14,10 @@ from nexus_graph.api.context import Info
 from nexus_graph.api.fields import read, stream
 from nexus_graph.api.nodes.cards import Card
 from nexus_graph.api.paging import CursorList
-from nexus_graph.api.scalars import described
-from nexus_graph.cards import SettingsEndReason
 from nexus_graph.scope.errors import Forbidden
 from nexus_graph.scope.permission import Permission
 from nexus_graph.scope.scope import Scope
-
-described(
-    SettingsEndReason,
-    "Why a settings stream ended.",
-    {
-        "EXPIRED": "The credentials ran out: connect again and go on with the last cursor.",
-        "REVOKED": "The right to see the settings is gone.",
-        "SHUTDOWN": "The server goes down: connect again and go on with the last cursor.",
-    },
-)
+from nexus_graph.stores.streaming import EndReason
 
 
 @strawberry.type(description="Something that stands in the way of an action.")
@@ -85,7 +74,7 @@ class SettingsHeartbeat:
 class SettingsEnd:
     """The last frame."""
 
-    reason: SettingsEndReason = strawberry.field(description="Why.")
+    reason: EndReason = strawberry.field(description="Why.")
 
 
 SettingsFrame = Annotated[
