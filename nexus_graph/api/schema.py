@@ -8,6 +8,7 @@ from typing import Any
 import strawberry
 from graphql import OperationDefinitionNode
 from strawberry.extensions import (
+    AddValidationRules,
     MaxAliasesLimiter,
     MaxTokensLimiter,
     ParserCache,
@@ -36,6 +37,14 @@ from nexus_graph.scope.errors import ConfigurationError, Invalid
 MOST_TOKENS = 4000
 MOST_ALIASES = 60
 DEEPEST = 20
+CACHED = 512
+"""Documents that stay parsed and validated."""
+
+# Made once: the limiters make new rules whenever they are made, and a validation is only found again under equal rules.
+_RULES = [
+    *MaxAliasesLimiter(max_alias_count=MOST_ALIASES).validation_rules,
+    *QueryDepthLimiter(max_depth=DEEPEST).validation_rules,
+]
 
 
 @strawberry.type(description="Everything that can be asked.")
@@ -100,11 +109,10 @@ def _schema(*, sorted_for_print: bool) -> Schema:
         types=user_errors.TYPES,
         config=StrawberryConfig(sort_schema=sorted_for_print, scalar_map=SCALARS),
         extensions=[
-            lambda: ParserCache(maxsize=512),
+            lambda: ParserCache(maxsize=CACHED),
             OneOperation,
-            lambda: ValidationCache(maxsize=512),
+            lambda: ValidationCache(maxsize=CACHED),
             lambda: MaxTokensLimiter(max_token_count=MOST_TOKENS),
-            lambda: MaxAliasesLimiter(max_alias_count=MOST_ALIASES),
-            lambda: QueryDepthLimiter(max_depth=DEEPEST),
+            lambda: AddValidationRules(_RULES),
         ],
     )
