@@ -1,18 +1,20 @@
 """Structured logs on standard error: one JSON object a line in a pipe, readable lines on a terminal. Never content.
 
-Libraries log through the standard library; only their warnings are let through, without arguments, since some of them
-print queries or whole objects.
+Libraries log through the standard library; only the first line of their warnings is let through, without arguments,
+since some of them print queries or whole objects. Of an error its type and its places in the code are told, never its
+text.
 """
 
 from __future__ import annotations
 
 import logging
 import sys
+import traceback
 from typing import Any
 
 import structlog
 
-_SILENT = ("strawberry.execution", "strawberry.ws.task", "httpx", "httpcore", "weaviate-client", "asyncio")
+_SILENT = ("strawberry.execution", "strawberry.ws.task", "httpx", "httpcore", "weaviate-client")
 
 
 def configure(level: str) -> None:
@@ -34,8 +36,16 @@ def configure(level: str) -> None:
         logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
+def places(error: BaseException) -> list[str]:
+    """Where an error passed through on its way, innermost last: at most eight of `file:line`."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return [f"{frame.filename.rpartition('nexus_graph/')[2]}:{frame.lineno}" for frame in frames][-8:]
+
+
 class _Forward(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
-        structlog.get_logger(record.name).log(
-            record.levelno, "library.log", logger=record.name, text=str(record.msg)[:200]
-        )
+        told: dict[str, Any] = {"logger": record.name, "text": str(record.msg).strip().partition("\n")[0][:200]}
+        error = record.exc_info[1] if record.exc_info else None
+        if error is not None:
+            told |= {"error": type(error).__name__, "where": places(error)}
+        structlog.get_logger(record.name).log(record.levelno, "library.log", **told)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
 
-from nexus_graph import assets, index, runs
+from nexus_graph import assets, atoms, cards, index, runs
 from nexus_graph.administration import console
 from nexus_graph.administration.console import Ticker
 from nexus_graph.administration.directory import Env, Tenant, existing
@@ -19,13 +20,16 @@ from nexus_graph.scope.scope import Scope, Surface
 
 audit = typer.Typer(help="Prove the journal.", no_args_is_help=True)
 
+Found = dict[str, list[str]]
+"""Faults by `tenant/env`."""
+
 
 def check(
     repair: Annotated[bool, typer.Option("--repair", help="Mend what can be mended.")] = False, as_json: AsJson = False
 ) -> None:
-    """Prove that rows, vectors, objects and journal agree, in every tenant and env. Fails while a fault is left."""
+    """Prove that journal, runs, objects, atoms, cards and index agree everywhere. Fails while a fault is left."""
 
-    async def deed() -> tuple[dict[str, list[str]], dict[str, list[str]]]:
+    async def deed() -> tuple[Found, Found]:
         async with open_house(console.settings().config) as house:
             with console.progress() as tick:
                 found = await check_all(house, repair=repair, tick=tick)
@@ -37,49 +41,75 @@ def check(
     if as_json:
         console.document({"scopes": len(found), "faults": faults, "left": lasting, "repaired": repair})
     else:
-        for fault in faults:
-            console.say(f"{fault}{' (mended)' if fault not in lasting else ''}")
+        remaining = set(lasting)
+        for fault in dict.fromkeys([*faults, *lasting]):
+            console.say(f"{fault}{'' if fault in remaining else ' (mended)'}")
         console.say(f"{len(found)} scopes checked, {len(faults)} faults found, {len(lasting)} left.")
     if lasting:
         raise typer.Exit(console.REFUSED)
 
 
-def _lines(found: dict[str, list[str]]) -> list[str]:
+def _lines(found: Found) -> list[str]:
     return [f"{place}: {fault}" for place, faults in found.items() for fault in faults]
 
 
-async def check_all(house: House, *, repair: bool, tick: Ticker) -> dict[str, list[str]]:
-    """The faults of every scope, by `tenant/env`."""
-    if repair:  # what followers have still to take is late, not lost
+async def check_all(house: House, *, repair: bool, tick: Ticker) -> Found:
+    """The faults of every scope. With `repair`, mend them room by room, as the river flows.
+
+    Runs come first, since mending the others adds entries; then followers take what is late, not lost.
+    """
+    scopes = [
+        Scope.system(tenant_id, EnvName(env), "check", surface=Surface.COMMAND_LINE)
+        for tenant_id, env, _ in await house.stores.heads()
+    ]
+    found: Found = {"/".join(scope.key): [] for scope in scopes}
+    for scope in scopes:
+        found["/".join(scope.key)] += await _log(house, scope, repair, tick)
+    if repair:
         for follower in followers(house):
             while await follower.catch_up(house.stores):
                 tick(f"Following: {follower.name}")
-    found: dict[str, list[str]] = {}
-    heads = await house.stores.heads()
-    for tenant_id, env, _ in heads:
-        tick("Checking", total=len(heads))
-        scope = Scope.system(tenant_id, EnvName(env), "check", surface=Surface.COMMAND_LINE)
-        found[f"{tenant_id}/{env}"] = [
-            *await _journal(house, scope),
-            *[f"run {fault.run_id}: {fault.reason}" for fault in (await runs.rebuild_check(house.stores, scope))[1]],
-            *await assets.check(house.stores, scope),
-            *_index(await index.check(house.stores, house.index, scope, repair=repair)),
-        ]
+    for scope in scopes:
+        found["/".join(scope.key)] += await _rooms(house, scope, repair, tick)
     return found
 
 
-async def _journal(house: House, scope: Scope) -> list[str]:
+def _looked(tick: Ticker, scope: Scope, what: str) -> Callable[[int], None]:
+    return lambda more: tick(f"Checking {'/'.join(scope.key)}: {what}", advance=more)
+
+
+async def _log(house: House, scope: Scope, repair: bool, tick: Ticker) -> list[str]:
+    """Faults of the journal and its runs. Runs are mended where the chain holds: only there are entries the truth."""
+    looked = _looked(tick, scope, "runs")
+    looked(0)
     async with house.stores.read(scope) as read:
         _, fault = await read.verify_journal()
-    return [f"journal, seq {fault.seq}: {fault.reason}"] if fault else []
+    _, faults = await runs.rebuild_check(house.stores, scope, repair=repair and fault is None, looked=looked)
+    broken = [f"journal, seq {fault.seq}: {fault.reason}"] if fault else []
+    return [*broken, *(f"run {run.run_id}: {run.reason}" for run in faults)]
+
+
+async def _rooms(house: House, scope: Scope, repair: bool, tick: Ticker) -> list[str]:
+    """Faults of what stands in the rooms, each mended before the next one looks at it."""
+    stores = house.stores
+
+    def looked(what: str) -> Callable[[int], None]:
+        return _looked(tick, scope, what)
+
+    return [
+        *await assets.check(stores, scope, looked=looked("assets")),
+        *await atoms.check(stores, house.sandbox, scope, repair=repair, looked=looked("atoms")),
+        *await cards.check(stores, house.manifests, scope, repair=repair, looked=looked("cards")),
+        *_index(await index.check(stores, house.index, scope, repair=repair, looked=looked("index"))),
+    ]
 
 
 def _index(report: IndexReport) -> list[str]:
     lists = {
         "not in the index": report.missing,
-        "in the index at another version": report.stale,
+        "in the index at another version or text": report.stale,
         "vectors of no card": report.orphaned,
-        "vectors of a wrong count or dimension": report.damaged,
+        "its vectors are not those that were indexed": report.damaged,
     }
     faults = [f"card {card_id}: {what}" for what, ids in lists.items() for card_id in ids]
     return faults if report.state_holds else [*faults, "index: its state is not that of its rows"]
@@ -134,8 +164,13 @@ def reindex(tenant: Tenant, env: Env) -> None:
         async with open_house(console.settings().config, any_embedder=True) as house:
             scope = await existing(house.stores, tenant, env)
             with console.progress() as tick:
-                return await index.reindex(
-                    house.stores, house.index, scope, lambda done, total: tick("Indexing", total=total, advance=done)
-                )
+                before = 0
+
+                def progress(done: int, total: int) -> None:
+                    nonlocal before
+                    tick("Indexing", total=total, advance=done - before)
+                    before = done
+
+                return await index.reindex(house.stores, house.index, scope, progress)
 
     console.say(f"{console.run(deed())} cards indexed.")

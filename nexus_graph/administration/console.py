@@ -77,10 +77,20 @@ def progress() -> Iterator[Ticker]:
     )
     if err.is_terminal:
         with Progress(*columns, console=err, transient=True) as bar:
-            task = bar.add_task("", total=None)
-            yield lambda text, total=None, advance=1: bar.update(task, description=text, total=total, advance=advance)
+            yield _Bar(bar)
         return
     yield _Lines()
+
+
+class _Bar:
+    def __init__(self, bar: Progress) -> None:
+        self._bar, self._task, self._text = bar, bar.add_task("", total=None), ""
+
+    def __call__(self, text: str, *, total: int | None = None, advance: int = 1) -> None:
+        if text != self._text:
+            self._text = text
+            self._bar.reset(self._task, total=total, description=text)
+        self._bar.update(self._task, total=total, advance=advance)
 
 
 class _Lines:

@@ -61,7 +61,10 @@ def migrate(as_json: AsJson = False) -> None:
     """Bring the database to the newest schema; makes it when there is none."""
     config = console.settings().config
     config.data.mkdir(parents=True, exist_ok=True)
-    revision = migrate_database(config.database)
+    try:
+        revision = migrate_database(config.database)
+    except ConfigurationError as error:
+        console.fail(str(error), status=console.MISUSED)
     console.document({"revision": revision}) if as_json else console.say(f"The database is at schema {revision}.")
 
 

@@ -11,16 +11,44 @@ from typing import Annotated
 import structlog
 import typer
 import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from nexus_graph.administration import console
 from nexus_graph.api.house import House
 from nexus_graph.app import application, following, open_house
 from nexus_graph.config import Config
-from nexus_graph.scope.errors import ConfigurationError
+from nexus_graph.scope.errors import ConfigurationError, Invalid
 
 log = structlog.get_logger("nexus_graph.server")
 
 GRACE_SECONDS = 10
+LARGEST_HEAD = 64 * 1024
+
+
+class BoundedHead(HttpToolsProtocol):
+    """HTTP/1.1 whose request line and headers end: anybody who reaches the port could fill the memory with them."""
+
+    _in_head = True
+    _head = 0
+
+    def data_received(self, data: bytes) -> None:
+        """Read on; closes the connection when a head is larger than 64 KiB."""
+        super().data_received(data)
+        if self._in_head and not self.transport.is_closing():
+            self._head += len(data)
+            if self._head > LARGEST_HEAD:
+                log.warning("request.refused", code=Invalid.code)
+                self.send_400_response("The head of the request is too large.")
+
+    def on_message_begin(self) -> None:
+        """The next request on the connection."""
+        self._in_head, self._head = True, 0
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        """What follows is the body, which the application bounds."""
+        self._in_head = False
+        super().on_headers_complete()
 
 
 class Server(uvicorn.Server):
@@ -31,6 +59,7 @@ class Server(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 application(house),
+                http=BoundedHead,
                 ws="websockets-sansio",
                 ws_per_message_deflate=False,  # compressing small frames doubles the work of a stream
                 ws_max_size=config.largest_request,

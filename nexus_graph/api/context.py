@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias
 
 import strawberry
 
 from nexus_graph.api.loaders import Loaders
-from nexus_graph.scope.errors import NexusError
+from nexus_graph.scope.errors import Invalid, NexusError
 from nexus_graph.scope.scope import Scope
 from nexus_graph.stores.journal import Event, RunKind
 from nexus_graph.tenants.admission import Presented
@@ -18,26 +19,38 @@ if TYPE_CHECKING:
     from nexus_graph.api.house import House
 
 
+MOST_ITEMS = 20_000
+"""Fields with a resolver and items of lists that one operation is answered with."""
+
+
 class Context:
-    """One operation of one admitted principal."""
+    """One operation of one admitted principal. `refused` names the fields and codes that are journalled already."""
 
     def __init__(self, house: House, scope: Scope) -> None:
         self.house = house
         self.scope = scope
         self.loaders = Loaders(house, scope)
+        self.refused: set[tuple[str, str]] = set()
+        self._left = MOST_ITEMS
+
+    def take(self, items: int) -> None:
+        """Count what the operation asks for, so that pages within pages end. Raises Invalid beyond the bound."""
+        self._left -= items
+        if self._left < 0:
+            raise Invalid(f"The operation asks for more than {MOST_ITEMS:,} items.", hint="Ask for smaller pages.")
 
     async def renew(self) -> Scope:
         """The scope with the rights of this moment; raises when they are gone."""
         return await self.house.admission.renew(self.scope)
 
     async def journal(self, kind: RunKind, event: Event) -> None:
-        """Journal a refusal, in a run of its own when the run that the client named can't take it."""
-        try:
-            await self.house.stores.record(self.scope, kind, event)
-        except NexusError:
-            if self.scope.run_id is None:
-                raise
-            await self.house.stores.record(replace(self.scope, run_id=None), kind, event)
+        """Journal a refusal in the run that the client named, which it does not end; else in a run of its own."""
+        stores, scope = self.house.stores, self.scope
+        if scope.run_id is not None:
+            with suppress(NexusError):  # no open run of the principal's own
+                await stores.record(scope, kind, replace(event, ends=None))
+                return
+        await stores.record(replace(scope, run_id=None), kind, event)
 
 
 Info: TypeAlias = strawberry.Info[Context, None]

@@ -6,13 +6,13 @@ in our code, never with its text, which may carry content.
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Sequence
 from typing import Any
 
 import structlog
 from graphql import GraphQLError, GraphQLSyntaxError
 
+from nexus_graph.logs import places
 from nexus_graph.scope.errors import NexusError, Throttled
 
 log = structlog.get_logger("nexus_graph.api")
@@ -65,6 +65,4 @@ def _extensions(error: NexusError, trace_id: str) -> dict[str, Any]:
 
 
 def _log_defect(error: BaseException, trace_id: str) -> None:
-    frames = traceback.extract_tb(error.__traceback__)
-    where = [f"{frame.filename.rpartition('nexus_graph/')[2]}:{frame.lineno}" for frame in frames][-8:]
-    log.error("request.defect", trace_id=trace_id, error=type(error).__name__, where=where)
+    log.error("request.defect", trace_id=trace_id, error=type(error).__name__, where=places(error))

@@ -20,6 +20,7 @@ from strawberry.schema_directive import Location
 from strawberry.types.base import StrawberryObjectDefinition
 
 from nexus_graph.api.context import Context, Info
+from nexus_graph.api.paging import Connection
 from nexus_graph.api.user_errors import expected, user_error
 from nexus_graph.scope.errors import NexusError
 from nexus_graph.scope.handling import Handling
@@ -100,12 +101,18 @@ class _Gate(FieldExtension):
         context: Context = info.context
         try:
             context.scope.require(self.permission)
+            context.take(1)
             answer = next_(source, info, **arguments)
             if isinstance(answer, AsyncGenerator):
                 return self._guarded(answer, info)
-            return await answer if inspect.isawaitable(answer) else answer
+            answer = await answer if inspect.isawaitable(answer) else answer
+            context.take(_items(answer))
+            return answer
         except NexusError as error:
-            await _journal_refusal(context, info.field_name, self.permission, error)
+            told = (info.field_name, error.code)
+            if self._payload is not None or told not in context.refused:  # a page of equal refusals is told once
+                context.refused.add(told)
+                await _journal_refusal(context, info.field_name, self.permission, error)
             if self._payload is not None and expected(error):
                 return self._payload(user_errors=[user_error(error)])
             raise
@@ -118,6 +125,11 @@ class _Gate(FieldExtension):
         except NexusError as error:
             await _journal_refusal(info.context, info.field_name, self.permission, error)
             raise
+
+
+def _items(answer: Any) -> int:
+    items = answer.edges if isinstance(answer, Connection) else answer
+    return len(items) if isinstance(items, list) else 0
 
 
 async def _journal_refusal(context: Context, field: str, permission: Permission, error: NexusError) -> None:

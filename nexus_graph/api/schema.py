@@ -9,10 +9,8 @@ import strawberry
 from graphql import OperationDefinitionNode
 from strawberry.extensions import (
     AddValidationRules,
-    MaxAliasesLimiter,
     MaxTokensLimiter,
     ParserCache,
-    QueryDepthLimiter,
     SchemaExtension,
     ValidationCache,
 )
@@ -20,6 +18,7 @@ from strawberry.schema.config import StrawberryConfig
 from strawberry.types.graphql import OperationType
 
 from nexus_graph.api import user_errors
+from nexus_graph.api.extent import BoundedExtent
 from nexus_graph.api.fields import unguarded
 from nexus_graph.api.nodes.assets import AssetMutation, AssetQuery
 from nexus_graph.api.nodes.atoms import AtomMutation, AtomQuery
@@ -35,16 +34,8 @@ from nexus_graph.api.scalars import SCALARS
 from nexus_graph.scope.errors import ConfigurationError, Invalid
 
 MOST_TOKENS = 4000
-MOST_ALIASES = 60
-DEEPEST = 20
-CACHED = 512
-"""Documents that stay parsed and validated."""
-
-# Made once: the limiters make new rules whenever they are made, and a validation is only found again under equal rules.
-_RULES = [
-    *MaxAliasesLimiter(max_alias_count=MOST_ALIASES).validation_rules,
-    *QueryDepthLimiter(max_depth=DEEPEST).validation_rules,
-]
+CACHED = 128
+"""Documents that stay parsed and validated; one of as many tokens takes two megabytes."""
 
 
 @strawberry.type(description="Everything that can be asked.")
@@ -113,6 +104,6 @@ def _schema(*, sorted_for_print: bool) -> Schema:
             OneOperation,
             lambda: ValidationCache(maxsize=CACHED),
             lambda: MaxTokensLimiter(max_token_count=MOST_TOKENS),
-            lambda: AddValidationRules(_RULES),
+            lambda: AddValidationRules([BoundedExtent]),
         ],
     )

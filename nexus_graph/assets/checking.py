@@ -5,6 +5,8 @@ An object without an asset is no fault: a crash may leave one, and the sweep tak
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from nexus_graph.assets.model import AssetFilter, AssetState
 from nexus_graph.assets.reading import list_assets
 from nexus_graph.scope.scope import Scope
@@ -14,8 +16,11 @@ from nexus_graph.stores.work import Stores
 
 _BATCH = 500
 
+Looked = Callable[[int], None]
+"""Told how many more assets were looked at."""
 
-async def check(stores: Stores, scope: Scope) -> list[str]:
+
+async def check(stores: Stores, scope: Scope, *, looked: Looked | None = None) -> list[str]:
     """One line for each sealed asset whose object is missing or is not what was sealed. Reads every such object."""
     blobs = ScopedBlobs(stores.blobs, scope)
     faults: list[str] = []
@@ -28,5 +33,7 @@ async def check(stores: Stores, scope: Scope) -> list[str]:
                 faults.append(f"asset {asset.asset_id}: its object is missing")
             elif found != Stat(asset.size, asset.sha256):
                 faults.append(f"asset {asset.asset_id}: its object is not the bytes that were sealed")
+            if looked is not None:
+                looked(1)
         window = Window(_BATCH, after=page.keys[-1]) if page.has_next else None
     return faults

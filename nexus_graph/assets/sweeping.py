@@ -45,8 +45,10 @@ async def sweep_forever(stores: Stores, seconds: float) -> NoReturn:
                 count += await sweep_orphans(stores)
             if count:
                 log.info("assets.swept", count=count)
-        except NexusError as error:
-            log.error("assets.sweep_failed", code=error.code)
+        except Exception as error:  # tried again: a sweeper that ended would go unnoticed
+            log.error(
+                "assets.sweep_failed", error=error.code if isinstance(error, NexusError) else type(error).__name__
+            )
         await asyncio.sleep(seconds)
 
 

@@ -19,6 +19,7 @@ from nexus_graph.atoms.model import Atom, Limits, Recipe, Span
 from nexus_graph.atoms.recipes import RECIPES, content_type_of, recipe_for
 
 if TYPE_CHECKING:
+    from nexus_graph.atoms.checking import check
     from nexus_graph.atoms.deriving import Derivation, derive
     from nexus_graph.atoms.following import follower
     from nexus_graph.atoms.reading import fetch, of_asset
@@ -34,6 +35,7 @@ __all__ = [
     "Recipe",
     "Sandbox",
     "Span",
+    "check",
     "content_type_of",
     "derive",
     "fetch",
@@ -47,6 +49,7 @@ _LATER = {
     "AtomVerification": "verifying",
     "Derivation": "deriving",
     "Sandbox": "sandbox",
+    "check": "checking",
     "derive": "deriving",
     "fetch": "reading",
     "follower": "following",

@@ -20,6 +20,7 @@ from nexus_graph.stores.journal import Event, RunKind, RunStatus, Severity
 from nexus_graph.stores.work import Stores
 
 FOLLOWER = "atoms"
+_BATCH = 4  # files of one scope in a row: each may take as long as a derivation is allowed
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,7 @@ def follower(sandbox: Sandbox) -> Follower:
             else:
                 await _tell(stores, scope, sealed, outcome)
 
-    return Follower(FOLLOWER, ("asset.sealed",), deed)
+    return Follower(FOLLOWER, ("asset.sealed",), deed, batch=_BATCH)
 
 
 async def _waiting(stores: Stores, scope: Scope, entries: Sequence[Entry]) -> list[_Sealed]:

@@ -87,6 +87,36 @@ TOLD = Statement(
     "and action in ('atoms.derived', 'atoms.refused', 'atoms.skipped') group by run_id, subject_id"
 )
 
+# What the check compares
+
+WHOLE_ATOMS = Statement(
+    "select atom.*, asset.sha256 as asset_sha256 from atoms atom left join assets asset "
+    "on asset.tenant_id = atom.tenant_id and asset.env = atom.env and asset.asset_id = atom.asset_id "
+    "and asset.state = 'SEALED' where atom.tenant_id = :tenant_id and atom.env = :env and atom.atom_id > :after "
+    "order by atom.atom_id limit :most"
+)
+DERIVATIONS = Statement(
+    "select event.seq, event.subject_id as asset_id, event.payload from journal_events event "
+    "join assets asset on asset.tenant_id = event.tenant_id and asset.env = event.env "
+    "and asset.asset_id = event.subject_id and asset.state = 'SEALED' "
+    "where event.tenant_id = :tenant_id and event.env = :env and event.action = 'atoms.derived' "
+    "and event.seq > :after order by event.seq limit :most"
+)
+COUNTS = Statement(
+    "select asset_id, op, op_version, params, count(*) as atoms from atoms "
+    "where tenant_id = :tenant_id and env = :env and asset_id in (:asset_ids...) "
+    "group by asset_id, op, op_version, params"
+)
+PUT = Statement(
+    "insert into atoms (tenant_id, env, atom_id, asset_id, op, op_version, params, ordinal, kind, span, text, digest, "
+    "pii_flags, train_ok, derived_at, stale) values (:tenant_id, :env, :atom_id, :asset_id, :op, :op_version, :params, "
+    ":ordinal, :kind, :span, :text, :digest, :pii_flags, :train_ok, :derived_at, false) "
+    "on conflict (tenant_id, env, atom_id) do update set asset_id = :asset_id, op = :op, op_version = :op_version, "
+    "params = :params, ordinal = :ordinal, kind = :kind, span = :span, text = :text, digest = :digest, "
+    "pii_flags = :pii_flags, train_ok = :train_ok, stale = false"
+)
+FORGET = Statement("delete from atoms where tenant_id = :tenant_id and env = :env and atom_id = :atom_id")
+
 
 def atom(row: Row) -> Atom:
     """The atom in a row of a SELECT above."""

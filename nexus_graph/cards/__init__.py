@@ -4,6 +4,7 @@ In: a card's exact text, a filter, the name of a surface. Out: `Card`, pages of 
 Never: a header interpreted beyond its manifest, a body read by the engine, a version changed or deleted.
 """
 
+from nexus_graph.cards.checking import check
 from nexus_graph.cards.comparing import Change, Difference, Hunk, Line
 from nexus_graph.cards.drafting import artifact_kind, card_id_of
 from nexus_graph.cards.exporting import engine_values, exported
@@ -47,6 +48,7 @@ __all__ = [
     "artifact_kind",
     "by_artifact",
     "card_id_of",
+    "check",
     "declare",
     "difference",
     "engine_values",

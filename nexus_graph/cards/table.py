@@ -193,6 +193,57 @@ RETIRE = Statement(
     "where tenant_id = :tenant_id and env = :env and card_id = :card_id"
 )
 
+# What the check compares
+
+WHOLE_VERSIONS = Statement(
+    "select version.*, card.card_type, card.current_version from card_versions version "
+    "left join cards card on card.tenant_id = version.tenant_id and card.env = version.env "
+    "and card.card_id = version.card_id where version.tenant_id = :tenant_id and version.env = :env "
+    "and (version.card_id, version.version) > (:card_id, :version) "
+    "order by version.card_id, version.version limit :most"
+)
+LABELS = Statement(
+    "select card_id, label from card_labels where tenant_id = :tenant_id and env = :env and card_id in (:ids...)"
+)
+FIELDS = Statement(
+    "select card_id, position, field, text_value, number_value, boolean_value from card_fields "
+    "where tenant_id = :tenant_id and env = :env and card_id in (:ids...) order by card_id, position"
+)
+CITED = Statement(
+    "select card_id, version, position, artifact_kind, artifact_id from card_artifacts "
+    "where tenant_id = :tenant_id and env = :env and (card_id, version) >= (:first, :first_version) "
+    "and (card_id, version) <= (:last, :last_version) order by card_id, version, position"
+)
+NOT_AT_NEWEST = Statement(
+    "select card.card_id, card.current_version from cards card where card.tenant_id = :tenant_id and card.env = :env "
+    "and card.current_version <> coalesce((select max(version.version) from card_versions version "
+    "where version.tenant_id = card.tenant_id and version.env = card.env and version.card_id = card.card_id), 0) "
+    "and card.card_id > :after order by card.card_id limit :most"
+)
+PUBLICATIONS = Statement(
+    "select seq, payload from journal_events where tenant_id = :tenant_id and env = :env "
+    "and action = 'card.published' and seq > :after order by seq limit :most"
+)
+DIGESTS = Statement(
+    "select card_id, version, digest from card_versions where tenant_id = :tenant_id and env = :env "
+    "and card_id in (:ids...) and card_id || '@' || version in (:pairs...)"
+)
+CURRENT_VERSIONS = Statement(
+    "select card_id, current_version from cards where tenant_id = :tenant_id and env = :env and card_id in (:ids...)"
+)
+MEND_VERSION = Statement(
+    "update card_versions set body_start = :body_start, title = :title, header = :header, labels = :labels, "
+    "artifact_refs = :artifact_refs "
+    "where tenant_id = :tenant_id and env = :env and card_id = :card_id and version = :version"
+)
+MEND_TYPE = Statement(
+    "update cards set card_type = :card_type where tenant_id = :tenant_id and env = :env and card_id = :card_id"
+)
+FORGET_ARTIFACTS = Statement(
+    "delete from card_artifacts "
+    "where tenant_id = :tenant_id and env = :env and card_id = :card_id and version = :version"
+)
+
 
 def card(row: Row) -> Card:
     """The card in a row of `CARDS` or `VERSIONS`."""

@@ -23,6 +23,7 @@ from nexus_graph.stores.follower import Entry, Follower, wait_for
 from nexus_graph.stores.journal import Event, RunKind, RunStatus, Severity
 from nexus_graph.stores.work import Stores
 
+_BATCH = 16  # cards of one scope in a row: a long one takes seconds
 _ACTIONS = {
     IndexState.INDEXED: "card.indexed",
     IndexState.FAILED: "card.index_failed",
@@ -37,7 +38,7 @@ def follower(index: Index) -> Follower:
         while entries:
             entries = await _settle_all(stores, index, scope, entries)
 
-    return Follower(FOLLOWER, ("card.published", "card.retired"), deed)
+    return Follower(FOLLOWER, ("card.published", "card.retired"), deed, batch=_BATCH)
 
 
 async def wait_indexed(stores: Stores, scope: Scope, seq: int, seconds: float, poll_seconds: float) -> bool:

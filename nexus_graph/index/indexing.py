@@ -13,7 +13,7 @@ from nexus_graph.cards.model import Card
 from nexus_graph.index import table
 from nexus_graph.index.chunking import MAX_TOKENS, chunks, embedded_text
 from nexus_graph.index.definition import Index
-from nexus_graph.index.model import EMPTY_STATE, IndexState, mark, moved
+from nexus_graph.index.model import EMPTY_STATE, IndexState, chunks_digest, mark, moved
 from nexus_graph.scope.errors import NexusError, Unavailable
 from nexus_graph.stores.statement import Value
 from nexus_graph.stores.work import Work
@@ -33,6 +33,11 @@ class Prepared:
     state: IndexState
     spans: Sequence[tuple[int, int]]
     matrix: NDArray[np.float32]
+
+    def chunks(self) -> Iterable[tuple[int, int, bytes]]:
+        """Start, end and vector of each chunk, as rows keep them."""
+        for (start, end), vector in zip(self.spans, self.matrix, strict=True):
+            yield start, end, vector.astype("<f4").tobytes()
 
 
 async def prepare(index: Index, card: Card) -> Prepared:
@@ -88,17 +93,18 @@ def _entry(definition_id: str, item: Prepared, generation: int) -> dict[str, Val
         "digest": item.digest,
         "state": item.state.value,
         "chunks": len(item.spans),
+        "chunks_digest": chunks_digest(item.chunks()),
         "generation": generation,
     }
 
 
 def _vectors(definition_id: str, item: Prepared) -> Iterable[dict[str, Value]]:
-    for ordinal, ((start, end), row) in enumerate(zip(item.spans, item.matrix, strict=True)):
+    for ordinal, (start, end, vector) in enumerate(item.chunks()):
         yield {
             "definition_id": definition_id,
             "card_id": item.card_id,
             "ordinal": ordinal,
             "start_at": start,
             "end_at": end,
-            "vector": row.astype("<f4").tobytes(),
+            "vector": vector,
         }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -65,9 +66,9 @@ class SearchResult:
 class IndexReport:
     """How rows and cards agree. Lists hold card ids.
 
-    `missing`: current versions that are not in the index; `stale`: in it at another version, or though retired;
-    `orphaned`: vectors of no card in the index; `damaged`: vectors of a wrong count or dimension. `state_holds`: the
-    state that the index names is that of its rows. `repaired`: all of it was mended.
+    `missing`: current versions that are not in the index; `stale`: in it at another version or text, or though retired;
+    `orphaned`: vectors of no card in the index; `damaged`: chunks that are not those that were indexed. `state_holds`:
+    the state that the index names is that of its rows. `repaired`: all of it was mended.
     """
 
     cards: int
@@ -103,6 +104,18 @@ def check_query(text: str, k: int, most: int = MAX_HITS) -> None:
 def query_digest(text: str) -> str:
     """What the journal keeps of a search text."""
     return sha256(text.encode())
+
+
+def chunks_digest(chunks: Iterable[tuple[int, int, bytes]]) -> str:
+    """The SHA-256 of what the index holds of a card, in order: of each chunk `start:end:` and its vector.
+
+    A vector is float32 little endian, as it is kept.
+    """
+    whole = hashlib.sha256()
+    for start, end, vector in chunks:
+        whole.update(f"{start}:{end}:".encode())
+        whole.update(vector)
+    return whole.hexdigest()
 
 
 def mark(card_id: str, version: int, card_digest: str) -> int:

@@ -33,7 +33,7 @@ class IndexDefinitionRow(ScopedRow, table=True):
 
 
 class IndexEntryRow(ScopedRow, table=True):
-    """Where a card stands in a definition: the version that was taken in, with the digest of its text."""
+    """Where a card stands in a definition: the version that was taken in, with the digests of its text and chunks."""
 
     __tablename__ = "index_entries"
     __table_args__ = (Index("index_entries_by_generation", "tenant_id", "env", "definition_id", "generation"),)
@@ -43,6 +43,7 @@ class IndexEntryRow(ScopedRow, table=True):
     digest: str
     state: str
     chunks: int
+    chunks_digest: str
     generation: int
 
 
@@ -96,7 +97,7 @@ LEAVE_OTHERS = Statement(
     "where tenant_id = :tenant_id and env = :env and definition_id <> :definition_id"
 )
 RETIRE_OTHERS = Statement(
-    "update index_entries set state = 'RETIRED', chunks = 0, generation = (select made.generation "
+    "update index_entries set state = 'RETIRED', chunks = 0, chunks_digest = '', generation = (select made.generation "
     "from index_definitions made where made.tenant_id = index_entries.tenant_id and made.env = index_entries.env "
     "and made.definition_id = index_entries.definition_id) "
     "where tenant_id = :tenant_id and env = :env and definition_id <> :definition_id and state <> 'RETIRED'"
@@ -145,10 +146,11 @@ ENTRIES = Statement(
     "where tenant_id = :tenant_id and env = :env and definition_id = :definition_id and card_id in (:ids...)"
 )
 PUT_ENTRY = Statement(
-    "insert into index_entries (tenant_id, env, definition_id, card_id, version, digest, state, chunks, generation) "
-    "values (:tenant_id, :env, :definition_id, :card_id, :version, :digest, :state, :chunks, :generation) "
-    "on conflict (tenant_id, env, definition_id, card_id) do update "
-    "set version = :version, digest = :digest, state = :state, chunks = :chunks, generation = :generation"
+    "insert into index_entries (tenant_id, env, definition_id, card_id, version, digest, state, chunks, chunks_digest, "
+    "generation) values (:tenant_id, :env, :definition_id, :card_id, :version, :digest, :state, :chunks, "
+    ":chunks_digest, :generation) on conflict (tenant_id, env, definition_id, card_id) do update set "
+    "version = :version, digest = :digest, state = :state, chunks = :chunks, chunks_digest = :chunks_digest, "
+    "generation = :generation"
 )
 FORGET_VECTORS = Statement(
     "delete from index_vectors "
@@ -181,16 +183,20 @@ CHUNKS = Statement(
 
 # What the check compares
 
-ALL_ENTRIES = Statement(
-    "select entry.card_id, entry.version, entry.digest, entry.chunks, card.card_id as card, "
-    "(select count(*) from index_vectors vector where vector.tenant_id = entry.tenant_id and vector.env = entry.env "
-    "and vector.definition_id = entry.definition_id and vector.card_id = entry.card_id "
-    "and length(vector.vector) = :bytes) as sound, "
-    "(select count(*) from index_vectors vector where vector.tenant_id = entry.tenant_id and vector.env = entry.env "
-    "and vector.definition_id = entry.definition_id and vector.card_id = entry.card_id) as vectors "
-    "from index_entries entry left join cards card on card.tenant_id = entry.tenant_id and card.env = entry.env "
-    "and card.card_id = entry.card_id where entry.tenant_id = :tenant_id and entry.env = :env "
-    "and entry.definition_id = :definition_id and entry.state = 'INDEXED' order by entry.card_id"
+INDEXED = Statement(
+    "select entry.card_id, entry.version, entry.digest, entry.chunks, entry.chunks_digest, card.card_id as card, "
+    "version.digest as text_digest from index_entries entry "
+    "left join cards card on card.tenant_id = entry.tenant_id and card.env = entry.env "
+    "and card.card_id = entry.card_id "
+    "left join card_versions version on version.tenant_id = entry.tenant_id and version.env = entry.env "
+    "and version.card_id = entry.card_id and version.version = entry.version "
+    "where entry.tenant_id = :tenant_id and entry.env = :env and entry.definition_id = :definition_id "
+    "and entry.state = 'INDEXED' and entry.card_id > :after order by entry.card_id limit :most"
+)
+INDEXED_CHUNKS = Statement(
+    "select card_id, ordinal, start_at, end_at, vector from index_vectors "
+    "where tenant_id = :tenant_id and env = :env and definition_id = :definition_id and card_id in (:ids...) "
+    "order by card_id, ordinal"
 )
 LOOSE_VECTORS = Statement(
     "select distinct vector.card_id from index_vectors vector "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from functools import reduce
 from operator import and_
@@ -14,7 +15,7 @@ from nexus_graph.index.definition import Index
 from nexus_graph.index.model import query_digest
 from nexus_graph.packs import table
 from nexus_graph.packs.assembling import assemble
-from nexus_graph.packs.model import MAX_REFS, Ask, Contents, Pack, seal
+from nexus_graph.packs.model import MAX_REFS, Ask, Contents, ExcerptRule, Pack, seal
 from nexus_graph.scope.canonical import Json, canonical
 from nexus_graph.scope.clock import micros
 from nexus_graph.scope.errors import NotFound
@@ -76,4 +77,6 @@ async def answer(stores: Stores, index: Index, scope: Scope, ask: Ask) -> tuple[
     cards: dict[tuple[str, int], Card] = {(row["card_id"], row["version"]): card_of(row) for row in rows}
     flags = Handling(pii_flags(ask.json()), train_ok=True)
     handling = reduce(and_, (card.handling for card in cards.values()), flags)
+    if ask.excerpt.rule is ExcerptRule.HEADER_FIELD:  # up to fifty headers are read again: not on the event loop
+        return await asyncio.to_thread(assemble, ask, scope.policy_version, found, cards), handling
     return assemble(ask, scope.policy_version, found, cards), handling

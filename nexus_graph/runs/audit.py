@@ -20,13 +20,16 @@ from nexus_graph.stores.paging import Page, Window, page
 from nexus_graph.stores.work import Stores
 
 MOST_ACTIONS = 100
+LONGEST_WORD = 200
 
 
 async def audit(stores: Stores, scope: Scope, chosen: AuditFilter, window: Window) -> Page[Entry]:
-    """Events of the scope, newest first. Raises Invalid for a filter of over 100 actions."""
+    """Events of the scope, newest first. Raises Invalid for a filter of over 100 actions, or of over-long words."""
     scope.require(Permission.AUDIT_READ)
     if len(chosen.actions) > MOST_ACTIONS:
         raise Invalid(f"A filter names at most {MOST_ACTIONS} actions.", path=("filter", "actions"))
+    if max(map(len, (*chosen.actions, chosen.actor or "", chosen.subject or ""))) > LONGEST_WORD:
+        raise Invalid(f"An action, actor or subject has at most {LONGEST_WORD} characters.", path=("filter",))
     condition, values = table.audit_conditions(chosen)
     async with stores.read(scope) as read:
         found = await page(read, table.AUDIT + condition, ("seq",), window, entry, descending=True, **values)

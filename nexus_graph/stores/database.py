@@ -76,10 +76,14 @@ class Database:
 
     async def open(self) -> None:
         """Open the connections. Raises Unavailable when the file can't be opened."""
-        self._writer = await self._connect()
-        self._readers = [await self._connect(read_only=True) for _ in range(_READERS)]
-        for reader in self._readers:
-            self._idle.put_nowait(reader)
+        try:
+            self._writer = await self._connect()
+            for _ in range(_READERS):
+                self._readers.append(await self._connect(read_only=True))
+                self._idle.put_nowait(self._readers[-1])
+        except BaseException:
+            await self.close()
+            raise
 
     async def close(self) -> None:
         """Close the connections; the last one to close folds the write-ahead log into the file."""
@@ -132,11 +136,13 @@ class Database:
     async def _connect(self, *, read_only: bool = False) -> Connection:
         with _translated():
             connection = await aiosqlite.connect(self.path, isolation_level=None, cached_statements=512)
-            connection.row_factory = sqlite3.Row
-            for pragma in _PRAGMAS:
-                await connection.execute_fetchall(pragma)
-            if read_only:
-                await connection.execute_fetchall("PRAGMA query_only=ON")
+            try:
+                connection.row_factory = sqlite3.Row
+                for pragma in (*_PRAGMAS, "PRAGMA query_only=ON") if read_only else _PRAGMAS:
+                    await connection.execute_fetchall(pragma)
+            except BaseException:
+                await connection.close()  # else its thread would keep the process from ending
+                raise
         return Connection(connection)
 
 
@@ -160,8 +166,12 @@ def _translated() -> Iterator[None]:
     """SQLite's words for a busy or broken file become Unavailable; a mistake in a statement stays what it is."""
     try:
         yield
-    except sqlite3.OperationalError as error:
+    except sqlite3.DatabaseError as error:
         text = str(error)
+        if "malformed" in text or "not a database" in text:
+            raise Unavailable("The database is damaged.", hint="Restore nexus.db from a backup.") from error
+        if not isinstance(error, sqlite3.OperationalError):
+            raise
         if "locked" in text or "busy" in text:
             raise Unavailable("The database is busy with another process.", hint="Try again.") from error
         if "unable to open" in text or "disk" in text or "full" in text or "readonly" in text:

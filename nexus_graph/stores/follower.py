@@ -1,8 +1,8 @@
 """Followers: how a stage pulls what the stage before it told the journal.
 
-A follower reads entries after its checkpoint, scope by scope in small batches so that no tenant waits for another,
-hands them to its deed, and then moves the checkpoint. The deed is idempotent: after a crash the same entries come
-again.
+A follower reads entries after its checkpoint, scope by scope in small batches so that no tenant waits for all of
+another's, hands them to its deed, and then moves the checkpoint. The deed is idempotent: after a crash the same entries
+come again.
 A deed that finds a store or server `Unavailable` is tried again later, for as long as it takes; an entry that fails for
 any other reason is given up after three attempts, so that it does not hold up those behind it.
 """
@@ -116,11 +116,15 @@ _MOVE = Statement(
 
 @dataclass(slots=True)
 class Follower:
-    """A stage that pulls: a stable name, the actions that it waits for, and what it does with a batch of them."""
+    """A stage that pulls: a stable name, the actions that it waits for, and what it does with a batch of them.
+
+    `batch` is how many entries of one scope it takes before the next scope has its turn: few where each takes long.
+    """
 
     name: str
     actions: tuple[str, ...]
     deed: Deed
+    batch: int = _BATCH
     _positions: dict[tuple[str, str], int] = field(default_factory=dict)
 
     async def run(self, stores: Stores, poll_seconds: float) -> None:
@@ -129,8 +133,8 @@ class Follower:
             while True:
                 try:
                     moved = await self.catch_up(stores)
-                except Unavailable as error:
-                    log.error("follower.unavailable", follower=self.name, error=error.message)
+                except Exception as error:  # whatever it was: a follower that ended by itself would go unnoticed
+                    log.error("follower.unavailable", follower=self.name, error=_cause(error))
                     moved = False
                 if not moved:
                     await listener.wait(poll_seconds)
@@ -138,18 +142,20 @@ class Follower:
     async def catch_up(self, stores: Stores) -> bool:
         """Take one batch in every scope that has news. True when something was done.
 
-        Raises Unavailable, once every scope had its turn, when a deed in one of them found something unavailable.
+        Once every scope had its turn, raises what kept one of them from being followed: Unavailable when a deed found
+        something unavailable, anything else when the scope's own rows can't be read.
         """
-        moved, unavailable = False, None
+        moved, failed = False, None
         for tenant_id, env, head in await stores.heads():
             if self._positions.get((tenant_id, env), -1) < head:
                 scope = Scope.system(tenant_id, Env(env), f"follower:{self.name}")
                 try:
                     moved = await self._take(stores, scope) or moved
-                except Unavailable as error:
-                    unavailable = error
-        if unavailable is not None:
-            raise unavailable
+                except Exception as error:  # one scope's trouble is not for the others to bear
+                    log.warning("follower.held_up", follower=self.name, tenant=tenant_id, env=env, error=_cause(error))
+                    failed = failed or error
+        if failed is not None:
+            raise failed
         return moved
 
     async def waiting(self, stores: Stores, scope: Scope) -> int:
@@ -162,12 +168,12 @@ class Follower:
         async with stores.read(scope) as read:
             saved = await read.value(_CHECKPOINT, follower=self.name) or 0
             after = max(saved, self._positions.get(scope.key, 0))
-            rows = await read.rows(_ENTRIES, after=after, actions=self.actions, most=_BATCH + 1)
+            rows = await read.rows(_ENTRIES, after=after, actions=self.actions, most=self.batch + 1)
             head = await read.value(_HEAD) or 0
-        entries = [entry(row) for row in rows[:_BATCH]]
+        entries = [entry(row) for row in rows[: self.batch]]
         if entries:
             await self._do(stores, scope, entries)
-        reached = entries[-1].seq if len(rows) > _BATCH else head
+        reached = entries[-1].seq if len(rows) > self.batch else head
         if entries or reached - saved >= _LAZY:
             await stores.move_checkpoint(scope, _MOVE, self.name, reached)
         self._positions[scope.key] = reached
@@ -211,6 +217,10 @@ class Follower:
     async def _tell(self, stores: Stores, scope: Scope, event: Event, run_id: str | None) -> None:
         async with stores.work(scope, RunKind.ADMIN, run_id=run_id) as work:
             work.record(event)
+
+
+def _cause(error: Exception) -> str:
+    return error.message if isinstance(error, Unavailable) else type(error).__name__
 
 
 async def reached(read: Read, follower: str, seq: int) -> bool:

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from sqlalchemy import BigInteger, Column, Integer, event
 from sqlmodel import Field, SQLModel
+
+
+@event.listens_for(Column, "before_parent_attach")
+def _widen(column: Column[Any], table: Any) -> None:
+    """Times in microseconds, sizes and positions outgrow 32 bits, which is all that some databases give an Integer."""
+    if type(column.type) is Integer and table.metadata is SQLModel.metadata:
+        column.type = BigInteger()
 
 
 class TenantRow(SQLModel):

@@ -77,8 +77,10 @@ class Admission:
 
     async def _agent(self, system: Scope, secret: str, now: datetime, presented: Presented) -> Scope:
         async with self._stores.read(system) as read:
-            key = await keys.live_key(read, secret, now)
-        if key is None:
+            key = await keys.proven_key(read, secret)
+        if key is not None and not key.lives(now):  # somebody holds on to it: its tenant shall know
+            await self._journal(system, Principal(PrincipalKind.AGENT, key.key_id), Unauthenticated.code)
+        if key is None or not key.lives(now):
             raise Unauthenticated(
                 "The API key is unknown here, expired or revoked.", hint="Ask an admin for a new key."
             )
@@ -101,18 +103,20 @@ class Admission:
         async with self._stores.read(system) as read:
             known = await read.row(table.FIND_TENANT) is not None
         if known:  # a refusal is journalled where there is a journal: strangers open none
-            detail = redact({"output": {"code": Forbidden.code}})
-            event = Event(
-                "admission.refused",
-                principal.kind.value,
-                principal.id,
-                detail,
-                Handling((), train_ok=False),
-                Severity.WARNING,
-                RunStatus.REFUSED,
-            )
-            await self._stores.record(system, RunKind.ADMIN, event)
+            await self._journal(system, principal, Forbidden.code)
         raise _outside()
+
+    async def _journal(self, system: Scope, principal: Principal, code: str) -> None:
+        event = Event(
+            "admission.refused",
+            principal.kind.value,
+            principal.id,
+            redact({"output": {"code": code}}),
+            Handling((), train_ok=False),
+            Severity.WARNING,
+            RunStatus.REFUSED,
+        )
+        await self._stores.record(system, RunKind.ADMIN, event)
 
     def _scope(
         self, system: Scope, principal: Principal, role: Role, expires_at: datetime, presented: Presented

@@ -9,7 +9,7 @@ import hashlib
 import hmac
 import re
 import secrets
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from nexus_graph.scope.canonical import Json
 from nexus_graph.scope.clock import micros
@@ -70,16 +70,13 @@ async def keys(stores: Stores, scope: Scope, window: Window) -> Page[ApiKey]:
         return await page(read, table.KEYS, ("created_at", "key_id"), window, table.api_key)
 
 
-async def live_key(read: Read, presented: str, now: datetime) -> ApiKey | None:
-    """The unexpired, unrevoked key that the presented text proves, in the handle's tenant and env; else None."""
+async def proven_key(read: Read, presented: str) -> ApiKey | None:
+    """The key that the presented text proves in the handle's tenant and env, or None. It need not live any more."""
     if not (match := _PRESENTED.fullmatch(presented)):
         return None
     row = await read.row(table.FIND_KEY, key_id=match[1])
     held = row["secret_sha256"] if row else _hash("")
-    if not hmac.compare_digest(held, _hash(match[2])) or row is None:
-        return None
-    key = table.api_key(row)
-    return key if key.revoked_at is None and now < key.expires_at else None
+    return table.api_key(row) if hmac.compare_digest(held, _hash(match[2])) and row is not None else None
 
 
 def key_id(presented: str) -> str | None:

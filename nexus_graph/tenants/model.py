@@ -53,6 +53,10 @@ class ApiKey:
     expires_at: datetime
     revoked_at: datetime | None
 
+    def lives(self, now: datetime) -> bool:
+        """Whether it is neither revoked nor expired."""
+        return self.revoked_at is None and now < self.expires_at
+
 
 def subject(value: str) -> str:
     """A well-formed token subject, or Invalid."""

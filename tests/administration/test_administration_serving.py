@@ -71,6 +71,15 @@ def test_serve_says_why_it_does_not_start(installed: Folder) -> None:
     assert "NEXUS_PORT is wrong" in installed.bad("serve", "--port", "99999", status=2)
 
 
+@pytest.mark.parametrize("command", ["serve", "check", "migrate"])
+def test_a_damaged_database_is_named(installed: Folder, command: str) -> None:
+    """One line that names the file, whichever command meets it first; the process ends."""
+    (installed.path / "nexus-data" / "nexus.db").write_bytes(b"this is no database at all" * 1000)
+    said = installed.bad(command, status=2)
+    assert "nexus.db can't be used as a database: file is not a database." in said
+    assert "Traceback" not in said
+
+
 def test_health_and_readiness(running: Running) -> None:
     """/healthz tells that the process lives, /readyz each store's state; without objects the server is not ready."""
     assert running.get("/healthz").json() == {"status": "ok"}
@@ -84,6 +93,22 @@ def test_health_and_readiness(running: Running) -> None:
     assert running.get("/healthz").status_code == 200
     objects.unlink()
     assert running.get("/readyz").status_code == 200
+
+
+def test_an_endless_head_is_not_read_to_its_end(running: Running) -> None:
+    """Anybody could send one, without credentials: it is answered with 400 and closed, and others are served on."""
+    for piece in (b"X-Much: " + b"y" * 100_000, b"X-Many: y\r\n" * 10_000):
+        with socket.create_connection(("127.0.0.1", running.port), timeout=10) as connection:
+            connection.sendall(b"POST /graphql HTTP/1.1\r\nHost: here\r\n")
+            with suppress(OSError):  # closed while we send
+                for _ in range(200):
+                    connection.sendall(piece)
+                pytest.fail("twenty megabytes of headers were read")
+    headers = running.headers | {"X-Fitting": "y" * 60_000}
+    body = {"query": "{ viewer { role } }" + " " * 50_000}
+    with httpx.Client(headers=headers, timeout=10, trust_env=False) as client:  # both requests on one connection
+        answers = [client.post(f"{running.address}/graphql", json=body) for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [200, 200]
 
 
 async def test_sigterm_ends_streams_and_then_the_process(running: Running) -> None:

@@ -178,10 +178,17 @@ async def test_a_sweep_never_takes_what_is_being_sealed(
     assert await keys(stores) == sorted(f"tenants/t_acme/dev/{asset.object_key}" for asset in found.values())
 
 
+@pytest.mark.parametrize("trouble", [Unavailable("not now"), RuntimeError("a defect")])
 async def test_sweeping_goes_on_after_a_failure(
-    stores: Stores, rules: AssetRules, scope: Scope, declare: Declare, advance: Advance, monkeypatch: pytest.MonkeyPatch
+    stores: Stores,
+    rules: AssetRules,
+    scope: Scope,
+    declare: Declare,
+    advance: Advance,
+    monkeypatch: pytest.MonkeyPatch,
+    trouble: Exception,
 ) -> None:
-    """A store that does not answer for a while does not end the sweeper."""
+    """Neither a store that does not answer for a while nor a defect ends the sweeper."""
     await assets.reserve(stores, rules, scope, declare())
     advance(hours=2)
     rounds = 0
@@ -192,7 +199,7 @@ async def test_sweeping_goes_on_after_a_failure(
         nonlocal rounds
         rounds += 1
         if rounds == 1:
-            raise Unavailable("not now")
+            raise trouble
         count = await sweep_expired(given)
         swept.set()
         return count

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 
 import pytest
@@ -20,6 +21,14 @@ WRONG = {
     "missing": "delete from index_entries where card_id = :card_id",
     "stale": "update index_entries set version = 7 where card_id = :card_id",
     "damaged": "update index_vectors set vector = x'0000' where card_id = :card_id",
+    "altered": "update index_vectors set vector = zeroblob(length(vector)) where card_id = :card_id",
+    "moved": "update index_vectors set end_at = end_at - 1 where card_id = :card_id",
+    "text": "update index_vectors set vector = 'text' where card_id = :card_id",
+    "counted": "update index_entries set chunks = 7 where card_id = :card_id",
+    "numbered": "update index_vectors set ordinal = ordinal + 1 where card_id = :card_id",
+    "unknown": "insert into index_entries select tenant_id, env, definition_id, 'card_unknown', version, digest, "
+    "state, 0, '', generation from index_entries where card_id = :card_id",
+    "retold": "update index_entries set digest = 'another' where card_id = :card_id",
     "fewer": "delete from index_vectors where card_id = :card_id",
     "orphaned": "update index_vectors set card_id = 'card_unknown' where card_id = :card_id",
     "homeless": "update index_entries set card_id = 'card_unknown' where card_id = :card_id",
@@ -29,6 +38,13 @@ NAMED = {
     "missing": {"missing", "orphaned", "state"},  # its vectors are loose then
     "stale": {"stale", "state"},
     "damaged": {"damaged"},
+    "altered": {"damaged"},
+    "moved": {"damaged"},
+    "text": {"damaged"},
+    "counted": {"damaged"},
+    "numbered": {"damaged"},
+    "unknown": {"orphaned", "damaged", "state"},
+    "retold": {"stale", "state"},
     "fewer": {"damaged"},
     "orphaned": {"orphaned", "damaged"},
     "homeless": {"missing", "orphaned", "damaged", "state"},
@@ -63,6 +79,35 @@ async def test_each_disagreement_is_named_and_mended(stores: Stores, scope_of: M
     assert await index.search(stores, used, scope, "parcels", CardFilter(), 3) == expected
     assert (await index.check(stores, used, ENGINE)).agrees
     assert "index.repaired" in await actions(stores, scope, "index.")
+
+
+async def test_what_an_entry_says_of_its_chunks(stores: Stores, scope_of: MakeScope) -> None:
+    """The digest is that of places and vectors in their order, whatever batch the card came in."""
+    scope, used = scope_of(), make_index()
+    await publish(stores, scope, note("one", "Parcels. " * 800))
+    await settle(stores, used)
+    chunks = [(row["start_at"], row["end_at"], row["vector"]) for row in await rows(stores, scope, VECTORS)]
+    assert len(chunks) > 1
+    whole = hashlib.sha256(b"".join(f"{start}:{end}:".encode() + vector for start, end, vector in chunks))
+    assert [row["chunks_digest"] for row in await rows(stores, scope, ENTRIES)] == [whole.hexdigest()]
+
+
+async def test_more_cards_than_one_page_are_compared(
+    stores: Stores, scope_of: MakeScope, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last card is looked at too, the state is that of all, and who waits is told how far it is."""
+    monkeypatch.setattr("nexus_graph.index.checking.MOST", 2)
+    scope, used = scope_of(), make_index()
+    for name in ("one", "two", "three", "four", "five"):
+        await publish(stores, scope, note(name, f"Parcels {name}."))
+    await settle(stores, used)
+    told: list[int] = []
+    assert (await index.check(stores, used, ENGINE, looked=told.append)).agrees
+    assert told == [2, 2, 1]
+    async with stores.database.writing() as connection:
+        await connection.rows("update index_vectors set vector = zeroblob(length(vector))", {})
+    report = await index.check(stores, used, ENGINE, repair=True)
+    assert (len(report.damaged), report.repaired) == (5, True)
 
 
 async def test_a_retired_card_in_the_index_is_stale(stores: Stores, scope_of: MakeScope) -> None:

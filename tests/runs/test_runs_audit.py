@@ -77,3 +77,12 @@ async def test_a_filter_of_too_many_actions_is_invalid(stores: Stores, scope_of:
     """The list has a bound."""
     with pytest.raises(Invalid):
         await runs.audit(stores, scope_of(), AuditFilter(actions=("a",) * 101), Window(20))
+
+
+@pytest.mark.parametrize("chosen", [{"actions": ("a" * 201,)}, {"actor": "a" * 201}, {"subject": "a" * 201}])
+async def test_a_filter_of_over_long_words_is_invalid(
+    stores: Stores, scope_of: ScopeOf, chosen: dict[str, Any]
+) -> None:
+    """What the filter says is journalled, so it is not for storing texts."""
+    with pytest.raises(Invalid, match="200 characters"):
+        await runs.audit(stores, scope_of(), AuditFilter(**chosen), Window(1))

@@ -8,9 +8,10 @@ from collections.abc import Callable
 import pytest
 
 from nexus_graph import runs
+from nexus_graph.scope.errors import Forbidden
 from nexus_graph.scope.handling import Handling
 from nexus_graph.scope.redaction import redact
-from nexus_graph.scope.scope import Scope
+from nexus_graph.scope.scope import Env, Scope
 from nexus_graph.stores.journal import Event, RunKind, RunStatus
 from nexus_graph.stores.work import Stores
 
@@ -111,3 +112,66 @@ async def test_many_runs_are_checked_page_by_page(stores: Stores, scope_of: Scop
     count, faults = await runs.rebuild_check(stores, scope)
     assert count == 1005
     assert len(faults) == 1
+
+
+RUNS = "select * from journal_runs where kind <> 'ADMIN' order by tenant_id, run_id"
+
+
+async def kept(stores: Stores) -> list[dict[str, object]]:
+    """The rows of all runs but those of the engine's own repairs."""
+    async with stores.database.reading() as connection:
+        return [dict(row) for row in await connection.rows(RUNS, {})]
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        *(f"update journal_runs set {field} = 77 where tenant_id = 't_acme'" for field in FIELDS),  # noqa: S608
+        "delete from journal_runs where tenant_id = 't_acme'",
+        "update journal_runs set run_id = 'run_unknown' where tenant_id = 't_acme' and run_id = 'run_a'",
+    ],
+)
+async def test_rows_are_rebuilt_from_the_entries(stores: Stores, scope_of: ScopeOf, sql: str) -> None:
+    """After the repair every row is what it was, the journal tells of it, and what is right is left alone."""
+    engine = Scope.system("t_acme", Env.DEV, "check")
+    await story(stores, scope_of())
+    await story(stores, scope_of("t_globex"))
+    before = await kept(stores)
+    await runs.rebuild_check(stores, engine, repair=True)
+    assert await kept(stores) == before
+    await tamper(stores, sql)
+    assert (await runs.rebuild_check(stores, engine, repair=True))[1] != ()
+    assert await kept(stores) == before
+    assert (await runs.rebuild_check(stores, engine))[1] == ()
+    async with stores.database.reading() as connection:
+        told = await connection.rows("select * from journal_events where action = 'runs.rebuilt'", {})
+    assert {(row["tenant_id"], row["actor_id"]) for row in told} == {("t_acme", "check")}
+
+
+async def test_what_is_wrong_with_entries_is_not_papered_over(stores: Stores, scope_of: ScopeOf) -> None:
+    """A row whose run lacks entries is left as it is: it may be the last to tell of them."""
+    await story(stores, scope_of())
+    await tamper(stores, "delete from journal_events where run_id = 'run_a' and number = 2")
+    before = await kept(stores)
+    engine = Scope.system("t_acme", Env.DEV, "check")
+    assert len((await runs.rebuild_check(stores, engine, repair=True))[1]) == 1
+    assert len((await runs.rebuild_check(stores, engine, repair=True))[1]) == 1
+    assert await kept(stores) == before
+
+
+async def test_more_faults_than_are_told_are_all_mended(stores: Stores, scope_of: ScopeOf) -> None:
+    """Faults are told up to 20; the repair does not stop there, and the next look finds none."""
+    seen = Event("card.seen", "card", "c", redact({}), Handling((), train_ok=False))
+    await asyncio.gather(*(stores.record(scope_of(), RunKind.READ, seen) for _ in range(30)))
+    await tamper(stores, "update journal_runs set number = 9")
+    engine = Scope.system("t_acme", Env.DEV, "check")
+    looked: list[int] = []
+    found = await runs.rebuild_check(stores, engine, repair=True, looked=looked.append)
+    assert (len(found[1]), sum(looked)) == (20, found[0])
+    assert (await runs.rebuild_check(stores, engine))[1] == ()
+
+
+async def test_only_the_engine_rebuilds(stores: Stores, scope_of: ScopeOf) -> None:
+    """An owner can look, and mend nothing."""
+    with pytest.raises(Forbidden):
+        await runs.rebuild_check(stores, scope_of(), repair=True)

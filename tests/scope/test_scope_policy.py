@@ -54,6 +54,18 @@ def test_the_roles_of_the_house(policy: Policy) -> None:
     assert set(rights) == set(GRANTABLE)
 
 
+@pytest.mark.parametrize("role", GRANTABLE)
+def test_whoever_is_shown_content_by_another_way_may_read_it(policy: Policy, role: Role) -> None:
+    """Search, packs and settings quote cards, and a card shows what it cites: no way around the right to read."""
+    rights = policy.rights[role]
+    quoting = {Permission.INDEX_SEARCH, Permission.PACKS_REQUEST, Permission.PACKS_READ, Permission.SETTINGS_READ}
+    if rights & quoting:
+        assert Permission.CARDS_READ in rights
+    if rights & {Permission.CARDS_READ, Permission.ATOMS_READ, Permission.ASSETS_DOWNLOAD}:
+        assert Permission.ASSETS_READ in rights
+        assert Permission.ATOMS_READ in rights
+
+
 def test_a_deny_overrides_every_allow(folder: Path) -> None:
     """For the role that it names and for all above it, whatever allows them."""
     policy = load_with(folder, "p, admin, cards, read, deny", "p, owner, cards, read, allow")

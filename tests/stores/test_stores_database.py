@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import random
 import sqlite3
+import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -190,3 +192,30 @@ async def test_deleted_rows_leave_no_bytes(stores: Stores) -> None:
     await stores.database.close()
     for file in stores.database.path.parent.glob("nexus.db*"):
         assert secret.encode() not in file.read_bytes()
+
+
+@pytest.mark.parametrize("damage", [0, 1])
+async def test_a_damaged_file_is_unavailable_and_no_thread_stays_behind(tmp_path: Path, damage: int) -> None:
+    """A start that fails ends: a connection's thread that lived on would keep the process from ending."""
+    path = tmp_path / "nexus.db"
+    path.write_bytes(b"this is no database at all" * 1000)
+    if damage:
+        path = tmp_path / "nowhere" / "nexus.db"
+    before = threading.active_count()
+    with pytest.raises(Unavailable):
+        await Database(path).open()
+    for _ in range(100):  # a thread ends a moment after its connection
+        if threading.active_count() == before:
+            return
+        await asyncio.sleep(0.01)
+    pytest.fail("a thread is left")
+
+
+async def test_a_file_whose_pages_are_damaged_is_unavailable(stores: Stores) -> None:
+    """Pages that make no sense are told in our words, without what stands in them."""
+    await stores.database.close()
+    content = bytearray(stores.database.path.read_bytes())
+    content[4096:] = b"\xff" * (len(content) - 4096)
+    stores.database.path.write_bytes(content)
+    with pytest.raises(Unavailable, match="damaged"):
+        await stores.database.open()

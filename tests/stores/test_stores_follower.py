@@ -209,6 +209,16 @@ async def test_an_entry_that_comes_between_head_and_read_is_not_skipped(
     assert [seq for _, _, seq in seen] == [1, 2]
 
 
+async def test_scopes_take_turns_after_a_batch(stores: Stores, scope_of: ScopeOf) -> None:
+    """A tenant with much to do does not keep another waiting until it is done."""
+    await write(stores, scope_of(), *["wanted"] * 5)
+    await write(stores, scope_of("t_globex"), "wanted")
+    seen: Seen = []
+    await drain(Follower("f", ("wanted",), noting(seen), batch=2), stores)
+    assert [tenant for tenant, _, _ in seen] == ["t_acme"] * 2 + ["t_globex"] + ["t_acme"] * 3
+    assert [seq for tenant, _, seq in seen if tenant == "t_acme"] == [1, 2, 3, 4, 5]
+
+
 async def test_a_missing_signal_is_found_by_the_poll(stores: Stores, scope_of: ScopeOf) -> None:
     """Entries that another process wrote wake nobody here; a running follower finds them and others can wait for it."""
     seen: Seen = []
@@ -244,4 +254,27 @@ async def test_a_running_follower_outlives_an_unavailable_store(stores: Stores, 
     following.cancel()
     await asyncio.gather(following, return_exceptions=True)
     assert seen == [("t_acme", "dev", 1)]
-    assert [line["event"] for line in logs] == ["follower.unavailable"] * 2
+    assert [line["event"] for line in logs] == ["follower.held_up", "follower.unavailable"] * 2
+    assert all((line["tenant"], line["env"]) == ("t_acme", "dev") for line in logs if "tenant" in line)
+
+
+async def test_a_scope_that_can_not_be_read_holds_up_no_other_and_ends_no_follower(
+    stores: Stores, scope_of: ScopeOf
+) -> None:
+    """A damaged row in one tenant's journal is told, round after round; the other tenant's entries are still taken."""
+    for scope in (scope_of(), scope_of("t_globex")):
+        await write(stores, scope, "wanted")
+    async with stores.database.writing() as connection:
+        await connection.rows("update journal_events set payload = '{broken' where tenant_id = 't_acme'", {})
+    seen: Seen = []
+    with capture_logs() as logs:
+        following = asyncio.create_task(Follower("f", ("wanted",), noting(seen)).run(stores, 0.001))
+        assert await wait_for(stores, scope_of("t_globex"), "f", 1, 20, 0.01)
+        await write(stores, scope_of("t_globex"), "wanted")
+        assert await wait_for(stores, scope_of("t_globex"), "f", 2, 20, 0.01)
+        assert not following.done()
+    following.cancel()
+    await asyncio.gather(following, return_exceptions=True)
+    assert [seq for _, _, seq in seen] == [1, 2]
+    told = [line for line in logs if line["event"] == "follower.held_up"]
+    assert {(line["tenant"], line["error"]) for line in told} == {("t_acme", "JSONDecodeError")}

@@ -66,3 +66,22 @@ async def test_all_listeners_of_a_scope_are_woken_and_none_is_left() -> None:
         await asyncio.gather(*tasks, return_exceptions=True)
     assert signals._listeners == {}
     signals.wake(ACME)
+
+
+async def test_a_cancellation_that_comes_with_a_wake_up_is_not_lost() -> None:
+    """A follower that is told to end at the very moment of a wake-up ends."""
+    signals = LocalSignals()
+
+    async def follow() -> None:
+        with signals.listen(None) as listener:
+            while True:
+                await listener.wait(60)
+
+    task = asyncio.create_task(follow())
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    signals.wake(("t_acme", "dev"))
+    await asyncio.sleep(0)
+    task.cancel()
+    done, _ = await asyncio.wait([task], timeout=1)
+    assert done, "it goes on"

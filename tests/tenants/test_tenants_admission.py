@@ -191,6 +191,9 @@ async def test_a_key_that_does_not_hold_is_refused_in_the_same_words(
     clock.advance(days=1)
     await refused(secret)
     assert len(heard) == 1
+    async with stores.read(system()) as read:
+        told = [row["subject_id"] for row in await read.rows(EVENTS, action="admission.refused")]
+    assert told == [revoked.key_id, key.key_id], "who proves a key that has ended is told to its tenant, nobody else"
 
 
 @pytest.mark.parametrize("secret", ["nxk_", "nxk_x_y", f"nxk_{'0' * 32}_{'a' * 42}", f"nxk_{'0' * 32}_{'a' * 44}"])

@@ -10,6 +10,7 @@ import orjson
 
 from nexus_graph.scope.errors import Invalid
 
+LONGEST_DOCUMENT = 64 * 1024
 _KNOWN = {"query", "variables", "operationName", "extensions"}
 
 
@@ -33,6 +34,9 @@ class Operation:
         query, variables, name = value.get("query"), value.get("variables"), value.get("operationName")
         if not isinstance(query, str) or not query.strip():
             raise Invalid("`query` must be a GraphQL document.", hint='For example {"query": "{ viewer { role } }"}.')
+        if len(query) > LONGEST_DOCUMENT:
+            hint = "Send long texts as variables."
+            raise Invalid(f"`query` has {len(query):,} characters; it may have {LONGEST_DOCUMENT:,}.", hint=hint)
         if variables is not None and not isinstance(variables, dict):
             raise Invalid("`variables` must be an object or null.")
         if name is not None and not isinstance(name, str):

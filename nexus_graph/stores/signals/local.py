@@ -18,7 +18,8 @@ class _Listener:
 
     async def wait(self, seconds: float) -> None:
         try:
-            await asyncio.wait_for(self._event.wait(), seconds)
+            async with asyncio.timeout(seconds):  # `wait_for` would lose a cancellation that comes with a wake-up
+                await self._event.wait()
         except TimeoutError:
             return
         finally:

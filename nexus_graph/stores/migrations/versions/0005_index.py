@@ -15,7 +15,7 @@ def upgrade() -> None:
         sa.Column("tenant_id", sa.String(), nullable=False),
         sa.Column("env", sa.String(), nullable=False),
         sa.Column("definition_id", sa.String(), nullable=False),
-        sa.Column("changed_at", sa.Integer(), nullable=False),
+        sa.Column("changed_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("tenant_id", "env"),
     )
     op.create_table(
@@ -23,8 +23,8 @@ def upgrade() -> None:
         sa.Column("tenant_id", sa.String(), nullable=False),
         sa.Column("env", sa.String(), nullable=False),
         sa.Column("definition_id", sa.String(), nullable=False),
-        sa.Column("dimensions", sa.Integer(), nullable=False),
-        sa.Column("generation", sa.Integer(), nullable=False),
+        sa.Column("dimensions", sa.BigInteger(), nullable=False),
+        sa.Column("generation", sa.BigInteger(), nullable=False),
         sa.Column("state", sa.String(), nullable=False),
         sa.PrimaryKeyConstraint("tenant_id", "env", "definition_id"),
     )
@@ -34,11 +34,12 @@ def upgrade() -> None:
         sa.Column("env", sa.String(), nullable=False),
         sa.Column("definition_id", sa.String(), nullable=False),
         sa.Column("card_id", sa.String(), nullable=False),
-        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("version", sa.BigInteger(), nullable=False),
         sa.Column("digest", sa.String(), nullable=False),
         sa.Column("state", sa.String(), nullable=False),
-        sa.Column("chunks", sa.Integer(), nullable=False),
-        sa.Column("generation", sa.Integer(), nullable=False),
+        sa.Column("chunks", sa.BigInteger(), nullable=False),
+        sa.Column("chunks_digest", sa.String(), nullable=False),
+        sa.Column("generation", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("tenant_id", "env", "definition_id", "card_id"),
     )
     op.create_index(
@@ -53,9 +54,9 @@ def upgrade() -> None:
         sa.Column("env", sa.String(), nullable=False),
         sa.Column("definition_id", sa.String(), nullable=False),
         sa.Column("card_id", sa.String(), nullable=False),
-        sa.Column("ordinal", sa.Integer(), nullable=False),
-        sa.Column("start_at", sa.Integer(), nullable=False),
-        sa.Column("end_at", sa.Integer(), nullable=False),
+        sa.Column("ordinal", sa.BigInteger(), nullable=False),
+        sa.Column("start_at", sa.BigInteger(), nullable=False),
+        sa.Column("end_at", sa.BigInteger(), nullable=False),
         sa.Column("vector", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("tenant_id", "env", "definition_id", "card_id", "ordinal"),
     )

@@ -18,7 +18,7 @@ def upgrade() -> None:
         sa.Column("content", sa.String(), nullable=False),
         sa.Column("pii_flags", sa.String(), nullable=False),
         sa.Column("train_ok", sa.Boolean(), nullable=False),
-        sa.Column("first_served_at", sa.Integer(), nullable=False),
+        sa.Column("first_served_at", sa.BigInteger(), nullable=False),
         sa.Column("first_served_by", sa.String(), nullable=False),
         sa.PrimaryKeyConstraint("tenant_id", "env", "pack_id"),
     )
