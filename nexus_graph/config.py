@@ -16,6 +16,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
 from nexus_graph.scope.errors import ConfigurationError
+from nexus_graph.scope.redaction import redact_text
 
 PREFIX = "NEXUS_"
 FILE_SETTING = "NEXUS_CONFIG"
@@ -161,6 +162,6 @@ def _settings(config: Config, sources: Mapping[str, str]) -> list[Setting]:
     found = []
     for name, field in Config.model_fields.items():
         value = getattr(config, name)
-        shown = "********" if isinstance(value, SecretStr) else "" if value is None else str(value)
+        shown = "********" if isinstance(value, SecretStr) else "" if value is None else redact_text(str(value))
         found.append(Setting(PREFIX + name.upper(), shown, sources.get(name, "default"), field.description or ""))
     return found

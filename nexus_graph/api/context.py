@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING, TypeAlias
 import strawberry
 
 from nexus_graph.api.loaders import Loaders
+from nexus_graph.scope.canonical import Json
 from nexus_graph.scope.errors import Invalid, NexusError
+from nexus_graph.scope.handling import Handling
+from nexus_graph.scope.redaction import redact
 from nexus_graph.scope.scope import Scope
-from nexus_graph.stores.journal import Event, RunKind
+from nexus_graph.stores.journal import Event, RunKind, RunStatus, Severity
 from nexus_graph.tenants.admission import Presented
 
 if TYPE_CHECKING:
@@ -24,13 +27,17 @@ MOST_ITEMS = 20_000
 
 
 class Context:
-    """One operation of one admitted principal. `refused` names the fields and codes that are journalled already."""
+    """One operation of one admitted principal.
+
+    `refused` names the fields and codes that are journalled already, `told` says whether any refusal is.
+    """
 
     def __init__(self, house: House, scope: Scope) -> None:
         self.house = house
         self.scope = scope
         self.loaders = Loaders(house, scope)
         self.refused: set[tuple[str, str]] = set()
+        self.told = False
         self._left = MOST_ITEMS
 
     def take(self, items: int) -> None:
@@ -43,9 +50,22 @@ class Context:
         """The scope with the rights of this moment; raises when they are gone."""
         return await self.house.admission.renew(self.scope)
 
-    async def journal(self, kind: RunKind, event: Event) -> None:
-        """Journal a refusal in the run that the client named, which it does not end; else in a run of its own."""
+    async def journal_refusal(self, kind: RunKind, subject: str, asked: Json, code: str) -> None:
+        """Journal a refusal in the run that the client named, which it does not end; else in a run of its own.
+
+        `subject` is the field, or `request` for one that was refused before any field was asked.
+        """
         stores, scope = self.house.stores, self.scope
+        self.told = True
+        event = Event(
+            "request.refused",
+            "field",
+            subject,
+            redact({"input": asked, "output": {"code": code}}),
+            Handling((), train_ok=False),
+            Severity.WARNING,
+            RunStatus.REFUSED,
+        )
         if scope.run_id is not None:
             with suppress(NexusError):  # no open run of the principal's own
                 await stores.record(scope, kind, replace(event, ends=None))

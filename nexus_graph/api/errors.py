@@ -11,6 +11,7 @@ from typing import Any
 
 import structlog
 from graphql import GraphQLError, GraphQLSyntaxError
+from strawberry.types.execution import ExecutionResult
 
 from nexus_graph.logs import places
 from nexus_graph.scope.errors import NexusError, Throttled
@@ -35,6 +36,19 @@ def status_of(error: NexusError) -> int:
     return _STATUS.get(error.code, 400)
 
 
+def executed(result: ExecutionResult) -> bool:
+    """Whether fields were asked for their values; else the document was refused as a whole."""
+    errors = result.errors or ()
+    return result.data is not None or not errors or any(error.path for error in errors)
+
+
+def defect(error: BaseException, trace_id: str) -> dict[str, Any]:
+    """What a caller is told of a defect of ours: nothing but where to ask. The log has its kind and its places."""
+    log.error("request.defect", trace_id=trace_id, error=type(error).__name__, where=places(error))
+    extensions = {"code": "INTERNAL", "hint": f"Report the trace id {trace_id}.", "traceId": trace_id}
+    return {"message": "Something went wrong on our side.", "extensions": extensions}
+
+
 def _format(error: GraphQLError, trace_id: str) -> dict[str, Any]:
     cause = error.original_error
     shown: dict[str, Any] = {"message": error.message}
@@ -49,9 +63,7 @@ def _format(error: GraphQLError, trace_id: str) -> dict[str, Any]:
         hint = "Mend the document." if isinstance(error, GraphQLSyntaxError) else "Check the query against the schema."
         shown["extensions"] = {"code": "INVALID", "hint": hint, "traceId": trace_id}
     else:
-        _log_defect(cause, trace_id)
-        shown["message"] = "Something went wrong on our side."
-        shown["extensions"] = {"code": "INTERNAL", "hint": f"Report the trace id {trace_id}.", "traceId": trace_id}
+        shown |= defect(cause, trace_id)
     return shown
 
 
@@ -62,7 +74,3 @@ def _extensions(error: NexusError, trace_id: str) -> dict[str, Any]:
     if isinstance(error, Throttled):
         extensions["retryAfter"] = error.retry_after
     return extensions
-
-
-def _log_defect(error: BaseException, trace_id: str) -> None:
-    log.error("request.defect", trace_id=trace_id, error=type(error).__name__, where=places(error))

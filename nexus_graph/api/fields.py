@@ -22,11 +22,10 @@ from strawberry.types.base import StrawberryObjectDefinition
 from nexus_graph.api.context import Context, Info
 from nexus_graph.api.paging import Connection
 from nexus_graph.api.user_errors import expected, user_error
+from nexus_graph.scope.canonical import Json
 from nexus_graph.scope.errors import NexusError
-from nexus_graph.scope.handling import Handling
 from nexus_graph.scope.permission import Permission
-from nexus_graph.scope.redaction import redact
-from nexus_graph.stores.journal import Event, RunKind, RunStatus, Severity
+from nexus_graph.stores.journal import RunKind
 
 Resolver = TypeVar("Resolver", bound=Callable[..., Any])
 
@@ -133,11 +132,8 @@ def _items(answer: Any) -> int:
 
 
 async def _journal_refusal(context: Context, field: str, permission: Permission, error: NexusError) -> None:
-    detail = redact({"input": {"field": field, "permission": permission.value}, "output": {"code": error.code}})
-    event = Event(
-        "request.refused", "field", field, detail, Handling((), train_ok=False), Severity.WARNING, RunStatus.REFUSED
-    )
-    await context.journal(_KINDS.get(permission, RunKind.READ), event)
+    asked: Json = {"field": field, "permission": permission.value}
+    await context.journal_refusal(_KINDS.get(permission, RunKind.READ), field, asked, error.code)
 
 
 def unguarded(schema: strawberry.Schema) -> list[str]:

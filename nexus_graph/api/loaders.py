@@ -36,7 +36,6 @@ class Loaders:
         self.run_sources: DataLoader[str, tuple[Subject, ...] | None] = _loader(
             lambda ids: runs.sources(stores, scope, ids)
         )
-        self.citing: DataLoader[str, Sequence[str] | None] = _loader(lambda ids: cards.by_artifact(stores, scope, ids))
         self.index_states: DataLoader[tuple[str, int], IndexState | None] = _loader(
             lambda pairs: index.states(stores, scope, pairs)
         )

@@ -12,7 +12,7 @@ from nexus_graph.cards.format import parse
 from nexus_graph.cards.manifests import FieldKind, Manifest, Manifests
 from nexus_graph.cards.model import ArtifactKind, Card, CardFilter, Comparison, FieldCondition, FieldValue
 from nexus_graph.cards.publishing import Published, publish
-from nexus_graph.cards.reading import by_artifact, difference, fetch, fetch_versions, list_cards, versions
+from nexus_graph.cards.reading import citing, difference, fetch, fetch_versions, list_cards, versions
 from nexus_graph.cards.rendering import declare
 from nexus_graph.cards.retiring import retire
 from nexus_graph.cards.settings import (
@@ -46,9 +46,9 @@ __all__ = [
     "SettingsFrame",
     "SettingsHeartbeat",
     "artifact_kind",
-    "by_artifact",
     "card_id_of",
     "check",
+    "citing",
     "declare",
     "difference",
     "engine_values",

@@ -96,16 +96,14 @@ async def difference(stores: Stores, scope: Scope, card_id: str, old: int, new: 
     return await asyncio.to_thread(unified, cards[card_id, old].text, cards[card_id, new].text)
 
 
-async def by_artifact(stores: Stores, scope: Scope, artifact_ids: Sequence[str]) -> dict[str, list[str]]:
-    """The ids of the current, unretired cards that cite each of these assets and atoms, oldest first."""
+async def citing(stores: Stores, scope: Scope, artifact_id: str, window: Window) -> Page[Card]:
+    """The unretired cards whose current version cites an asset or atom, latest created first."""
     scope.require(Permission.CARDS_READ)
-    wanted = [*dict.fromkeys(artifact_ids)]
-    citing: dict[str, list[str]] = {artifact_id: [] for artifact_id in wanted}
     async with stores.read(scope) as read:
-        for start in range(0, len(wanted), _AT_ONCE):
-            for row in await read.rows(table.CITING, ids=wanted[start : start + _AT_ONCE]):
-                citing[row["artifact_id"]].append(row["card_id"])
-    return citing
+        order = ("card.created_at", "card.card_id")
+        cards = await page(read, table.CITING, order, window, table.card, artifact_id=artifact_id)
+    await record_read(stores, scope, cards.items)
+    return cards
 
 
 async def record_read(stores: Stores, scope: Scope, cards: Sequence[Card]) -> None:

@@ -140,13 +140,13 @@ SETTINGS = Statement(
     "from card_fields where tenant_id = :tenant_id and env = :env and field in ('surface', 'surfaces') "
     "and text_value = :surface) order by card.card_type, card.key"
 )
-CITING = Statement(
-    "select cited.artifact_id, cited.card_id from card_artifacts cited "
-    "join cards card on card.tenant_id = cited.tenant_id and card.env = cited.env and card.card_id = cited.card_id "
-    "and card.current_version = cited.version "
-    "where cited.tenant_id = :tenant_id and cited.env = :env and cited.artifact_id in (:ids...) "
-    "and card.retired_at is null order by cited.artifact_id, card.created_at, cited.card_id"
+_CITES = (
+    " and card.retired_at is null and exists (select 1 from card_artifacts cited "
+    "where cited.tenant_id = card.tenant_id and cited.env = card.env and cited.card_id = card.card_id "
+    "and cited.version = card.current_version and cited.artifact_id = :artifact_id)"
 )
+CITING = CARDS + _CITES
+"""The cards that cite an artifact now; ends inside its WHERE clause."""
 ARTIFACTS = Statement(
     "select asset_id as artifact_id, train_ok from assets "
     "where tenant_id = :tenant_id and env = :env and asset_id in (:assets...) and state = 'SEALED' "

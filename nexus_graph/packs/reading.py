@@ -37,7 +37,7 @@ async def fetch(stores: Stores, scope: Scope, ids: Sequence[str]) -> dict[str, P
 
 async def list_packs(stores: Stores, scope: Scope, window: Window) -> Page[Pack]:
     """The packs of the scope, the one that was served first most recently at the front."""
-    scope.require(Permission.PACKS_READ)
+    scope.require(Permission.PACKS_LIST)
     async with stores.read(scope) as read:
         packs = await page(read, table.PACKS, ("first_served_at", "pack_id"), window, table.pack)
     await _record_read(stores, scope, packs.items)

@@ -21,6 +21,7 @@ class Permission(StrEnum):
     INDEX_SEARCH = "index:search"
     PACKS_REQUEST = "packs:request"
     PACKS_READ = "packs:read"
+    PACKS_LIST = "packs:list"
     RUNS_READ = "runs:read"
     RUNS_READ_ALL = "runs:read_all"
     RUNS_WRITE = "runs:write"

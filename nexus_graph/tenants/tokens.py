@@ -19,6 +19,7 @@ from joserfc.jwk import KeySet, OKPKey
 
 from nexus_graph.scope.clock import moment
 from nexus_graph.scope.errors import ConfigurationError, Unauthenticated, Unavailable
+from nexus_graph.scope.redaction import redact_text
 from nexus_graph.tenants.model import subject as well_formed_subject
 
 log = structlog.get_logger("nexus_graph.tokens")
@@ -61,7 +62,7 @@ class Keys:
                 async with httpx.AsyncClient(timeout=5) as client:
                     text = (await client.get(self.source)).raise_for_status().content
             except httpx.HTTPError as error:
-                raise Unavailable(f"The token keys can't be fetched from {self.source}.") from error
+                raise Unavailable("The token keys can't be fetched now.", hint="Try again.") from error
         elif "://" in self.source:
             raise ConfigurationError("Token keys come from a file or an https address.")
         else:
@@ -93,7 +94,7 @@ class Keys:
         try:
             await self.load()
         except (ConfigurationError, Unavailable) as error:  # a known key outlives a silent source
-            log.warning("token_keys.unreadable", source=self.source)
+            log.warning("token_keys.unreadable", source=redact_text(self.source))
             if key_id not in self._keys:
                 raise Unavailable("The token keys can't be read at the moment.", hint="Try again.") from error
 

@@ -237,7 +237,7 @@ async def test_reading_is_a_right(stores: Stores, scope_of: MakeScope) -> None:
         cards.list_cards(stores, MANIFESTS, nobody, CardFilter(), Window(1)),
         cards.versions(stores, nobody, card.card_id, Window(1)),
         cards.difference(stores, nobody, card.card_id, 1, 1),
-        cards.by_artifact(stores, nobody, []),
+        cards.citing(stores, nobody, "asset_1", Window(1)),
     ):
         with pytest.raises(Forbidden):
             await refused

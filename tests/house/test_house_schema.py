@@ -176,8 +176,6 @@ def test_every_connection_pages_both_ways() -> None:
 def test_no_list_of_rows_is_unbounded() -> None:
     """A list of nodes is a connection; the few plain lists of nodes are bounded by what they hang on."""
     bounded = {
-        "Asset.citedBy": "the current cards that cite it",
-        "Atom.citedBy": "the current cards that cite it",
         "Query.nodes": "as many as ids were given, at most 100",
         "Settings.apps": "the cards of one surface",
         "Settings.connectors": "the cards of one surface",

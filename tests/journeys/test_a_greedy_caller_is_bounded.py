@@ -72,5 +72,5 @@ def test_a_refusal_does_not_end_the_run_that_the_client_named(world: World) -> N
     payload = agent.ask(APPEND, {"input": {"runId": run_id, "text": "On we go."}}, **{"X-Nexus-Run": run_id})
     assert payload["appendRunLog"]["userErrors"] == []
     elsewhere = {"X-Nexus-Run": "run_" + "0" * 32}  # a run that can't take it: the refusal is a run of its own
-    error = agent.error("{ members(first: 1) { edges { node { subject } } } }", **elsewhere)
+    error = agent.error("{ members(first: 1) { edges { node { subject } } } }", None, **elsewhere)
     assert error["extensions"]["code"] == "FORBIDDEN"

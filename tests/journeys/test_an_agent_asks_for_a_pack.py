@@ -205,13 +205,17 @@ def test_earlier_packs_are_listed_latest_first(world: World) -> None:
     """By pages and by id; another tenant's are not there."""
     owner, agent = world.caller("t_acme", "owner"), world.caller("t_acme", "agent")
     stock(owner, "earlier")
+    member = world.caller("t_acme", "member")
     packs = [content(agent, text=f"stove {number}", filter={"labels": ["earlier"]})["id"] for number in range(3)]
     listed = """query ($first: Int!, $after: String) { influencePacks(first: $first, after: $after) {
       edges { node { id firstServedAt } } pageInfo { hasNextPage endCursor } } }"""
-    page = agent.ask(listed, {"first": 2})["influencePacks"]
+    assert agent.error(listed, {"first": 2})["extensions"]["code"] == "FORBIDDEN", (
+        "others' questions are not its business"
+    )
+    page = member.ask(listed, {"first": 2})["influencePacks"]
     assert [edge["node"]["id"] for edge in page["edges"]] == [packs[2], packs[1]]
     assert page["pageInfo"]["hasNextPage"]
-    rest = agent.ask(listed, {"first": 1, "after": page["pageInfo"]["endCursor"]})["influencePacks"]
+    rest = member.ask(listed, {"first": 1, "after": page["pageInfo"]["endCursor"]})["influencePacks"]
     assert rest["edges"][0]["node"]["id"] == packs[0]
     stranger = world.caller("t_globex", "owner")
     assert stranger.ask(world.document(VERIFY), {"id": packs[0]})["node"] is None

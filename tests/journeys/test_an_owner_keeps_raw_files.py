@@ -26,7 +26,8 @@ KINDS = {
     "mail-thread-ridgeline-zips.txt": "text.paragraphs",
 }
 ASSET = """query Asset($id: ID!, $first: Int = 100) { asset(id: $id) {
-  id filename contentType sizeBytes sha256 state sealedAt trainOk createdBy downloadAddress citedBy { id }
+  id filename contentType sizeBytes sha256 state sealedAt trainOk createdBy downloadAddress
+  citedBy(first: 9) { edges { node { id } } }
   atoms(first: $first) {
     edges { node { id op opVersion ordinal kind text digest stale
       span { start end page line endLine row pointer } asset { id sha256 } } }
@@ -123,9 +124,11 @@ def test_lineage_leads_from_a_card_to_the_file_and_back(world: World) -> None:
     assert "stepped in May" in forwards[0]["text"]
     assert forwards[1] == {"__typename": "Asset", "id": asset_id, "sha256": sha256(data)}
 
-    back = "query ($asset: ID!, $atom: ID!) { asset(id: $asset) { citedBy { id } } atom(id: $atom) { citedBy { id } } }"
+    citing = "citedBy(first: 9) { edges { node { id } } }"
+    back = f"query ($asset: ID!, $atom: ID!) {{ asset(id: $asset) {{ {citing} }} atom(id: $atom) {{ {citing} }} }}"
     found = owner.ask(back, {"asset": asset_id, "atom": atom_id})
-    assert found == {"asset": {"citedBy": [{"id": made["id"]}]}, "atom": {"citedBy": [{"id": made["id"]}]}}
+    only_it = {"citedBy": {"edges": [{"node": {"id": made["id"]}}]}}
+    assert found == {"asset": only_it, "atom": only_it}
 
 
 def test_an_upload_address_takes_exactly_what_was_declared(world: World) -> None:

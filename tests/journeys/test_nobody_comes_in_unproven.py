@@ -262,9 +262,9 @@ WRONG: dict[str, str] = {
     "subscription over HTTP": 'subscription { settingsChanged(surface: "a") { __typename } }',
     "missing variable": "query ($id: ID!) { card(id: $id) { id } }",
     "too deep": "{ viewer { role } "
-    + "node(id: 1) { ... on Card { artifacts { ... on Atom { citedBy { " * 8
-    + "id"
-    + " } } } } }" * 8
+    + "node(id: 1) { ... on Atom { citedBy(first: 1) { edges { node { artifacts { " * 8
+    + "__typename"
+    + " } } } } } }" * 8
     + " }",
     "too many aliases": "{ " + " ".join(f"a{number}: viewer {{ role }}" for number in range(61)) + " }",
     "too many tokens": "{ viewer { " + "role " * 5000 + "} }",

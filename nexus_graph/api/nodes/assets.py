@@ -94,12 +94,14 @@ class Asset(Node):
 
         return await page_of_asset(info, str(self.id), first, after, last, before, stale=stale)
 
-    @read(Permission.CARDS_READ, "The current cards that cite it directly.")
-    async def cited_by(self, info: Info) -> list[Annotated[Card, strawberry.lazy("nexus_graph.api.nodes.cards")]]:
+    @read(Permission.CARDS_READ, "The current cards that cite it directly, newest first.")
+    async def cited_by(
+        self, info: Info, first: First = None, after: After = None, last: Last = None, before: Before = None
+    ) -> Connection[Annotated[Card, strawberry.lazy("nexus_graph.api.nodes.cards")]]:
         """Lineage backwards."""
         from nexus_graph.api.nodes.cards import citing
 
-        return await citing(info, str(self.id))
+        return await citing(info, str(self.id), first, after, last, before)
 
     @read(Permission.ASSETS_DOWNLOAD, "A short-lived address that answers with the bytes; null unless SEALED.")
     async def download_address(self, info: Info) -> str | None:

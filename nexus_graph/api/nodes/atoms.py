@@ -13,7 +13,7 @@ from nexus_graph.api.context import Info
 from nexus_graph.api.fields import change, read
 from nexus_graph.api.idempotency import once
 from nexus_graph.api.nodes.assets import Asset
-from nexus_graph.api.paging import Connection
+from nexus_graph.api.paging import After, Before, Connection, First, Last
 from nexus_graph.api.scalars import Node
 from nexus_graph.api.user_errors import UserError
 from nexus_graph.scope.errors import NotFound
@@ -96,12 +96,14 @@ class Atom(Node):
             raise NotFound("asset")
         return Asset.of(found)
 
-    @read(Permission.CARDS_READ, "The current cards that cite it.")
-    async def cited_by(self, info: Info) -> list[Annotated[Card, strawberry.lazy("nexus_graph.api.nodes.cards")]]:
+    @read(Permission.CARDS_READ, "The current cards that cite it, newest first.")
+    async def cited_by(
+        self, info: Info, first: First = None, after: After = None, last: Last = None, before: Before = None
+    ) -> Connection[Annotated[Card, strawberry.lazy("nexus_graph.api.nodes.cards")]]:
         """Lineage backwards."""
         from nexus_graph.api.nodes.cards import citing
 
-        return await citing(info, str(self.id))
+        return await citing(info, str(self.id), first, after, last, before)
 
 
 @strawberry.type(description="A versioned way of deriving atoms.")

@@ -200,11 +200,14 @@ class Manifest:
     schema: JSON = strawberry.field(description="JSON Schema of the header.")
 
 
-async def citing(info: Info, artifact_id: str) -> list[Card]:
-    """The current cards that cite an artifact."""
-    ids = await info.context.loaders.citing.load(artifact_id) or ()
-    found = await info.context.loaders.cards.load_many(list(ids))
-    return [Card.of(card) for card in found if card is not None]
+async def citing(
+    info: Info, artifact_id: str, first: int | None, after: str | None, last: int | None, before: str | None
+) -> Connection[Card]:
+    """A page of the cards that cite an asset or atom now."""
+    context = info.context
+    cursors = context.house.cursors.list_of(context.scope, "citing", artifact_id)
+    window = cursors.window(first, after, last, before)
+    return cursors.connection(await cards.citing(context.house.stores, context.scope, artifact_id, window), Card.of)
 
 
 @strawberry.input(description="A card's exact text: YAML header between --- lines, then the body.")

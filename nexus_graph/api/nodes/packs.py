@@ -220,7 +220,7 @@ class PackQuery:
         served = await packs.request(house.stores, house.index, info.context.scope, asked)
         return InfluencePack.of(served.pack)
 
-    @read(Permission.PACKS_READ, "Earlier packs, those served first most recently at the front.")
+    @read(Permission.PACKS_LIST, "Everybody's earlier packs, those served first most recently at the front.")
     async def influence_packs(
         self, info: Info, first: First = None, after: After = None, last: Last = None, before: Before = None
     ) -> Connection[InfluencePack]:

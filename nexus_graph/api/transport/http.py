@@ -12,11 +12,12 @@ from starlette.responses import Response
 from strawberry.types.graphql import OperationType
 
 from nexus_graph.api.context import Context, from_headers
-from nexus_graph.api.errors import formatted, refusal, status_of
+from nexus_graph.api.errors import defect, executed, formatted, refusal, status_of
 from nexus_graph.api.house import House
 from nexus_graph.api.transport.operation import Operation, decode
 from nexus_graph.scope.errors import Invalid, NexusError
 from nexus_graph.scope.ids import new_id
+from nexus_graph.stores.journal import RunKind
 
 log = structlog.get_logger("nexus_graph.api")
 
@@ -41,12 +42,20 @@ class HttpEndpoint:
             return _response(refusal(wrong, trace_id), 405, media_type, trace_id)
         try:
             scope = await self._house.admission.admit(from_headers(request.headers))
-            trace_id = scope.trace_id
-            operation = Operation.of(decode(await self._body(request)))
         except NexusError as error:
             log.warning("request.refused", code=error.code, trace_id=trace_id)
             return _response(refusal(error, trace_id), status_of(error), media_type, trace_id)
-        context = Context(self._house, scope)
+        except Exception as error:
+            return _response({"errors": [defect(error, trace_id)]}, 500, media_type, trace_id)
+        return await self._answer(request, Context(self._house, scope), media_type)
+
+    async def _answer(self, request: Request, context: Context, media_type: str) -> Response:
+        trace_id = context.scope.trace_id
+        try:
+            operation = Operation.of(decode(await self._body(request)))
+        except NexusError as error:
+            await context.journal_refusal(RunKind.READ, "request", None, error.code)
+            return _response(refusal(error, trace_id), status_of(error), media_type, trace_id)
         result = await self._schema.execute(
             operation.query,
             variable_values=operation.variables,
@@ -57,11 +66,11 @@ class HttpEndpoint:
         answer: dict[str, Any] = {}
         if result.errors:
             answer["errors"] = formatted(result.errors, trace_id)
-        executed = result.data is not None or not result.errors or any(error.path for error in result.errors)
-        if executed:
-            answer["data"] = result.data
-        status = 200 if executed or media_type == JSON else 400
-        return _response(answer, status, media_type, trace_id)
+        if executed(result):
+            return _response(answer | {"data": result.data}, 200, media_type, trace_id)
+        if not context.told:
+            await context.journal_refusal(RunKind.READ, "request", None, answer["errors"][0]["extensions"]["code"])
+        return _response(answer, 200 if media_type == JSON else 400, media_type, trace_id)
 
     async def _body(self, request: Request) -> bytes:
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() != JSON:

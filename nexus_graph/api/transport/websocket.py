@@ -21,12 +21,13 @@ from strawberry.types.execution import ExecutionResult
 from strawberry.utils.aio import aclosing
 
 from nexus_graph.api.context import Context, from_connection_init
-from nexus_graph.api.errors import formatted, refusal
+from nexus_graph.api.errors import executed, formatted, refusal
 from nexus_graph.api.house import House
 from nexus_graph.api.transport.operation import Operation, decode
-from nexus_graph.scope.errors import Invalid, NexusError, Unauthenticated
+from nexus_graph.scope.errors import Invalid, NexusError, Unauthenticated, Unavailable
 from nexus_graph.scope.ids import new_id
 from nexus_graph.scope.scope import Scope
+from nexus_graph.stores.journal import RunKind
 
 log = structlog.get_logger("nexus_graph.api")
 
@@ -87,10 +88,13 @@ class _Socket:
             await self._websocket.close(code, reason)
 
     async def _refuse(self, error: NexusError) -> None:
-        """Close: who has only run out of time comes back with new credentials, everybody else stays out."""
-        expired = isinstance(error, Unauthenticated) and error.expired
+        """Close: who ran out of time comes back with new credentials, who found us busy comes back, others stay out."""
         log.warning("connection.refused", code=error.code)
-        await self.close(4403 if expired else 4401, f"{error.code}: {error.message}"[:120])
+        if isinstance(error, Unavailable):
+            await self.close(1013, "Try again later")
+        else:
+            expired = isinstance(error, Unauthenticated) and error.expired
+            await self.close(4403 if expired else 4401, f"{error.code}: {error.message}"[:120])
 
     async def _expect_init(self) -> None:
         await asyncio.sleep(INIT_SECONDS)
@@ -163,36 +167,43 @@ class _Socket:
             except NexusError as error:
                 await self._refuse(error)
                 return
+            context = Context(self._house, scope)
             try:
-                await self._execute(operation_id, Operation.of(payload), scope)
+                await self._execute(operation_id, Operation.of(payload), context)
             except _Gone:
                 raise
             except Exception as error:  # syntax errors and defects; neither may cost the other operations their socket
                 cause = error if isinstance(error, GraphQLError) else GraphQLError(str(error), original_error=error)
-                await self._end(operation_id, "error", formatted([cause], scope.trace_id))
+                await self._give_up(operation_id, formatted([cause], scope.trace_id), context)
         except _Gone:
             await self.close(1013, "Try again later")
         finally:
             if self._operations.get(operation_id) is me:
                 del self._operations[operation_id]
 
-    async def _execute(self, operation_id: str, operation: Operation, scope: Scope) -> None:
+    async def _execute(self, operation_id: str, operation: Operation, context: Context) -> None:
         results = await self._schema.stream(
             operation.query,
             variable_values=operation.variables,
-            context_value=Context(self._house, scope),
+            context_value=context,
             operation_name=operation.name,
         )
         async with aclosing(results):
             async for each in results:
                 result = cast("ExecutionResult", each)  # incremental delivery is not switched on
-                errors = formatted(result.errors, scope.trace_id) if result.errors else None
-                if errors and result.data is None and not any(error.path for error in result.errors or ()):
-                    await self._end(operation_id, "error", errors)
+                errors = formatted(result.errors, context.scope.trace_id) if result.errors else None
+                if errors and not executed(result):
+                    await self._give_up(operation_id, errors, context)
                     return
                 answer = {"data": result.data} | ({"errors": errors} if errors else {})
                 await self._send({"id": operation_id, "type": "next", "payload": answer})
         await self._end(operation_id, "complete")
+
+    async def _give_up(self, operation_id: str, errors: list[dict[str, Any]], context: Context) -> None:
+        """End an operation with errors, journalled unless the field that refused has done so."""
+        if not context.told:
+            await context.journal_refusal(RunKind.READ, "request", None, errors[0]["extensions"]["code"])
+        await self._end(operation_id, "error", errors)
 
     async def _end(self, operation_id: str, how: str, errors: list[dict[str, Any]] | None = None) -> None:
         """The last message of an operation. Its id is free again before the client hears of it."""
