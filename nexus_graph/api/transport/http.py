@@ -42,12 +42,13 @@ class HttpEndpoint:
             return _response(refusal(wrong, trace_id), 405, media_type, trace_id)
         try:
             scope = await self._house.admission.admit(from_headers(request.headers))
+            trace_id = scope.trace_id
+            return await self._answer(request, Context(self._house, scope), media_type)
         except NexusError as error:
             log.warning("request.refused", code=error.code, trace_id=trace_id)
             return _response(refusal(error, trace_id), status_of(error), media_type, trace_id)
         except Exception as error:
             return _response({"errors": [defect(error, trace_id)]}, 500, media_type, trace_id)
-        return await self._answer(request, Context(self._house, scope), media_type)
 
     async def _answer(self, request: Request, context: Context, media_type: str) -> Response:
         trace_id = context.scope.trace_id
