@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
@@ -21,6 +22,19 @@ if TYPE_CHECKING:
 
 Key = TypeVar("Key")
 Item = TypeVar("Item")
+
+
+class Loader(DataLoader[Key, Item]):
+    """A loader whose answers belong to all who ask: when one field is cancelled, the others still get theirs.
+
+    A field that fails cancels its siblings, and cancelling whoever waits for a future cancels the future itself.
+    """
+
+    async def load(self, key: Key) -> Item:
+        """The item of a key."""
+        answer = asyncio.ensure_future(super().load(key))
+        answer.add_done_callback(lambda done: done.cancelled() or done.exception())  # all who asked may be gone
+        return await asyncio.shield(answer)
 
 
 class Loaders:
@@ -50,4 +64,4 @@ def _loader(fetch: Callable[[Sequence[Key]], Awaitable[Mapping[Key, Item]]]) -> 
         found = await fetch(keys)
         return [found.get(key) for key in keys]
 
-    return DataLoader(load_fn=load, max_batch_size=1000)
+    return Loader(load_fn=load, max_batch_size=1000)

@@ -186,7 +186,9 @@ class Follower:
             except Unavailable:
                 raise  # no fault of the entries: the checkpoint stays, and they come again
             except Exception as error:
-                log.error("follower.failed", follower=self.name, attempt=attempt, error=type(error).__name__)
+                # A Conflict means that the same follower of another process was faster; the next attempt sees it.
+                tell = log.info if isinstance(error, Conflict) else log.error
+                tell("follower.failed", follower=self.name, attempt=attempt, error=type(error).__name__)
                 if attempt < _ATTEMPTS:
                     await asyncio.sleep(0.1 * 4**attempt)
                 elif len(entries) > 1:  # one bad entry must not take its neighbours along
