@@ -5,10 +5,13 @@
 - `assets`   1 raw: bytes in object storage, by reservation, upload, seal
 - `atoms`    2 atoms: deterministic derivations with coordinates and lineage
 - `cards`    3 cards: YAML header and natural-language body, immutable versions; settings are cards
+- `exports`  training exports: what may leave, redacted, with a manifest of what may not
 - `index`    4 index: embedding, vectors, filters
 - `packs`    5 packs: sealed bundles of references and excerpts
 - `runs`     6 log: views projected from the journal, live streams
+- `safeguards` what may stop a flow: switches, rates, quotas, locks, consent, erasure
 - `scope`    who asks, for which tenant and env; errors, redaction, clock, ids
+- `sessions` short-lived session memory
 - `stores`   the only floor that touches the world: database, journal, objects, signals
 - `tenants`  the directory: tenants, members, API keys; admits a principal into a Scope
 

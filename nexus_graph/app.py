@@ -58,7 +58,7 @@ async def open_stores(config: Config) -> AsyncIterator[Stores]:
     blobs = FileBlobs(config.objects, secret=secret, address=config.address, clock=system_clock)
     await database.open()
     try:
-        yield Stores(database, blobs, LocalSignals())
+        yield Stores(database, blobs, LocalSignals(), limits=config.limits)
     finally:
         await database.close()
 

@@ -16,6 +16,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
 from nexus_graph.scope.errors import ConfigurationError
+from nexus_graph.scope.limits import Limits
 from nexus_graph.scope.redaction import redact_text
 
 PREFIX = "NEXUS_"
@@ -57,9 +58,26 @@ class Config(BaseModel):
     derive_memory: int = Field(1024 * 1024 * 1024, ge=64 * 1024 * 1024, description="Memory limit of one derivation.")
     derive_workers: int = Field(1, ge=1, le=64, description="Processes that derive.")
     index_wait_seconds: float = Field(10.0, ge=0, description="How long a publishing waits to be indexed.")
-    poll_seconds: float = Field(1.0, gt=0, description="How long another process's writes may go unseen.")
+    poll_seconds: float = Field(0.5, gt=0, description="How long another process's writes may go unseen.")
     heartbeat_seconds: float = Field(15.0, gt=0, description="Pause after which a quiet stream sends a heartbeat.")
     largest_request: int = Field(2 * 1024 * 1024, ge=1024, description="Bytes of the largest GraphQL request.")
+    quota_stored_bytes: int = Field(10 * 1024**3, ge=0, description="Stored bytes of a tenant and env.")
+    quota_assets: int = Field(100_000, ge=0, description="Raw assets of a tenant and env.")
+    quota_cards: int = Field(100_000, ge=0, description="Cards of a tenant and env.")
+    quota_index_writes: int = Field(1_000_000, ge=0, description="Cards indexed a day in a tenant and env.")
+    quota_live_streams: int = Field(1_000, ge=0, description="Live streams of a tenant and env.")
+    actor_streams: int = Field(200, ge=1, description="Live streams of one actor.")
+    actor_sockets: int = Field(100, ge=1, description="Websockets of one actor on one server.")
+    actor_burst: int = Field(10_000, ge=1, description="Points in the full budget of an actor.")
+    actor_per_second: int = Field(1_000, ge=1, description="Points that fill an actor's budget each second.")
+    tenant_burst: int = Field(40_000, ge=1, description="Points in the full budget of a tenant.")
+    tenant_per_second: int = Field(4_000, ge=1, description="Points that fill a tenant's budget each second.")
+    introspection_burst: int = Field(20, ge=1, description="Introspections in an actor's full budget for them.")
+    introspection_per_second: float = Field(0.2, gt=0, description="Introspections that fill it each second.")
+    lock_seconds: int = Field(30 * 86_400, ge=1, description="How long a Strategy Lock lives at the most.")
+    session_seconds: int = Field(86_400, ge=1, description="How long session memory lives unless it says otherwise.")
+    longest_session_seconds: int = Field(30 * 86_400, ge=1, description="How long session memory lives at the most.")
+    train_ok: bool = Field(True, description="Whether anything of this installation may be exported for training.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe line to log.")
 
     @field_validator("signing_secret")
@@ -73,6 +91,29 @@ class Config(BaseModel):
     def address(self) -> str:
         """How clients reach this server, without a slash at the end."""
         return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
+
+    @property
+    def limits(self) -> Limits:
+        """What each tenant and actor is given, unless a quota of the tenant's own says otherwise."""
+        return Limits(
+            stored_bytes=self.quota_stored_bytes,
+            assets=self.quota_assets,
+            cards=self.quota_cards,
+            index_writes=self.quota_index_writes,
+            live_streams=self.quota_live_streams,
+            actor_streams=self.actor_streams,
+            actor_sockets=self.actor_sockets,
+            actor_burst=self.actor_burst,
+            actor_per_second=self.actor_per_second,
+            tenant_burst=self.tenant_burst,
+            tenant_per_second=self.tenant_per_second,
+            introspection_burst=self.introspection_burst,
+            introspection_per_second=self.introspection_per_second,
+            lock_seconds=self.lock_seconds,
+            session_seconds=self.session_seconds,
+            longest_session_seconds=self.longest_session_seconds,
+            train_ok=self.train_ok,
+        )
 
     @property
     def database(self) -> Path:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -45,6 +45,15 @@ class Context:
         self._left -= items
         if self._left < 0:
             raise Invalid(f"The operation asks for more than {MOST_ITEMS:,} items.", hint="Ask for smaller pages.")
+
+    @contextmanager
+    def rehearsing(self) -> Iterator[None]:
+        """What is done inside is done and taken back. For one mutation at a time, as the specification wants it."""
+        scope, self.scope = self.scope, replace(self.scope, rehearsal=True)
+        try:
+            yield
+        finally:
+            self.scope = scope
 
     async def renew(self) -> Scope:
         """The scope with the rights of this moment; raises when they are gone."""

@@ -14,11 +14,12 @@ from graphql import GraphQLError, GraphQLSyntaxError
 from strawberry.types.execution import ExecutionResult
 
 from nexus_graph.logs import places
-from nexus_graph.scope.errors import NexusError, Throttled
+from nexus_graph.scope.clock import iso
+from nexus_graph.scope.errors import Halted, NexusError, Throttled
 
 log = structlog.get_logger("nexus_graph.api")
 
-_STATUS = {"UNAUTHENTICATED": 401, "FORBIDDEN": 403, "THROTTLED": 429, "UNAVAILABLE": 503}
+_STATUS = {"UNAUTHENTICATED": 401, "FORBIDDEN": 403, "THROTTLED": 429, "HALTED": 503, "UNAVAILABLE": 503}
 
 
 def formatted(errors: Sequence[GraphQLError], trace_id: str) -> list[dict[str, Any]]:
@@ -73,4 +74,6 @@ def _extensions(error: NexusError, trace_id: str) -> dict[str, Any]:
         extensions |= {"line": error.line, "column": error.column}
     if isinstance(error, Throttled):
         extensions["retryAfter"] = error.retry_after
+    if isinstance(error, Halted):
+        extensions |= {"since": iso(error.since), "reason": error.reason}
     return extensions

@@ -1,10 +1,14 @@
-"""The only ways to declare a resolver: `read`, `change`, `stream`. Each demands a permission and prints it in the SDL.
+"""The only ways to declare a resolver: `read`, `change`, `stream`. Each demands its gates and prints them in the SDL.
 
     @read(Permission.CARDS_READ, "A card by its id.")
     async def card(self, info: Info, id: strawberry.ID) -> Card | None: ...
 
-The gates stand in one place, `_Gate`: now the role, later the other safeguards, in the order in which a request meets
-them. A refusal is journalled under the request's scope before it is answered.
+    @change(Permission.CARDS_RETIRE, "Retire a card.", locked="the card's type is strategic")
+    async def retire_card(self, info: Info, input: RetireCardInput) -> RetireCardPayload: ...
+
+The gates that need no amounts stand in one place, `_Gate`: the kill switch and the role; the rate is taken before
+execution, from the declared prices. The others are asked inside the deed's own transaction. A refusal is journalled
+under the request's scope before it is answered.
 """
 
 from __future__ import annotations
@@ -42,6 +46,10 @@ _KINDS = {
 }
 
 
+CHEAP, DEAR = 1, 10
+"""Points of a field that only reads rows, and of one that writes, searches or opens a stream."""
+
+
 @strawberry.schema_directive(
     locations=[Location.FIELD_DEFINITION],
     name="guard",
@@ -53,51 +61,106 @@ class Guard:
     permission: str = strawberry.field(description="Object and action, as in the policy.")
 
 
-def read(permission: Permission, description: str) -> Callable[[Resolver], Any]:
+@strawberry.schema_directive(
+    locations=[Location.FIELD_DEFINITION],
+    name="cost",
+    description="What the field costs, in points of the budget. Lists multiply what is asked of their items.",
+)
+class Cost:
+    """Printed into the SDL: `@cost(points: 10)`."""
+
+    points: int = strawberry.field(description="Points for each time that the field is asked for.")
+
+
+@strawberry.schema_directive(
+    locations=[Location.FIELD_DEFINITION],
+    name="locked",
+    description="The field needs an approved Strategy Lock.",
+)
+class Locked:
+    """Printed into the SDL: `@locked(when: "the card's type is strategic")`."""
+
+    when: str = strawberry.field(description="When it does.")
+
+
+@strawberry.schema_directive(
+    locations=[Location.FIELD_DEFINITION],
+    name="unstoppable",
+    description="No kill switch halts the field: it is needed to release one, or takes rights away.",
+)
+class Unstoppable:
+    """Printed into the SDL: `@unstoppable`."""
+
+
+def read(
+    permission: Permission, description: str, *, points: int = CHEAP, unstoppable: bool = False
+) -> Callable[[Resolver], Any]:
     """A field that reads."""
     return lambda resolver: strawberry.field(
         resolver,
         description=description,
-        directives=[Guard(permission=permission.value)],
-        extensions=[_Gate(permission)],
+        directives=_directives(permission, points, None, unstoppable),
+        extensions=[_Gate(permission, unstoppable=unstoppable)],
     )
 
 
-def change(permission: Permission, description: str) -> Callable[[Resolver], Any]:
-    """A mutation. Its payload has only optional fields and `userErrors`, which tells the expected refusals as data."""
+def change(
+    permission: Permission, description: str, *, locked: str | None, points: int = DEAR, unstoppable: bool = False
+) -> Callable[[Resolver], Any]:
+    """A mutation. Its payload has only optional fields and `userErrors`, which tells the expected refusals as data.
+
+    `locked` says when it needs a Strategy Lock, None that it never does. Its input has `dry_run`: then the deed is done
+    and taken back.
+    """
 
     def declare(resolver: Resolver) -> Any:
         payload = get_type_hints(resolver)["return"]
         return strawberry.mutation(
             resolver,
             description=description,
-            directives=[Guard(permission=permission.value)],
-            extensions=[_Gate(permission, payload)],
+            directives=_directives(permission, points, locked, unstoppable),
+            extensions=[_Gate(permission, payload, unstoppable=unstoppable)],
         )
 
     return declare
 
 
-def stream(permission: Permission, description: str) -> Callable[[Resolver], Any]:
+def stream(permission: Permission, description: str, *, points: int = DEAR) -> Callable[[Resolver], Any]:
     """A subscription. Its resolver checks the right again on every wake, through `Context.renew`."""
     return lambda resolver: strawberry.subscription(
         resolver,
         description=description,
-        directives=[Guard(permission=permission.value)],
+        directives=_directives(permission, points, None, unstoppable=False),
         extensions=[_Gate(permission)],
     )
+
+
+def _directives(permission: Permission, points: int, locked: str | None, unstoppable: bool) -> list[object]:
+    declared: list[object] = [Guard(permission=permission.value), Cost(points=points)]
+    if locked is not None:
+        declared.append(Locked(when=locked))
+    return [*declared, Unstoppable()] if unstoppable else declared
 
 
 class _Gate(FieldExtension):
     """Stands before every resolver: lets it pass, or refuses and journals the refusal."""
 
-    def __init__(self, permission: Permission, payload: type[Any] | None = None) -> None:
+    def __init__(self, permission: Permission, payload: type[Any] | None = None, *, unstoppable: bool = False) -> None:
         self.permission = permission
+        self.unstoppable = unstoppable
         self._payload = payload
 
     async def resolve_async(self, next_: Callable[..., Any], source: Any, info: Info, **arguments: Any) -> Any:
         """Any field; what a subscription answers with is a stream, which is watched for refusals as well."""
         context: Context = info.context
+        if self._payload is not None and arguments["input"].dry_run:
+            with context.rehearsing():
+                return await self._answer(context, next_, source, info, arguments)
+        return await self._answer(context, next_, source, info, arguments)
+
+    async def _answer(
+        self, context: Context, next_: Callable[..., Any], source: Any, info: Info, arguments: dict[str, Any]
+    ) -> Any:
         try:
             context.scope.require(self.permission)
             context.take(1)

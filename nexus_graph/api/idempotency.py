@@ -7,6 +7,8 @@ from datetime import datetime
 from enum import Enum
 from typing import Any
 
+import strawberry
+
 from nexus_graph.scope.canonical import Json
 from nexus_graph.scope.clock import iso
 from nexus_graph.scope.errors import Invalid
@@ -16,17 +18,35 @@ LONGEST_KEY = 200
 DEEPEST = 64
 
 
+@strawberry.input
+class DeedInput:
+    """What every mutation takes."""
+
+    dry_run: bool = strawberry.field(default=False, description="Do everything and take it back: nothing is changed.")
+
+
+@strawberry.input
+class RepeatableInput(DeedInput):
+    """What every mutation takes that can be repeated safely."""
+
+    idempotency_key: str | None = strawberry.field(default=None, description="Repeat safely with the same key.")
+
+
 def once(field: str, input: Any) -> Once | None:
-    """What repeats a mutation safely; None when its input has no key.
+    """What repeats a mutation safely; None when its input has no key, or is a dry run that leaves nothing to repeat.
 
     Raises Invalid for a key over 200 characters, and for JSON that is nested deeper than 64.
     """
     key = input.idempotency_key
-    if key is None:
+    if key is None or input.dry_run:
         return None
     if not 1 <= len(key) <= LONGEST_KEY:
         raise Invalid(f"An idempotency key has 1 to {LONGEST_KEY} characters.", path=("input", "idempotencyKey"))
-    members = {each.name: getattr(input, each.name) for each in fields(input) if each.name != "idempotency_key"}
+    members = {
+        each.name: getattr(input, each.name)
+        for each in fields(input)
+        if each.name not in ("idempotency_key", "dry_run")
+    }
     return Once(key, [field, _plain(members, 0)])
 
 

@@ -22,13 +22,21 @@ from nexus_graph.api.extent import BoundedExtent
 from nexus_graph.api.fields import unguarded
 from nexus_graph.api.nodes.assets import AssetMutation, AssetQuery
 from nexus_graph.api.nodes.atoms import AtomMutation, AtomQuery
+from nexus_graph.api.nodes.budgets import BudgetQuery
 from nexus_graph.api.nodes.cards import CardMutation, CardQuery
+from nexus_graph.api.nodes.consent import ConsentMutation, ConsentQuery
+from nexus_graph.api.nodes.erasures import ErasureMutation, ErasureQuery
+from nexus_graph.api.nodes.exports import ExportMutation, ExportQuery
+from nexus_graph.api.nodes.locks import LockMutation, LockQuery
 from nexus_graph.api.nodes.node import NodeQuery
 from nexus_graph.api.nodes.packs import PackQuery
+from nexus_graph.api.nodes.quotas import QuotaMutation, QuotaQuery
 from nexus_graph.api.nodes.run_log import RunSubscription
 from nexus_graph.api.nodes.runs import RunMutation, RunQuery
 from nexus_graph.api.nodes.search import SearchQuery
+from nexus_graph.api.nodes.sessions import SessionMutation, SessionQuery
 from nexus_graph.api.nodes.settings import SettingsQuery, SettingsSubscription
+from nexus_graph.api.nodes.switches import SwitchMutation, SwitchQuery
 from nexus_graph.api.nodes.tenants import TenantMutation, TenantQuery
 from nexus_graph.api.scalars import SCALARS
 from nexus_graph.scope.errors import ConfigurationError, Invalid
@@ -39,12 +47,43 @@ CACHED = 128
 
 
 @strawberry.type(description="Everything that can be asked.")
-class Query(NodeQuery, TenantQuery, AssetQuery, AtomQuery, CardQuery, SettingsQuery, SearchQuery, PackQuery, RunQuery):
+class Query(
+    NodeQuery,
+    TenantQuery,
+    AssetQuery,
+    AtomQuery,
+    CardQuery,
+    SettingsQuery,
+    SearchQuery,
+    PackQuery,
+    RunQuery,
+    LockQuery,
+    SwitchQuery,
+    BudgetQuery,
+    QuotaQuery,
+    ConsentQuery,
+    SessionQuery,
+    ExportQuery,
+    ErasureQuery,
+):
     """All queries."""
 
 
 @strawberry.type(description="Everything that can be done.")
-class Mutation(TenantMutation, AssetMutation, AtomMutation, CardMutation, RunMutation):
+class Mutation(
+    TenantMutation,
+    AssetMutation,
+    AtomMutation,
+    CardMutation,
+    RunMutation,
+    LockMutation,
+    SwitchMutation,
+    QuotaMutation,
+    ConsentMutation,
+    SessionMutation,
+    ExportMutation,
+    ErasureMutation,
+):
     """All mutations."""
 
 

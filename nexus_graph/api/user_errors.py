@@ -8,6 +8,8 @@ from typing import Any, Final
 import strawberry
 
 from nexus_graph.api.scalars import described
+from nexus_graph.scope import decision
+from nexus_graph.scope.decision import Gate
 from nexus_graph.scope.errors import Conflict, Invalid, LockRequired, NexusError, NotFound, QuotaExceeded, Withheld
 
 _EXPECTED: Final = (Invalid, NotFound, Conflict, LockRequired, QuotaExceeded, Withheld)
@@ -34,6 +36,21 @@ described(
         "LOCK_REQUIRED": "A strategic change needs an approved Strategy Lock.",
         "QUOTA_EXCEEDED": "No room left.",
         "WITHHELD": "Consent forbids it.",
+    },
+)
+
+
+described(
+    Gate,
+    "The safeguards, in the order in which a request meets them.",
+    {
+        "KILL_SWITCH": "An owner or admin halted everything, an action or a provider.",
+        "RATE": "Faster than the budget of the actor or the tenant.",
+        "QUOTA": "No room left.",
+        "ROLE": "The policy gives the role no such right.",
+        "STRATEGY_LOCK": "A strategic change without an approved lock.",
+        "CONSENT": "Somebody whose consent is needed withholds it.",
+        "PII": "Personal data: it labels what is kept and never blocks.",
     },
 )
 
@@ -66,9 +83,29 @@ class ConflictError(UserError):
     """CONFLICT."""
 
 
+@strawberry.type(description="Something that stands in the way of an action.")
+class Blocker:
+    """A blocker."""
+
+    gate: Gate = strawberry.field(description="Which safeguard.")
+    code: str = strawberry.field(description="The code that the refused action answers.")
+    message: str = strawberry.field(description="What is in the way.")
+    unblock: str | None = strawberry.field(description="What would clear it.")
+
+    @classmethod
+    def of(cls, blocker: decision.Blocker) -> Blocker:
+        """From the safeguards' value."""
+        return cls(gate=blocker.gate, code=blocker.code, message=blocker.message, unblock=blocker.unblock)
+
+
 @strawberry.type(description="A safeguard forbids it for now.")
 class BlockedError(UserError):
     """LOCK_REQUIRED, QUOTA_EXCEEDED, WITHHELD."""
+
+    blockers: list[Blocker] = strawberry.field(description="All that stands in the way, in the order of the gates.")
+    change_digest: str | None = strawberry.field(
+        description="What an approved lock would have to bind, if one is needed."
+    )
 
 
 def expected(error: NexusError) -> bool:
@@ -88,7 +125,10 @@ def user_error(error: NexusError) -> UserError:
         return InvalidInputError(**told, line=error.line, column=error.column)
     if isinstance(error, NotFound):
         return NotFoundError(**told)
-    return ConflictError(**told) if isinstance(error, Conflict) else BlockedError(**told)
+    if isinstance(error, Conflict):
+        return ConflictError(**told)
+    digest = error.change_digest if isinstance(error, LockRequired) else None
+    return BlockedError(**told, blockers=[Blocker.of(each) for each in error.blockers], change_digest=digest)
 
 
 TYPES = [InvalidInputError, NotFoundError, ConflictError, BlockedError]

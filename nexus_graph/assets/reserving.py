@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from nexus_graph import safeguards
 from nexus_graph.assets import model, table
 from nexus_graph.assets.labelling import label
 from nexus_graph.assets.model import Asset, AssetRules, AssetState, Reservation, Reserved
+from nexus_graph.safeguards import Deed, Resource
 from nexus_graph.scope.clock import micros
 from nexus_graph.scope.errors import Conflict
 from nexus_graph.scope.permission import Permission
@@ -27,13 +29,15 @@ async def reserve(
     """
     scope.require(Permission.ASSETS_WRITE)
     reservation = model.validated(reservation, rules)
-    handling = reservation.handling
     async with stores.work(scope, RunKind.INGEST, once=once) as work:
         if isinstance(answer := await work.earlier_answer(), dict):
             return await _again(work, str(answer["asset_id"]))
         sealed = await work.row(table.FIND_SEALED, sha256=reservation.sha256)
         if sealed is not None:
             return await _duplicate(work, table.asset(sealed), reservation)
+        takes = {Resource.STORED_BYTES: reservation.size, Resource.ASSETS: 1}
+        deed = Deed("reserveAsset", Permission.ASSETS_WRITE, takes, handling=reservation.handling)
+        handling = await safeguards.enforce(work, deed)
         asset_id = work.new_id("asset")
         rows = await work.write(
             table.ADD,

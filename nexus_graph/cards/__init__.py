@@ -11,10 +11,10 @@ from nexus_graph.cards.exporting import engine_values, exported
 from nexus_graph.cards.format import parse
 from nexus_graph.cards.manifests import FieldKind, Manifest, Manifests
 from nexus_graph.cards.model import ArtifactKind, Card, CardFilter, Comparison, FieldCondition, FieldValue
-from nexus_graph.cards.publishing import Published, publish
+from nexus_graph.cards.publishing import Proposed, Published, propose, publish
 from nexus_graph.cards.reading import citing, difference, fetch, fetch_versions, list_cards, versions
 from nexus_graph.cards.rendering import declare
-from nexus_graph.cards.retiring import retire
+from nexus_graph.cards.retiring import retire, retirement
 from nexus_graph.cards.settings import (
     Settings,
     SettingsChange,
@@ -39,6 +39,7 @@ __all__ = [
     "Line",
     "Manifest",
     "Manifests",
+    "Proposed",
     "Published",
     "Settings",
     "SettingsChange",
@@ -58,8 +59,10 @@ __all__ = [
     "follow_settings",
     "list_cards",
     "parse",
+    "propose",
     "publish",
     "retire",
+    "retirement",
     "settings",
     "versions",
 ]

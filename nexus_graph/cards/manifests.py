@@ -175,6 +175,11 @@ class Manifests:
         """The manifest of a card type, if there is one."""
         return self.by_type.get(card_type)
 
+    def strategic(self, card_type: str) -> bool:
+        """Whether writing a card of this type needs a Strategy Lock."""
+        manifest = self.by_type.get(card_type)
+        return manifest is not None and manifest.strategic
+
     def validate(self, parsed: Parsed) -> None:
         """Judge a card by the manifest of its type, if there is one. Raises Invalid."""
         if manifest := self.get(parsed.card_type):

@@ -11,13 +11,16 @@ from dataclasses import dataclass, replace
 
 import orjson
 
+from nexus_graph import safeguards
 from nexus_graph.cards import table
+from nexus_graph.cards.comparing import Difference, unified
 from nexus_graph.cards.drafting import Draft, artifact_kind, card_id_of, examine, invalid, target
 from nexus_graph.cards.exporting import engine_values, exported
 from nexus_graph.cards.format import Parsed
 from nexus_graph.cards.manifests import Manifests
 from nexus_graph.cards.model import ArtifactKind, Card
 from nexus_graph.cards.surfaces import surfaces
+from nexus_graph.safeguards import Change, Deed, Resource, StrategicAction
 from nexus_graph.scope.canonical import Json, canonical
 from nexus_graph.scope.clock import micros
 from nexus_graph.scope.errors import Conflict, NotFound
@@ -63,42 +66,93 @@ async def publish(
     card_id: str | None = None,
     key: str | None = None,
     once: Once | None = None,
-    dry_run: bool = False,
 ) -> Published:
-    """Make `text` the next version of its card, the first of a new one. With `dry_run`, only say what would come.
+    """Make `text` the next version of its card, the first of a new one.
 
     The card is named by the header's `key`, else by `key`, else by `card_id`, else by the header's `card_id`; a text
     that names none makes a new card under a fresh key. A revision states the version that it follows as
     `expected_version`; a new card states 0 or None. The same bytes again change nothing, unless they take consent back.
 
     Raises Invalid (malformed text, another value for what the engine owns, unknown artifacts, another type than
-    before), NotFound (`card_id`), Conflict (version, retired, a singleton's place is taken, idempotency key).
+    before), NotFound (`card_id`), Conflict (version, retired, a singleton's place is taken, idempotency key), and
+    what the safeguards refuse: LockRequired for a strategic type, QuotaExceeded.
     """
     scope.require(Permission.CARDS_PUBLISH)
     draft = await asyncio.to_thread(examine, manifests, text, train_ok)
     named, named_key = target(scope, draft.parsed, card_id, key)
-
-    async def planned(read: Read) -> _Plan:
-        row = await read.row(table.FIND, card_id=named) if named else None
-        if row is None and card_id is not None:
-            raise NotFound("card", path=("input", "cardId"))
-        before = None if row is None else table.card(row)
-        return await _plan(read, draft, named_key, before, expected_version, stores.new_id)
-
-    if dry_run:
-        async with stores.read(scope) as read:
-            plan = await planned(read)
-            return Published(plan.card, plan.before is None, plan.changed, 0, draft.strategic)
     async with stores.work(scope, RunKind.PUBLISH, once=once) as work:
         if isinstance(answer := await work.earlier_answer(), dict):
             return await _again(work, answer, draft.strategic)
-        plan = await planned(work)
+        plan = await _planned(work, draft, named, named_key, card_id, expected_version, stores.new_id)
         if not plan.changed:
             return Published(plan.card, False, False, await _last_seq(work), draft.strategic)
-        await _write(work, draft, plan, expected_version)
-        kept: Json = {"card_id": plan.card.card_id, "version": plan.card.version, "created": plan.before is None}
+        card = replace(plan.card, handling=await safeguards.enforce(work, _deed(draft, plan)))
+        await _write(work, draft, replace(plan, card=card), expected_version)
+        kept: Json = {"card_id": card.card_id, "version": card.version, "created": plan.before is None}
         await work.keep_answer(kept)
-    return Published(plan.card, plan.before is None, True, work.seq, draft.strategic)
+    return Published(card, plan.before is None, True, work.seq, draft.strategic)
+
+
+@dataclass(frozen=True, slots=True)
+class Proposed:
+    """A publication that nobody has made yet: the change that a lock would bind, and what it would do to the text."""
+
+    change: Change
+    strategic: bool
+    text: str
+    difference: Difference
+
+
+async def propose(
+    stores: Stores,
+    manifests: Manifests,
+    scope: Scope,
+    text: str | bytes,
+    *,
+    train_ok: bool,
+    expected_version: int | None = None,
+    card_id: str | None = None,
+) -> Proposed:
+    """What `publish` would change with these arguments, exactly. Writes nothing; raises Invalid, NotFound, Conflict.
+
+    A text that names no key would make a new card under a fresh key each time: for a strategic type, name one.
+    """
+    scope.require(Permission.CARDS_READ)
+    draft = await asyncio.to_thread(examine, manifests, text, train_ok)
+    named, named_key = target(scope, draft.parsed, card_id, None)
+    async with stores.read(scope) as read:
+        plan = await _planned(read, draft, named, named_key, card_id, expected_version, stores.new_id)
+    before = "" if plan.before is None else plan.before.text
+    return Proposed(_change(plan), draft.strategic, draft.parsed.text, unified(before, draft.parsed.text))
+
+
+def _deed(draft: Draft, plan: _Plan) -> Deed:
+    takes = {Resource.INDEX_WRITES: 1, Resource.CARDS: 1 if plan.before is None else 0}
+    change = _change(plan) if draft.strategic else None
+    return Deed("publishCard", Permission.CARDS_PUBLISH, takes, change, plan.card.handling)
+
+
+def _change(plan: _Plan) -> Change:
+    card, before = plan.card, plan.before
+    content: dict[str, Json] = {"follows": 0 if before is None else before.version}
+    content |= {"textDigest": card.digest, "trainOk": card.handling.train_ok}
+    return Change(StrategicAction.PUBLISH_CARD, card.card_id, content, card.card_type)
+
+
+async def _planned(
+    read: Read,
+    draft: Draft,
+    named: str | None,
+    named_key: str | None,
+    card_id: str | None,
+    expected_version: int | None,
+    new_id: Callable[[str], str],
+) -> _Plan:
+    row = await read.row(table.FIND, card_id=named) if named else None
+    if row is None and card_id is not None:
+        raise NotFound("card", path=("input", "cardId"))
+    before = None if row is None else table.card(row)
+    return await _plan(read, draft, named_key, before, expected_version, new_id)
 
 
 async def _plan(

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from nexus_graph import safeguards
 from nexus_graph.cards import table
+from nexus_graph.cards.manifests import Manifests
 from nexus_graph.cards.model import Card
 from nexus_graph.cards.publishing import told
+from nexus_graph.safeguards import Change, Deed, Resource, StrategicAction
 from nexus_graph.scope.canonical import Json
 from nexus_graph.scope.clock import micros
 from nexus_graph.scope.errors import Conflict, NotFound
@@ -18,9 +21,12 @@ from nexus_graph.stores.work import Once, Stores
 
 
 async def retire(
-    stores: Stores, scope: Scope, card_id: str, expected_version: int, *, once: Once | None = None
+    stores: Stores, manifests: Manifests, scope: Scope, card_id: str, expected_version: int, *, once: Once | None = None
 ) -> Card:
-    """Retire a card for good, at the version that the caller has seen. Raises NotFound, Conflict (version, retired)."""
+    """Retire a card for good, at the version that the caller has seen.
+
+    Raises NotFound, Conflict (version, retired), LockRequired for a strategic type.
+    """
     scope.require(Permission.CARDS_RETIRE)
     async with stores.work(scope, RunKind.PUBLISH, once=once) as work:
         row = await work.row(table.FIND, card_id=card_id)
@@ -37,8 +43,21 @@ async def retire(
                 hint=f"Look at version {card.version}, then retire with expectedVersion {card.version}.",
                 path=("input", "expectedVersion"),
             )
+        await safeguards.enforce(work, _deed(manifests, card))
         await work.write(table.RETIRE, card_id=card_id, now=micros(work.now))
         detail: Json = {"input": {"expectedVersion": expected_version}, "output": told(card, None)}
         work.record(Event("card.retired", "card", card_id, redact(detail), card.handling, ends=None))
         await work.keep_answer({"card_id": card_id})
     return replace(card, retired_at=work.now)
+
+
+def retirement(card: Card) -> Change:
+    """Retiring a card at its version, as a lock binds it."""
+    content: dict[str, Json] = {"version": card.version}
+    return Change(StrategicAction.RETIRE_CARD, card.card_id, content, card.card_type)
+
+
+def _deed(manifests: Manifests, card: Card) -> Deed:
+    strategic = manifests.strategic(card.card_type)
+    change = retirement(card) if strategic else None
+    return Deed("retireCard", Permission.CARDS_RETIRE, {Resource.INDEX_WRITES: 1}, change, card.handling)

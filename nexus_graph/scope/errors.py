@@ -20,13 +20,17 @@ Anything else that escapes is a defect of ours: the door answers INTERNAL with a
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import ClassVar
+
+from nexus_graph.scope.decision import Blocker
 
 
 class NexusError(Exception):
     """An error that a caller may see: `message` names what was wrong, `hint` what to do.
 
     `path` leads to the offending input (`("input", "text")`); `line` and `column` are 1-based places in a text.
+    `blockers` is everything that stands in the way, when a safeguard refused; this error tells the first of them.
     """
 
     code: ClassVar[str] = "INTERNAL"
@@ -46,6 +50,7 @@ class NexusError(Exception):
         self.path = tuple(path)
         self.line = line
         self.column = column
+        self.blockers: tuple[Blocker, ...] = ()
 
     def __str__(self) -> str:
         place = f" (line {self.line}, column {self.column})" if self.line is not None else ""
@@ -90,9 +95,13 @@ class Conflict(NexusError):
 
 
 class LockRequired(NexusError):
-    """A strategic change without an approved Strategy Lock."""
+    """A strategic change without an approved Strategy Lock. `change_digest` is what a lock would have to bind."""
 
     code = "LOCK_REQUIRED"
+
+    def __init__(self, message: str, *, change_digest: str, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.change_digest = change_digest
 
 
 class Throttled(NexusError):
@@ -112,9 +121,14 @@ class QuotaExceeded(NexusError):
 
 
 class Halted(NexusError):
-    """The kill switch is engaged."""
+    """The kill switch is engaged: since when, and why."""
 
     code = "HALTED"
+
+    def __init__(self, message: str, *, since: datetime, reason: str, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.since = since
+        self.reason = reason
 
 
 class Withheld(NexusError):

@@ -72,6 +72,7 @@ class Scope:
 
     Made in two places only: `tenants.admit`, from verified credentials, and `Scope.system`. `run_id` is the open run
     that the client named, or None; `expires_at` is when the credentials end, or None for the engine itself.
+    A `rehearsal` does all that the deed would do, and takes it back: a dry run.
     """
 
     tenant_id: str
@@ -85,6 +86,7 @@ class Scope:
     request_id: str
     run_id: str | None
     expires_at: datetime | None
+    rehearsal: bool = False
 
     @classmethod
     def system(cls, tenant_id: str, env: Env, reason: str, *, surface: Surface = Surface.FOLLOWER) -> Scope:

@@ -4,6 +4,7 @@
     async with stores.work(scope, RunKind.PUBLISH) as work:   # commits on a clean exit, rolls back on an exception
 
 A `Work` that wrote something must record what it did: the journal is part of the transaction, not a habit.
+The work of a scope that rehearses does everything and then rolls back: a dry run is the deed itself, taken back.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -23,6 +24,7 @@ from nexus_graph.scope.canonical import Json, canonical, digest
 from nexus_graph.scope.clock import Clock, micros, system_clock
 from nexus_graph.scope.errors import Conflict
 from nexus_graph.scope.ids import NewId, new_id
+from nexus_graph.scope.limits import Limits
 from nexus_graph.scope.scope import Scope
 from nexus_graph.stores import journal
 from nexus_graph.stores.blobs.base import Blobs, ScopedBlobs
@@ -71,11 +73,12 @@ class Once:
 class Read:
     """One state of one scope. Rows are filtered by tenant and env, objects rooted there; there is no way to write."""
 
-    def __init__(self, connection: Connection, scope: Scope, blobs: ScopedBlobs, now: datetime) -> None:
+    def __init__(self, connection: Connection, scope: Scope, blobs: ScopedBlobs, now: datetime, limits: Limits) -> None:
         self._connection = connection
         self.scope = scope
         self.blobs = blobs
         self.now = now
+        self.limits = limits
 
     async def rows(self, statement: Statement, **values: Value | Sequence[Value]) -> Sequence[Row]:
         """All rows that a statement answers with."""
@@ -98,6 +101,10 @@ class Read:
         return await journal.verify(self._connection, self.scope)
 
 
+class _TakenBack(Exception):
+    """Rolls a rehearsal back."""
+
+
 class Work(Read):
     """One verb: writes and the events that tell of them, committed together or not at all.
 
@@ -110,11 +117,12 @@ class Work(Read):
         scope: Scope,
         blobs: ScopedBlobs,
         now: datetime,
+        limits: Limits,
         run_id: str,
         make_id: NewId,
         once: Once | None,
     ) -> None:
-        super().__init__(connection, scope, blobs, now)
+        super().__init__(connection, scope, blobs, now, limits)
         self.run_id = run_id
         self.new_id = make_id
         self.seq = 0  # of the last event, known once the transaction is over
@@ -181,6 +189,7 @@ class Stores:
     clock: Clock = system_clock
     new_id: NewId = new_id
     new_salt: Callable[[], str] = field(default=lambda: secrets.token_hex(16))
+    limits: Limits = field(default_factory=Limits)
     shared: SharedReads = field(default_factory=SharedReads, repr=False)
     _recorder: Recorder = field(default_factory=lambda: Recorder(), repr=False)
 
@@ -188,7 +197,7 @@ class Stores:
     async def read(self, scope: Scope) -> AsyncIterator[Read]:
         """One state of the scope, to look at."""
         async with self.database.reading() as connection:
-            yield Read(connection, scope, ScopedBlobs(self.blobs, scope), self.clock())
+            yield Read(connection, scope, ScopedBlobs(self.blobs, scope), self.clock(), self.limits)
 
     @asynccontextmanager
     async def work(
@@ -196,14 +205,19 @@ class Stores:
     ) -> AsyncIterator[Work]:
         """One transaction of one verb. Events go to the run `run_id`, else the one the scope names, else a new one."""
         run = run_id or scope.run_id or self.new_id("run")
-        async with self.database.writing() as connection:
-            blobs = ScopedBlobs(self.blobs, scope)
-            work = Work(connection, scope, blobs, self.clock(), run, self.new_id, once)
-            yield work
-            if work._wrote and not work._events:
-                raise RuntimeError("A work wrote rows without recording an event.")
-            if work._events:
-                work.seq = await journal.append(connection, scope, run, kind, work._events, work.now, self.new_salt)
+        with suppress(_TakenBack):
+            async with self.database.writing() as connection:
+                blobs = ScopedBlobs(self.blobs, scope)
+                work = Work(connection, scope, blobs, self.clock(), self.limits, run, self.new_id, once)
+                yield work
+                if work._wrote and not work._events:
+                    raise RuntimeError("A work wrote rows without recording an event.")
+                if work._events:
+                    work.seq = await journal.append(connection, scope, run, kind, work._events, work.now, self.new_salt)
+                if scope.rehearsal:
+                    raise _TakenBack
+        if scope.rehearsal:
+            return
         if work._events:
             self.signals.wake(scope.key)
         for deed in work._after:
@@ -222,12 +236,24 @@ class Stores:
             await connection.rows(*statement.bind(own))
         self.signals.wake(scope.key)
 
+    @asynccontextmanager
+    async def counting(self) -> AsyncIterator[Connection]:
+        """One transaction for what is counted and no event: how fast somebody asks, which streams are open.
+
+        For budgets and leases alone, whose statements name tenant and env by themselves.
+        """
+        async with self.database.writing() as connection:
+            yield connection
+
     async def record(self, scope: Scope, kind: RunKind, event: Event) -> str:
         """Journal something that changed no row: content that is about to be served, or a refusal. Returns the run id.
 
-        Durable on return. Events of many requests share one commit, so that reading stays cheap.
+        Durable on return. Events of many requests share one commit, so that reading stays cheap. A rehearsal leaves no
+        trace.
         """
         run = scope.run_id or self.new_id("run")
+        if scope.rehearsal:
+            return run
         await self._recorder.add(self, _Pending(scope, kind, run, event))
         self.signals.wake(scope.key)
         return run

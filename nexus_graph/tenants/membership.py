@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from nexus_graph import safeguards
+from nexus_graph.safeguards import Change, Deed, StrategicAction
+from nexus_graph.scope.canonical import Json
 from nexus_graph.scope.clock import micros
 from nexus_graph.scope.errors import Conflict, Forbidden, NotFound
 from nexus_graph.scope.handling import Handling
@@ -72,13 +75,24 @@ async def _change(
             if before is None:
                 raise NotFound("member")
             role = Role(before["role"])
-        await _guard_owners(work, scope, subject, None if before is None else Role(before["role"]), role, status)
+        held = None if before is None else Role(before["role"])
+        await _guard_owners(work, scope, subject, held, role, status)
+        action = "revokeMember" if status is MemberStatus.REVOKED else "setMember"
+        concerns_owners = Role.OWNER in (held, role)
+        change = ownership(subject, role, status) if concerns_owners else None
+        await safeguards.enforce(work, Deed(action, Permission.MEMBERS_WRITE, change=change))
         now = micros(work.now)
         rows = await work.write(table.SET_MEMBER, subject=subject, role=role.value, status=status.value, now=now)
         detail = {"input": {"role": role.value, "status": status.value}}
         work.record(Event("member.changed", "member", subject, redact(detail), DIRECTORY))
         await work.keep_answer({"subject": subject})
     return table.member(rows[0])
+
+
+def ownership(subject: str, role: Role, status: MemberStatus) -> Change:
+    """Making, changing or revoking an owner, as a lock binds it."""
+    content: dict[str, Json] = {"role": role.value, "status": status.value}
+    return Change(StrategicAction.CHANGE_OWNER, subject, content)
 
 
 async def _guard_owners(

@@ -86,7 +86,7 @@ async def test_a_foreign_id_reads_like_an_unknown_one(stores: Stores, scope_of: 
     own = note(key=None)
     for card_id in (foreign, other_env):
         for attempt in (
-            lambda each: cards.retire(stores, scope, each, 1),
+            lambda each: cards.retire(stores, MANIFESTS, scope, each, 1),
             lambda each: cards.versions(stores, scope, each, Window(1)),
             lambda each: cards.difference(stores, scope, each, 1, 1),
             lambda each: publish(stores, scope, own, card_id=each, expected_version=1),
@@ -154,7 +154,7 @@ async def test_lineage_backwards(stores: Stores, scope_of: MakeScope) -> None:
     assert await cited(scope) == {one: [second, first], two: [], part: [first], UNKNOWN_ASSET: []}
     assert (await cards.citing(stores, scope, one, Window(1))).has_next
     await publish(stores, scope, citing(two, key="first"), expected_version=1)
-    await cards.retire(stores, scope, second, 1)
+    await cards.retire(stores, MANIFESTS, scope, second, 1)
     assert await cited(scope) == {one: [], two: [first], part: [], UNKNOWN_ASSET: []}
     for elsewhere in (scope_of("t_globex"), scope_of(env=Env.PROD)):
         assert not any((await cited(elsewhere)).values())

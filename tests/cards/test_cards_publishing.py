@@ -223,7 +223,7 @@ async def test_a_singleton_has_one_place(stores: Stores, scope_of: MakeScope) ->
         await publish(stores, scope, surface("overview", "b"), expected_version=1)
     moved = await publish(stores, scope, surface("elsewhere", "a"), expected_version=1)
     assert (await publish(stores, scope, surface("overview", "c"))).created
-    await cards.retire(stores, scope, moved.card.card_id, 2)
+    await cards.retire(stores, MANIFESTS, scope, moved.card.card_id, 2)
     assert (await publish(stores, scope, surface("elsewhere", "d"))).created
 
 
@@ -231,7 +231,7 @@ async def test_a_retired_card_stays_retired(stores: Stores, scope_of: MakeScope)
     """Neither new bytes nor the same ones bring it back."""
     scope = scope_of()
     card = (await publish(stores, scope, note())).card
-    await cards.retire(stores, scope, card.card_id, 1)
+    await cards.retire(stores, MANIFESTS, scope, card.card_id, 1)
     for text in (note(), note("new\n")):
         with pytest.raises(Conflict, match="retired"):
             await publish(stores, scope, text, expected_version=1)

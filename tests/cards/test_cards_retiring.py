@@ -21,7 +21,7 @@ async def test_a_retired_card_is_read_but_not_listed(stores: Stores, scope_of: M
     """It is gone from lists unless asked for, and answers by id and version with the time of its retirement."""
     scope = scope_of()
     card = (await publish(stores, scope, note())).card
-    retired = await cards.retire(stores, scope, card.card_id, 1)
+    retired = await cards.retire(stores, MANIFESTS, scope, card.card_id, 1)
     assert retired.retired_at is not None
     assert await cards.fetch(stores, scope, [card.card_id]) == {card.card_id: retired}
     assert (await cards.fetch_versions(stores, scope, [(card.card_id, 1)]))[card.card_id, 1].text == card.text
@@ -34,7 +34,7 @@ async def test_what_the_journal_tells(stores: Stores, scope_of: MakeScope) -> No
     """One event with the version and the surfaces concerned, in a run that the index will close."""
     scope = scope_of()
     card = (await publish(stores, scope, app("review", "runs", "overview"))).card
-    await cards.retire(stores, scope, card.card_id, 1)
+    await cards.retire(stores, MANIFESTS, scope, card.card_id, 1)
     event = (await events(stores, scope))[-1]
     assert (event["action"], event["subject_id"], event["ends"]) == ("card.retired", card.card_id, None)
     assert orjson.loads(event["payload"]) == {
@@ -55,12 +55,12 @@ async def test_retiring_is_for_who_has_looked(stores: Stores, scope_of: MakeScop
     card = (await publish(stores, scope, note())).card
     await publish(stores, scope, note("two\n"), expected_version=1)
     with pytest.raises(Conflict, match="current version is 2"):
-        await cards.retire(stores, scope, card.card_id, 1)
-    await cards.retire(stores, scope, card.card_id, 2)
+        await cards.retire(stores, MANIFESTS, scope, card.card_id, 1)
+    await cards.retire(stores, MANIFESTS, scope, card.card_id, 2)
     with pytest.raises(Conflict, match="retired already"):
-        await cards.retire(stores, scope, card.card_id, 2)
+        await cards.retire(stores, MANIFESTS, scope, card.card_id, 2)
     with pytest.raises(NotFound):
-        await cards.retire(stores, scope, "card_unknown", 1)
+        await cards.retire(stores, MANIFESTS, scope, "card_unknown", 1)
     assert [event["action"] for event in await events(stores, scope)] == ["card.published"] * 2 + ["card.retired"]
 
 
@@ -68,8 +68,10 @@ async def test_once_is_once(stores: Stores, scope_of: MakeScope) -> None:
     """A repetition under the same key answers the same and does nothing."""
     scope = scope_of()
     card = (await publish(stores, scope, note())).card
-    first = await cards.retire(stores, scope, card.card_id, 1, once=Once("k", {"card": card.card_id}))
-    assert await cards.retire(stores, scope, card.card_id, 1, once=Once("k", {"card": card.card_id})) == first
+    first = await cards.retire(stores, MANIFESTS, scope, card.card_id, 1, once=Once("k", {"card": card.card_id}))
+    assert (
+        await cards.retire(stores, MANIFESTS, scope, card.card_id, 1, once=Once("k", {"card": card.card_id})) == first
+    )
     assert len(await events(stores, scope)) == 2
 
 
@@ -78,7 +80,7 @@ async def test_retiring_is_a_right_inside_one_scope(stores: Stores, scope_of: Ma
     card = (await publish(stores, scope_of(), note())).card
     for role in (Role.MEMBER, Role.AGENT):
         with pytest.raises(Forbidden):
-            await cards.retire(stores, scope_of(role=role), card.card_id, 1)
+            await cards.retire(stores, MANIFESTS, scope_of(role=role), card.card_id, 1)
     for elsewhere in (scope_of("t_globex"), scope_of(env=Env.PROD)):
         with pytest.raises(NotFound):
-            await cards.retire(stores, elsewhere, card.card_id, 1)
+            await cards.retire(stores, MANIFESTS, elsewhere, card.card_id, 1)

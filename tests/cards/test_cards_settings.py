@@ -62,7 +62,7 @@ async def test_a_screen_in_one_query(stores: Stores, scope_of: MakeScope) -> Non
     first = (await publish(stores, scope, app("daily", "overview"))).card
     await publish(stores, scope, app("elsewhere", "runs"))
     gone = (await publish(stores, scope, app("gone", "overview"))).card
-    await cards.retire(stores, scope, gone.card_id, 1)
+    await cards.retire(stores, MANIFESTS, scope, gone.card_id, 1)
     source = (await publish(stores, scope, connector("shop", "overview"))).card
     await publish(stores, scope, note(more="surface: overview\nsurfaces: [overview]\n"))
     found = await cards.settings(stores, MANIFESTS, scope, "overview")
@@ -110,7 +110,7 @@ async def test_changes_are_told_from_any_cursor(stores: Stores, scope_of: MakeSc
         waiting = asyncio.ensure_future(anext(frames))
         await asyncio.sleep(0.05)
         assert not waiting.done()
-        await cards.retire(stores, scope, cards.card_id_of(scope, "app/weekly"), 1)
+        await cards.retire(stores, MANIFESTS, scope, cards.card_id_of(scope, "app/weekly"), 1)
         third = await waiting
     assert isinstance(first, SettingsChange)
     assert isinstance(second, SettingsChange)

@@ -17,10 +17,13 @@ ROOMS = {
     "assets",
     "atoms",
     "cards",
+    "exports",
     "index",
     "packs",
     "runs",
+    "safeguards",
     "scope",
+    "sessions",
     "stores",
     "tenants",
 }

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable
 
 import pytest
-from index_house import DEFINITIONS, ENTRIES, VECTORS, actions, make_index, note, publish, rows, settle
+from index_house import DEFINITIONS, ENTRIES, MANIFESTS, VECTORS, actions, make_index, note, publish, rows, settle
 
 from nexus_graph import cards, index
 from nexus_graph.cards import CardFilter
@@ -115,7 +115,7 @@ async def test_a_retired_card_in_the_index_is_stale(stores: Stores, scope_of: Ma
     scope, used = scope_of(), make_index()
     published = await publish(stores, scope, note("one", "Parcels."))
     await settle(stores, used)
-    await cards.retire(stores, scope, published.card.card_id, 1)
+    await cards.retire(stores, MANIFESTS, scope, published.card.card_id, 1)
     assert (await index.check(stores, used, ENGINE, repair=True)).stale == (published.card.card_id,)
     assert await rows(stores, scope, VECTORS) == []
     await settle(stores, used)

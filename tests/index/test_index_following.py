@@ -11,6 +11,7 @@ from index_house import (
     DEFINITIONS,
     ENTRIES,
     EVENTS,
+    MANIFESTS,
     RUNS,
     VECTORS,
     Meddled,
@@ -82,7 +83,7 @@ async def test_a_retired_card_leaves_the_index(stores: Stores, scope_of: MakeSco
     scope, used = scope_of(), make_index()
     published = await publish(stores, scope, note("returns", LONG))
     await settle(stores, used)
-    await cards.retire(stores, scope, published.card.card_id, 1)
+    await cards.retire(stores, MANIFESTS, scope, published.card.card_id, 1)
     await settle(stores, used)
     assert await rows(stores, scope, VECTORS) == []
     assert [row["state"] for row in await rows(stores, scope, ENTRIES)] == ["RETIRED"]
@@ -97,7 +98,7 @@ async def test_entries_that_come_again_or_late_change_nothing(stores: Stores, sc
     published = await publish(stores, scope, note("returns", "First."))
     await publish(stores, scope, note("returns", "Second."), expected_version=1)
     other = await publish(stores, scope, note("other", "Other."))
-    await cards.retire(stores, scope, other.card.card_id, 1)
+    await cards.retire(stores, MANIFESTS, scope, other.card.card_id, 1)
     await settle(stores, used)
     before = [await rows(stores, scope, each) for each in (VECTORS, ENTRIES, DEFINITIONS, EVENTS)]
     late = [entry(row) for row in before[3] if row["action"] in ("card.published", "card.retired")]

@@ -5,7 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import pytest
-from index_house import DEFINITIONS, ENTRIES, VECTORS, Meddled, actions, make_index, note, publish, rows, settle
+from index_house import (
+    DEFINITIONS,
+    ENTRIES,
+    MANIFESTS,
+    VECTORS,
+    Meddled,
+    actions,
+    make_index,
+    note,
+    publish,
+    rows,
+    settle,
+)
 
 from nexus_graph import cards, index
 from nexus_graph.cards import CardFilter
@@ -64,7 +76,7 @@ async def test_cards_that_change_during_the_build_are_in_before_the_switch(store
     async def change(_: Sequence[str]) -> None:
         embedder.before = None
         await publish(stores, scope, note("card-0", "Parcels, revised."), expected_version=1)
-        await cards.retire(stores, scope, retired, 1)
+        await cards.retire(stores, MANIFESTS, scope, retired, 1)
         await publish(stores, scope, note("late", "Parcels, late."))
 
     embedder.before = change
@@ -109,7 +121,7 @@ async def test_a_copy_in_memory_survives_two_switches(stores: Stores, scope_of: 
     await found(stores, first, scope)
     await index.reindex(stores, make_index(Meddled(id=OTHER)), ENGINE)
     retired = cards.card_id_of(scope, "card-2")
-    await cards.retire(stores, scope, retired, 1)
+    await cards.retire(stores, MANIFESTS, scope, retired, 1)
     await settle(stores, make_index(Meddled(id=OTHER)))
     await index.reindex(stores, first, ENGINE)
     hits = await found(stores, first, scope)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from index_house import EVENTS, VECTORS, Meddled, make_index, note, publish, rows, settle
+from index_house import EVENTS, MANIFESTS, VECTORS, Meddled, make_index, note, publish, rows, settle
 
 from nexus_graph import cards, index
 from nexus_graph.cards import CardFilter, Comparison, FieldCondition
@@ -137,7 +137,7 @@ async def test_only_current_unretired_versions_are_found(stores: Stores, scope_o
     await settle(stores, used)
     assert len(await ids(stores, used, scope, "parcels", EVERYTHING, 3)) == 3
     await publish(stores, scope, note("revised", "linen"), expected_version=1)
-    await cards.retire(stores, scope, retired.card.card_id, 1)
+    await cards.retire(stores, MANIFESTS, scope, retired.card.card_id, 1)
     behind = await index.search(stores, used, scope, "parcels", EVERYTHING, 1)
     assert ([hit.card_id for hit in behind.hits], behind.complete) == ([stays.card.card_id], False)
     await settle(stores, used)
@@ -151,7 +151,7 @@ async def test_a_retired_card_alone_does_not_make_a_search_incomplete(stores: St
     scope, used = scope_of(), make_index()
     retired = await publish(stores, scope, note("retired", "parcels"))
     await settle(stores, used)
-    await cards.retire(stores, scope, retired.card.card_id, 1)
+    await cards.retire(stores, MANIFESTS, scope, retired.card.card_id, 1)
     result = await index.search(stores, used, scope, "parcels", EVERYTHING, 3)
     assert (result.hits, result.complete) == ((), True)
 
@@ -169,7 +169,7 @@ async def test_a_memory_brought_up_to_date_equals_a_fresh_one(stores: Stores, sc
         if step % 3:
             await publish(stores, scope, note(card.key, body(100 + step)), expected_version=1)
         else:
-            await cards.retire(stores, scope, card.card_id, 1)
+            await cards.retire(stores, MANIFESTS, scope, card.card_id, 1)
             await publish(stores, scope, note(f"new-{step}", body(200 + step)))
 
 
@@ -188,7 +188,7 @@ async def test_the_index_state_names_what_is_indexed_and_nothing_else(stores: St
     last = await publish(stores, acme, note("extra", "Extra."))
     await settle(stores, used)
     with_extra = (await index.search(stores, used, acme, "linen", EVERYTHING, 1)).index_state
-    await cards.retire(stores, acme, last.card.card_id, 1)
+    await cards.retire(stores, MANIFESTS, acme, last.card.card_id, 1)
     await settle(stores, used)
     assert (await index.search(stores, used, acme, "linen", EVERYTHING, 1)).index_state == states[1]
     assert len({*states, with_extra}) == 3

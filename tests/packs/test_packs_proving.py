@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pack_house
 import pytest
-from pack_house import ASK, fill, make_index, note, opened, publish, settle
+from pack_house import ASK, MANIFESTS, fill, make_index, note, opened, publish, settle
 
 from nexus_graph import cards, packs
 from nexus_graph.packs import DifferenceKind
@@ -64,7 +64,7 @@ async def test_an_untouched_pack_holds(stores: Stores, scope_of: MakeScope) -> N
     scope = scope_of()
     pack = await sealed(stores, scope)
     await publish(stores, scope, note("returns", "Otherwise."), expected_version=1)
-    await cards.retire(stores, scope, pack.contents.refs[1].card_id, 1)
+    await cards.retire(stores, MANIFESTS, scope, pack.contents.refs[1].card_id, 1)
     verification = await packs.verify(stores, scope, pack.pack_id)
     assert (verification.holds, verification.digest, verification.pack_id) == (True, pack.digest, pack.pack_id)
 

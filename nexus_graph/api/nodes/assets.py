@@ -11,7 +11,7 @@ import strawberry
 from nexus_graph import assets
 from nexus_graph.api.context import Info
 from nexus_graph.api.fields import change, read
-from nexus_graph.api.idempotency import once
+from nexus_graph.api.idempotency import RepeatableInput, once
 from nexus_graph.api.paging import After, Before, Connection, First, Last
 from nexus_graph.api.scalars import BigInt, Node, described
 from nexus_graph.api.user_errors import UserError
@@ -148,7 +148,7 @@ class Upload:
 
 
 @strawberry.input(description="What is going to be uploaded.")
-class ReserveAssetInput:
+class ReserveAssetInput(RepeatableInput):
     """Input of reserveAsset."""
 
     filename: str = strawberry.field(description="The file's name, for display; 1 to 255 characters.")
@@ -159,7 +159,6 @@ class ReserveAssetInput:
     captured_at: datetime | None = strawberry.field(default=None, description="When the content came to be.")
     capture_location: str | None = strawberry.field(default=None, description="Where the content came to be.")
     source_ref: str | None = strawberry.field(default=None, description="What you call the source.")
-    idempotency_key: str | None = strawberry.field(default=None, description="Repeat safely with the same key.")
 
 
 @strawberry.type(description="The reservation, and where to upload.")
@@ -175,11 +174,10 @@ class ReserveAssetPayload:
 
 
 @strawberry.input(description="Which upload is finished.")
-class SealAssetInput:
+class SealAssetInput(RepeatableInput):
     """Input of sealAsset."""
 
     asset_id: strawberry.ID = strawberry.field(description="The reserved asset.")
-    idempotency_key: str | None = strawberry.field(default=None, description="Repeat safely with the same key.")
 
 
 @strawberry.type(description="The sealed asset.")
@@ -249,7 +247,7 @@ class AssetQuery:
 class AssetMutation:
     """Mutations of the room."""
 
-    @change(Permission.ASSETS_WRITE, "Declare bytes to come and get an address that takes exactly those.")
+    @change(Permission.ASSETS_WRITE, "Declare bytes to come and get an address that takes exactly those.", locked=None)
     async def reserve_asset(
         self, info: Info, input: Annotated[ReserveAssetInput, strawberry.argument(description="What is coming.")]
     ) -> ReserveAssetPayload:
@@ -274,7 +272,11 @@ class AssetMutation:
             duplicate=reserved.duplicate,
         )
 
-    @change(Permission.ASSETS_WRITE, "Verify the uploaded bytes against the declaration and make them immutable.")
+    @change(
+        Permission.ASSETS_WRITE,
+        "Verify the uploaded bytes against the declaration and make them immutable.",
+        locked=None,
+    )
     async def seal_asset(
         self, info: Info, input: Annotated[SealAssetInput, strawberry.argument(description="Which.")]
     ) -> SealAssetPayload:

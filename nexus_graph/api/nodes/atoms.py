@@ -11,7 +11,7 @@ from strawberry.scalars import JSON
 from nexus_graph import atoms
 from nexus_graph.api.context import Info
 from nexus_graph.api.fields import change, read
-from nexus_graph.api.idempotency import once
+from nexus_graph.api.idempotency import RepeatableInput, once
 from nexus_graph.api.nodes.assets import Asset
 from nexus_graph.api.paging import After, Before, Connection, First, Last
 from nexus_graph.api.scalars import Node
@@ -127,7 +127,7 @@ class AtomVerification:
 
 
 @strawberry.input(description="What to derive, and how.")
-class DeriveAtomsInput:
+class DeriveAtomsInput(RepeatableInput):
     """Input of deriveAtoms."""
 
     asset_id: strawberry.ID = strawberry.field(description="A sealed asset.")
@@ -135,7 +135,6 @@ class DeriveAtomsInput:
         default=None, description="The recipe; the usual one of the media type when null."
     )
     params: JSON | None = strawberry.field(default=None, description="Its parameters, an object.")
-    idempotency_key: str | None = strawberry.field(default=None, description="Repeat safely with the same key.")
 
 
 @strawberry.type(description="What was derived.")
@@ -209,7 +208,7 @@ class AtomQuery:
 class AtomMutation:
     """Mutations of the room."""
 
-    @change(Permission.ATOMS_DERIVE, "Derive atoms from a sealed asset. Doing it twice changes nothing.")
+    @change(Permission.ATOMS_DERIVE, "Derive atoms from a sealed asset. Doing it twice changes nothing.", locked=None)
     async def derive_atoms(
         self, info: Info, input: Annotated[DeriveAtomsInput, strawberry.argument(description="What and how.")]
     ) -> DeriveAtomsPayload:

@@ -12,7 +12,7 @@ from strawberry.scalars import JSON
 from nexus_graph import cards, index
 from nexus_graph.api.context import Info
 from nexus_graph.api.fields import change, read
-from nexus_graph.api.idempotency import once
+from nexus_graph.api.idempotency import RepeatableInput, once
 from nexus_graph.api.nodes.assets import Asset
 from nexus_graph.api.nodes.atoms import Atom
 from nexus_graph.api.nodes.card_filters import CardFilterInput, card_filter
@@ -211,7 +211,7 @@ async def citing(
 
 
 @strawberry.input(description="A card's exact text: YAML header between --- lines, then the body.")
-class PublishCardInput:
+class PublishCardInput(RepeatableInput):
     """Input of publishCard."""
 
     text: str = strawberry.field(description="The exact text. The header's `key` names the card across versions.")
@@ -222,8 +222,6 @@ class PublishCardInput:
     card_id: strawberry.ID | None = strawberry.field(
         default=None, description="The card to revise, where its text has no key."
     )
-    dry_run: bool = strawberry.field(default=False, description="Check everything, change nothing.")
-    idempotency_key: str | None = strawberry.field(default=None, description="Repeat safely with the same key.")
 
 
 @strawberry.type(description="The card as it stands now.")
@@ -240,12 +238,11 @@ class PublishCardPayload:
 
 
 @strawberry.input(description="Which card to retire.")
-class RetireCardInput:
+class RetireCardInput(RepeatableInput):
     """Input of retireCard."""
 
     card_id: strawberry.ID = strawberry.field(description="The card.")
     expected_version: int = strawberry.field(description="Its version as you know it.")
-    idempotency_key: str | None = strawberry.field(default=None, description="Repeat safely with the same key.")
 
 
 @strawberry.type(description="The retired card: kept and readable, found by no search.")
@@ -310,7 +307,11 @@ class CardQuery:
 class CardMutation:
     """Mutations of the room."""
 
-    @change(Permission.CARDS_PUBLISH, "Publish a new card or a new version, and wait until search finds it.")
+    @change(
+        Permission.CARDS_PUBLISH,
+        "Publish a new card or a new version, and wait until search finds it.",
+        locked="the card's type is strategic",
+    )
     async def publish_card(
         self, info: Info, input: Annotated[PublishCardInput, strawberry.argument(description="Text and conditions.")]
     ) -> PublishCardPayload:
@@ -325,7 +326,6 @@ class CardMutation:
             expected_version=input.expected_version,
             card_id=None if input.card_id is None else str(input.card_id),
             once=once("publishCard", input),
-            dry_run=input.dry_run,
         )
         state = None
         if not input.dry_run:
@@ -336,14 +336,23 @@ class CardMutation:
             card=Card.of(published.card), created=published.created, changed=published.changed, index_state=state
         )
 
-    @change(Permission.CARDS_RETIRE, "Take a card out of search and settings. Its versions stay readable.")
+    @change(
+        Permission.CARDS_RETIRE,
+        "Take a card out of search and settings. Its versions stay readable.",
+        locked="the card's type is strategic",
+    )
     async def retire_card(
         self, info: Info, input: Annotated[RetireCardInput, strawberry.argument(description="Which.")]
     ) -> RetireCardPayload:
         """Retire."""
-        stores, scope = info.context.house.stores, info.context.scope
+        house, scope = info.context.house, info.context.scope
         retired = await cards.retire(
-            stores, scope, str(input.card_id), input.expected_version, once=once("retireCard", input)
+            house.stores,
+            house.manifests,
+            scope,
+            str(input.card_id),
+            input.expected_version,
+            once=once("retireCard", input),
         )
         return RetireCardPayload(card=Card.of(retired))
 

@@ -11,7 +11,7 @@ from strawberry.scalars import JSON
 from nexus_graph import runs
 from nexus_graph.api.context import Info
 from nexus_graph.api.fields import change, read
-from nexus_graph.api.idempotency import once
+from nexus_graph.api.idempotency import RepeatableInput, once
 from nexus_graph.api.paging import After, Before, Connection, CursorList, First, Last
 from nexus_graph.api.scalars import BigInt, Node, described
 from nexus_graph.api.user_errors import UserError
@@ -207,31 +207,28 @@ class AuditFilterInput:
 
 
 @strawberry.input(description="A research run to open.")
-class OpenRunInput:
+class OpenRunInput(RepeatableInput):
     """Input of openRun."""
 
     title: str = strawberry.field(description="What it is for, 1 to 200 characters.")
-    idempotency_key: str | None = strawberry.field(default=None, description="Repeat safely with the same key.")
 
 
 @strawberry.input(description="An entry for a research run of one's own.")
-class AppendRunLogInput:
+class AppendRunLogInput(RepeatableInput):
     """Input of appendRunLog."""
 
     run_id: strawberry.ID = strawberry.field(description="The run.")
     text: str | None = strawberry.field(default=None, description="Free text, at most 16 KiB; redacted, never read.")
     data: JSON | None = strawberry.field(default=None, description="Any JSON, at most 64 KiB; redacted, never read.")
     severity: Severity = strawberry.field(default=Severity.INFO, description="How much attention it deserves.")
-    idempotency_key: str | None = strawberry.field(default=None, description="Repeat safely with the same key.")
 
 
 @strawberry.input(description="A research run to end.")
-class CloseRunInput:
+class CloseRunInput(RepeatableInput):
     """Input of closeRun."""
 
     run_id: strawberry.ID = strawberry.field(description="The run.")
     status: RunStatus = strawberry.field(default=RunStatus.SUCCEEDED, description="SUCCEEDED or FAILED.")
-    idempotency_key: str | None = strawberry.field(default=None, description="Repeat safely with the same key.")
 
 
 @strawberry.type(description="The run as it is now.")
@@ -315,7 +312,7 @@ class RunQuery:
 class RunMutation:
     """Mutations of the room."""
 
-    @change(Permission.RUNS_WRITE, "Open a research run. Name it in X-Nexus-Run to gather requests in it.")
+    @change(Permission.RUNS_WRITE, "Open a research run. Name it in X-Nexus-Run to gather requests in it.", locked=None)
     async def open_run(
         self, info: Info, input: Annotated[OpenRunInput, strawberry.argument(description="Its title.")]
     ) -> RunPayload:
@@ -325,7 +322,7 @@ class RunMutation:
             run=ResearchRun.of(await runs.open_run(stores, scope, input.title, once=once("openRun", input)))
         )
 
-    @change(Permission.RUNS_WRITE, "Append an entry to a research run of one's own.")
+    @change(Permission.RUNS_WRITE, "Append an entry to a research run of one's own.", locked=None)
     async def append_run_log(
         self, info: Info, input: Annotated[AppendRunLogInput, strawberry.argument(description="Run and entry.")]
     ) -> AppendRunLogPayload:
@@ -337,7 +334,7 @@ class RunMutation:
         )
         return AppendRunLogPayload(entry=LogEntry.of(entry))
 
-    @change(Permission.RUNS_WRITE, "End a research run of one's own.")
+    @change(Permission.RUNS_WRITE, "End a research run of one's own.", locked=None)
     async def close_run(
         self, info: Info, input: Annotated[CloseRunInput, strawberry.argument(description="Run and outcome.")]
     ) -> RunPayload:

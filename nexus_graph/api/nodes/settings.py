@@ -14,20 +14,12 @@ from nexus_graph.api.context import Info
 from nexus_graph.api.fields import read, stream
 from nexus_graph.api.nodes.cards import Card
 from nexus_graph.api.paging import CursorList
+from nexus_graph.api.user_errors import Blocker
+from nexus_graph.scope.decision import Gate
 from nexus_graph.scope.errors import Forbidden
 from nexus_graph.scope.permission import Permission
 from nexus_graph.scope.scope import Scope
 from nexus_graph.stores.streaming import EndReason
-
-
-@strawberry.type(description="Something that stands in the way of an action.")
-class Blocker:
-    """A blocker."""
-
-    gate: str = strawberry.field(description="Which safeguard: role, ...")
-    code: str = strawberry.field(description="The code that the refused action would answer.")
-    message: str = strawberry.field(description="What is in the way.")
-    unblock: str | None = strawberry.field(description="What would clear it.")
 
 
 @strawberry.type(description="Whether the viewer may do something here, and if not, why.")
@@ -158,6 +150,6 @@ def _preflight(scope: Scope, action: str, permission: Permission) -> AllowedActi
     try:
         scope.require(permission)
     except Forbidden as error:
-        blocker = Blocker(gate="role", code=error.code, message=error.message, unblock=error.hint)
+        blocker = Blocker(gate=Gate.ROLE, code=error.code, message=error.message, unblock=error.hint)
         return AllowedAction(action=action, allowed=False, blockers=[blocker])
     return AllowedAction(action=action, allowed=True, blockers=[])

@@ -9,7 +9,7 @@ import strawberry
 
 from nexus_graph.api.context import Info
 from nexus_graph.api.fields import change, read
-from nexus_graph.api.idempotency import once
+from nexus_graph.api.idempotency import DeedInput, RepeatableInput, once
 from nexus_graph.api.paging import After, Before, Connection, First, Last
 from nexus_graph.api.scalars import described
 from nexus_graph.api.user_errors import UserError
@@ -97,21 +97,19 @@ class ApiKey:
 
 
 @strawberry.input(description="A member's new role.")
-class SetMemberInput:
+class SetMemberInput(RepeatableInput):
     """Input of setMember."""
 
     subject: str = strawberry.field(description="The subject that tokens name.")
     role: Role = strawberry.field(description="OWNER, ADMIN or MEMBER.")
     pending: bool = strawberry.field(default=False, description="Invite only: no rights until set again without it.")
-    idempotency_key: str | None = strawberry.field(default=None, description="Repeat safely with the same key.")
 
 
 @strawberry.input(description="Whom to take all rights from.")
-class RevokeMemberInput:
+class RevokeMemberInput(RepeatableInput):
     """Input of revokeMember."""
 
     subject: str = strawberry.field(description="The subject that tokens name.")
-    idempotency_key: str | None = strawberry.field(default=None, description="Repeat safely with the same key.")
 
 
 @strawberry.type(description="The member as it is now.")
@@ -123,7 +121,7 @@ class MemberPayload:
 
 
 @strawberry.input(description="A key to make.")
-class CreateKeyInput:
+class CreateKeyInput(DeedInput):
     """Input of createKey."""
 
     name: str = strawberry.field(description="What it is for, 1 to 100 characters.")
@@ -131,7 +129,7 @@ class CreateKeyInput:
 
 
 @strawberry.input(description="A key to end.")
-class RevokeKeyInput:
+class RevokeKeyInput(DeedInput):
     """Input of revokeKey."""
 
     key_id: str = strawberry.field(description="The key's public id.")
@@ -188,7 +186,11 @@ class TenantQuery:
 class TenantMutation:
     """The directory's mutations."""
 
-    @change(Permission.MEMBERS_WRITE, "Give a subject a role, or change it; counts from the next request on.")
+    @change(
+        Permission.MEMBERS_WRITE,
+        "Give a subject a role, or change it; counts from the next request on.",
+        locked="somebody becomes or ceases to be an owner",
+    )
     async def set_member(
         self, info: Info, input: Annotated[SetMemberInput, strawberry.argument(description="Who and what.")]
     ) -> MemberPayload:
@@ -204,7 +206,12 @@ class TenantMutation:
         )
         return MemberPayload(member=Member.of(member))
 
-    @change(Permission.MEMBERS_WRITE, "Take all rights from a subject; live streams end at once.")
+    @change(
+        Permission.MEMBERS_WRITE,
+        "Take all rights from a subject; live streams end at once.",
+        locked="the member is an owner",
+        unstoppable=True,
+    )
     async def revoke_member(
         self, info: Info, input: Annotated[RevokeMemberInput, strawberry.argument(description="Who.")]
     ) -> MemberPayload:
@@ -215,7 +222,7 @@ class TenantMutation:
         )
         return MemberPayload(member=Member.of(member))
 
-    @change(Permission.KEYS_WRITE, "Make an API key for an agent in this tenant and env.")
+    @change(Permission.KEYS_WRITE, "Make an API key for an agent in this tenant and env.", locked=None)
     async def create_key(
         self, info: Info, input: Annotated[CreateKeyInput, strawberry.argument(description="Its name and life.")]
     ) -> KeyPayload:
@@ -223,7 +230,7 @@ class TenantMutation:
         key, secret = await keys.create_key(info.context.house.stores, info.context.scope, input.name, input.days)
         return KeyPayload(key=ApiKey.of(key), secret=secret)
 
-    @change(Permission.KEYS_WRITE, "End an API key at once.")
+    @change(Permission.KEYS_WRITE, "End an API key at once.", locked=None, unstoppable=True)
     async def revoke_key(
         self, info: Info, input: Annotated[RevokeKeyInput, strawberry.argument(description="Which.")]
     ) -> KeyPayload:

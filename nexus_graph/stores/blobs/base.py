@@ -109,10 +109,14 @@ class Exchange(Protocol):
 
 
 class ScopedBlobs:
-    """The objects of one tenant and env: every key is rooted at `tenants/<tenant>/<env>/`."""
+    """The objects of one tenant and env: every key is rooted at `tenants/<tenant>/<env>/`.
+
+    In a rehearsal nothing is stored or removed.
+    """
 
     def __init__(self, blobs: Blobs, scope: Scope) -> None:
         self._blobs = blobs
+        self._rehearsal = scope.rehearsal
         self.root = f"tenants/{scope.tenant_id}/{scope.env}/"
 
     def upload(self, key: str, *, size: int, sha256: str, content_type: str, expires_at: datetime) -> Upload:
@@ -137,11 +141,13 @@ class ScopedBlobs:
 
     async def put(self, key: str, data: bytes) -> None:
         """Store an object whole, or not at all. Raises Conflict when the key holds other bytes."""
-        await self._blobs.put(self._rooted(key), data)
+        if not self._rehearsal:
+            await self._blobs.put(self._rooted(key), data)
 
     async def remove(self, key: str) -> None:
         """Remove an object; nothing happens when there is none."""
-        await self._blobs.remove(self._rooted(key))
+        if not self._rehearsal:
+            await self._blobs.remove(self._rooted(key))
 
     async def keys(self, prefix: str = "", *, stored_before: datetime | None = None) -> AsyncIterator[str]:
         """Every key of the scope that begins with a prefix, without the root."""

@@ -1,0 +1,10 @@
+"""Budgets."""
+
+from __future__ import annotations
+
+import strawberry
+
+
+@strawberry.type
+class BudgetQuery:
+    """Queries of the safeguard."""
