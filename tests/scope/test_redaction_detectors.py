@@ -102,13 +102,31 @@ POSITIVES = [
     ("«secret_key:" + "AIza" + "SyA-1234567890abcdefghijklmnopqrstu»"),
     ("«secret_key:" + "sk-" + "abcdefghij0123456789ABCDEFGHIJ»"),
     ("«secret_key:" + "sk-proj-" + "abcDEF_123-xyz7890abcde»"),
-    (f"token «secret_key:{JWT}»."),
+    (f"token «json_web_token:{JWT}»."),
     # private keys
     (f"before\n«private_key:{PEM}»\nafter"),
     (f"«private_key:{PEM_WITH_HEADERS}»"),
     (f"«private_key:{PGP}»"),
     ('{"key": "«private_key:' + PEM.replace("\n", "\\n") + '»\\n"}'),
     ("cut: «private_key:-----BEGIN PRIVATE KEY-----\n" + "MIIEvQIBADANBgkq" * 4 + "» and then it ends."),
+    # people
+    ("«us_itin:912-70-1234», not 912-66-1234"),
+    ("ITIN: «us_itin:912701234»"),
+    ("NHS number: «uk_nhs:943 476 5919»; NHS number: 943 476 5918"),
+    ("patient «uk_nhs:450 557 7104» came"),
+    ("DOB: «birth_date:1980-01-31», age 44"),
+    ("born on «birth_date:3rd March 1975» in Rome"),
+    ("Geburtsdatum: «birth_date:31.01.1980»."),
+    # hardware and wallets
+    ("mac «mac_address:00:1a:2b:3c:4d:5e»,"),
+    ("«mac_address:001a.2b3c.4d5e»"),
+    ("to «crypto_wallet:1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa»."),
+    ("«crypto_wallet:bc1qar0srrr7xfkvy5l643lydnw9re59gtzzwf5mdq»"),
+    ("(«crypto_wallet:0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed»)"),
+    # phones that are no international ones
+    ("call «phone:0049 30 901820»."),
+    ("Tel: «phone:020 7946 0958», London"),
+    ("phone: «phone:2125550123»"),
     # several in one
     ("«email:a@b.co» «phone:+14155552671» «us_ssn:123-45-6789»"),
 ]
@@ -148,12 +166,14 @@ TRAPS = [
     "000-12-3456 666-12-3456 900-12-3456 123-00-4567 123-45-0000",
     "2125551234 123456789 555-1234",
     "+15000000 users, +100 points, 1 + 12345678",
-    "aa:bb:cc:dd:ee:ff std::vector a::b dead::beef cafe::add",
+    "ff:ff:ff:ff:ff:ff 00-11-22-33-44-55 std::vector a::b dead::beef cafe::add",
     "sk-learn-pipeline-with-a-long-name task-sk-abcdef risk-0123456789abcdefghijklm",
     "the bearer authentication-required of bad news",
     "https://user:***@example.com https://user:${PASSWORD}@example.com http://host:8080/@x",
     "look for -----BEGIN PRIVATE KEY----- and -----END PRIVATE KEY----- lines",
     "-----BEGIN PUBLIC KEY-----\nMIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8A\n-----END PUBLIC KEY-----",
+    "1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNb 0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAeD",  # wrong checksums
+    "call (401 023 2138) in 1980-01-31, DOB: 1980-02-31, stillborn 1980-01-31",
     "[email] and [credit_card] were here",
     "",
 ]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nexus_graph.scope.redaction import find, redact, redact_text
+from nexus_graph.scope.redaction import find, keccak, redact, redact_text, wallets
 
 FRAGMENTS = [
     "a@b.co", "john.doe@example.com", "4111111111111111", "4111 1111 1111 1111", "DE89370400440532013000",
@@ -17,6 +17,8 @@ FRAGMENTS = [
     "212-555-1234", "phone: 212 555 1234", "10.1.2.3", "2001:db8::1", "https://u:pw1@h.io", "postgres://", "u:p@",
     "Bearer ", "abc123def456ghi7", "AKIA" + "IOSFODNN7EXAMPLE", "eyJhbGciOiJI.eyJzdWIi.abc", "sk-", "xoxb-1234567890-a",
     "-----BEGIN PRIVATE KEY-----", "-----END PRIVATE KEY-----", "MIIEvQIBADANBgkqhkiG9w0BAQEFAASC", "version ", "v",
+    "DOB: ", "1980-01-31", "NHS ", "943 476 5919", "912-70-1234", "ITIN ", "00:1a:2b:3c:4d:5e", "tel ", "020 7946 0958",
+    "1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa", "0x" + "ab" * 20, "eyJhbGciOiJIUzI1NiJ9.eyJzdWIi", "0049 30 901820", "ssn",
     "[email]", "x5", "ext 3", "2024", *"@-+.,:/()_'[]=%#\n 10é\\",
 ]  # fmt: skip
 TEXTS = st.one_of(st.text(), st.lists(st.sampled_from(FRAGMENTS), max_size=10).map("".join))
@@ -73,26 +75,38 @@ def entries(value: Any) -> int:
     return len(value) + sum(map(entries, value)) if isinstance(value, list) else 0
 
 
-@pytest.mark.parametrize(
-    "unit",
-    [
-        "a@",
-        "1-",
-        "a.",
-        "'a",
-        "x://a:",
-        "1.",
-        "eyJaaaaaaaaaaa ",
-        "-----BEGIN PRIVATE KEY-----",
-        "DE89 ",
-        "4111-",
-        "bearer ",
-        "(",
-    ],
-)
-def test_a_mebibyte_of_almost_matches_ends(unit: str) -> None:
+ALMOST = [
+    "a@",
+    "1-",
+    "a.",
+    "'a",
+    "x://a:",
+    "1.",
+    "eyJaaaaaaaaaaa ",
+    "-----BEGIN PRIVATE KEY-----",
+    "DE89 ",
+    "4111-",
+    "bearer ",
+    "(",
+    "dob 19",
+    "tel 0",
+    "00 1 ",
+    "00:1a:",
+    "nhs 1",
+    "0x" + "aB" * 20 + "c ",
+    "1" * 33 + " ",
+]
+
+
+@pytest.mark.parametrize("unit", ALMOST)
+def test_a_long_text_of_almost_matches_ends(unit: str) -> None:
     """Nothing is found, and the test is over in a moment: a pattern that backtracks would take hours."""
-    assert find(unit * (2**20 // len(unit))) == []
+    assert find(unit * (2**17 // len(unit))) == []
+
+
+def test_a_mebibyte_of_all_of_them_ends() -> None:
+    """Each for a while, one after the other."""
+    assert find("\n\n".join(unit * (2**20 // len(ALMOST) // len(unit)) for unit in ALMOST)) == []
 
 
 def test_glued_findings_are_told_apart_in_linear_rounds() -> None:
@@ -121,3 +135,24 @@ def test_the_numbering_plan_is_asked_in_proportion_to_length(monkeypatch: pytest
     calls = 0
     find("1-1-1-1-1-1-1-1 212-555-1234 " * 100)
     assert calls == 0
+
+
+def test_checksums_are_computed_in_proportion_to_length(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Twice the addresses ask for twice the digests, and what is all of one case for none."""
+    calls = 0
+    digest = keccak.keccak_256
+
+    def counted(data: bytes) -> bytes:
+        nonlocal calls
+        calls += 1
+        return digest(data)
+
+    monkeypatch.setattr(wallets, "keccak_256", counted)
+    counts = []
+    for repeat in (20, 40):
+        calls = 0
+        find(f"0x{'aB' * 20} " * repeat)
+        counts.append(calls)
+    assert counts == [20, 40]
+    find(f"0x{'ab' * 20} " * 20)
+    assert calls == 40

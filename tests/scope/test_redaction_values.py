@@ -19,7 +19,7 @@ def test_strings_are_redacted_at_any_depth_and_types_stay() -> None:
     redacted = redact(value)
     assert redacted.value == {"a": ["x", {"mail": "to [email]"}, ["1.5", 1.5, 7, True, False, None]], "empty": {}}
     assert redacted.pii_flags == ("email",)
-    assert redacted.ruleset == RULESET == "pii-1"
+    assert redacted.ruleset == RULESET == "pii-2"
 
 
 def test_flags_are_sorted_and_without_duplicates() -> None:
@@ -47,6 +47,19 @@ def test_only_an_integer_that_is_a_card_number_changes_its_type(number: float, e
     """Luhn and issuer range decide; times, floats and huge integers stay."""
     value = redact(number).value
     assert (value, type(value)) == (expected, type(expected))
+
+
+def test_a_key_labels_its_value() -> None:
+    """What is found only after a label is found under a key that is one, in lists and as an integer too."""
+    value: Json = {"dateOfBirth": "1980-01-31", "ssn": 123456789, "nhs_number": ["4505577104"], "phone": "2125550123"}
+    assert redact(value).value == {
+        "dateOfBirth": "[birth_date]",
+        "ssn": "[us_ssn]",
+        "nhs_number": ["[uk_nhs]"],
+        "phone": "[phone]",
+    }
+    plain: Json = {"date": "1980-01-31", "count": 123456789, "serial": ["4505577104"], "views": "2125550123"}
+    assert redact(plain).value == plain
 
 
 def test_keys_that_become_equal_keep_their_entries() -> None:

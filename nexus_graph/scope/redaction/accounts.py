@@ -1,4 +1,4 @@
-"""Numbers of accounts and people, each with its check: IBAN (mod 97), cards (Luhn), US social security numbers."""
+"""Numbers of accounts, each with its check: IBAN (mod 97) and payment cards (Luhn)."""
 
 from __future__ import annotations
 
@@ -99,26 +99,3 @@ def is_card_number(digits: str) -> bool:
     luhn = sum(chain(numbers[0::2], (sum(divmod(2 * number, 10)) for number in numbers[1::2])))
     ean = sum(numbers[0::2]) + 3 * sum(numbers[1::2])
     return luhn % 10 == 0 and not (len(digits) == 13 and ean % 10 == 0)
-
-
-_SSN = re.compile(
-    rf"[0-8](?<![\w.+/][0-8])(?<![\w][{HYPHEN}][0-8])[0-9]{{2}}"
-    rf"(?P<gap>{_SEPARATOR}?)(?!00)[0-9]{{2}}(?P=gap)(?!0000)[0-9]{{4}}(?!\w)(?![.{HYPHEN}][0-9])",
-    re.ASCII,
-)
-_SSN_NAMED = re.compile(
-    r"(?<![a-z_])(?:ssn|social[ -]security(?:[ -](?:number|no\.?))?)[^\w\[\]]{1,6}(?:is )?$", re.IGNORECASE
-)
-
-
-def us_ssns(text: str) -> Spans:
-    """US social security numbers: `123-45-6789`, or with spaces or nothing between where they are named just before.
-
-    Area 000, 666 and 900 to 999, group 00 and serial 0000 were never given out (SSA).
-    """
-    for match in _SSN.finditer(text):
-        if match[0].startswith(("000", "666")):
-            continue
-        named = _SSN_NAMED.search(text, max(0, match.start() - 40), match.start())
-        if named or match["gap"] not in ("", *SPACE):
-            yield match.span()

@@ -1,4 +1,4 @@
-"""Addresses in networks: e-mail (RFC 5321) and IP (v4 and v6)."""
+"""Addresses in networks: e-mail (RFC 5321), IP (v4 and v6) and MAC (IEEE 802)."""
 
 from __future__ import annotations
 
@@ -99,3 +99,24 @@ def _ipv6(text: str) -> Spans:
             continue
         if any(character.isdigit() for character in written):
             yield match.start(), match.start() + len(written)
+
+
+_BYTE = "[0-9A-Fa-f]{2}"
+_MAC = re.compile(
+    rf"(?<![\w:.\-])(?:{_BYTE}(?P<gap>[:\-]){_BYTE}(?:(?P=gap){_BYTE}){{4}}"
+    rf"|[0-9A-Fa-f]{{4}}\.[0-9A-Fa-f]{{4}}\.[0-9A-Fa-f]{{4}})(?!\w)(?![:.\-]\w)",
+    re.ASCII,
+)
+
+
+def mac_addresses(text: str) -> Spans:
+    """Hardware addresses of one device: six bytes with colons or hyphens, or three groups of four digits with dots.
+
+    Not one: what has no letter (times, dates and part numbers look like that), and addresses of groups or of nobody.
+    """
+    for match in _MAC.finditer(text):
+        digits = match[0].replace(":", "").replace("-", "").replace(".", "")
+        of_one_device = not int(digits[:2], 16) & 1
+        written_out = match["gap"] is not None or any(digit.isdigit() for digit in digits)
+        if of_one_device and written_out and not digits.isdigit():
+            yield match.span()

@@ -1,8 +1,11 @@
-"""Secrets: private keys, URLs with a password, bearer tokens, and the keys of well-known providers."""
+"""Secrets: private keys, URLs with a password, bearer and web tokens, and the keys of well-known providers."""
 
 from __future__ import annotations
 
+import binascii
 import re
+
+import orjson
 
 from nexus_graph.scope.redaction.spans import Spans, apart
 
@@ -57,6 +60,33 @@ def bearer_tokens(text: str) -> Spans:
             yield match.start("token"), match.start("token") + len(token)
 
 
+_WEB_TOKEN = re.compile(
+    r"(?<![A-Za-z0-9_-])(?P<header>eyJ[A-Za-z0-9_-]{10,}+)\.[A-Za-z0-9_-]{4,}+(?:\.[A-Za-z0-9_-]++){0,3}", re.ASCII
+)
+_LONGEST_HEADER = 4096
+
+
+def json_web_tokens(text: str) -> Spans:
+    """JSON Web Tokens, signed or encrypted, also cut short; their header decodes and names an algorithm (RFC 7515)."""
+    if "eyJ" not in text:
+        return
+    for match in _WEB_TOKEN.finditer(text):
+        if _names_an_algorithm(match["header"]):
+            yield match.span()
+
+
+def _names_an_algorithm(header: str) -> bool:
+    if len(header) > _LONGEST_HEADER:
+        return False
+    try:
+        decoded = orjson.loads(
+            binascii.a2b_base64(header.replace("-", "+").replace("_", "/") + "=" * (-len(header) % 4))
+        )
+    except ValueError:
+        return False
+    return isinstance(decoded, dict) and "alg" in decoded
+
+
 # Shapes published by the providers (and collected by secret scanners). A group `secret` narrows the span.
 _SECRETS: tuple[tuple[str, str], ...] = (
     ("A", r"(?:AKIA|ASIA)[A-Z2-7]{16}(?![A-Za-z0-9])"),
@@ -86,16 +116,27 @@ _SECRETS: tuple[tuple[str, str], ...] = (
     ("hf_", r"hf_[A-Za-z0-9]{34}(?![A-Za-z0-9])"),
     ("dop_v1_", r"dop_v1_[a-f0-9]{64}(?![A-Za-z0-9])"),
     ("shp", r"shp(?:at|ca|pa|ss)_[A-Fa-f0-9]{32}(?![A-Za-z0-9])"),
+    ("SharedAccessKey=", r"SharedAccessKey=(?P<secret>[A-Za-z0-9+/]{43}=)"),  # Azure Service Bus and Event Hubs
+    ("sig=", r"sig=(?P<secret>[A-Za-z0-9%]{43,80}%3D)(?![A-Za-z0-9%])"),  # Azure shared access signatures
+    ("Q~", r"[A-Za-z0-9_~.]{3}[0-9]Q~[A-Za-z0-9_~.-]{31,34}(?![A-Za-z0-9_~-])"),  # client secrets of Entra ID
     ("AccountKey=", r"AccountKey=(?P<secret>[A-Za-z0-9+/]{86}==)"),
+    ("hvs.", r"hvs\.[A-Za-z0-9_-]{24,}+"),
+    ("SK", r"SK[0-9a-f]{32}(?![A-Za-z0-9])"),  # Twilio
+    ("key-", r"key-[0-9a-f]{32}(?![A-Za-z0-9])"),  # Mailgun
+    ("dapi", r"dapi[0-9a-f]{32}(?:-[0-9])?(?![A-Za-z0-9])"),
+    (":AA", r"[0-9]{8,10}:AA[A-Za-z0-9_-]{33}(?![A-Za-z0-9_-])"),  # Telegram
+    ("lin_api_", r"lin_api_[A-Za-z0-9]{40}(?![A-Za-z0-9])"),
+    ("dckr_pat_", r"dckr_pat_[A-Za-z0-9_-]{27}(?![A-Za-z0-9_-])"),
+    ("gsk_", r"gsk_[A-Za-z0-9]{52}(?![A-Za-z0-9])"),
+    ("AGE-SECRET-KEY-1", r"AGE-SECRET-KEY-1[0-9A-Z]{58}(?![A-Za-z0-9])"),
     ("sk-", r"sk-(?:proj|svcacct|admin|ant|or)-[A-Za-z0-9_-]{20,}+"),
     ("sk-", r"sk-(?=[A-Za-z]{0,48}[0-9])[A-Za-z0-9]{20,}+"),
-    ("eyJ", r"eyJ[A-Za-z0-9_-]{10,}+\.[A-Za-z0-9_-]{4,}+(?:\.[A-Za-z0-9_-]++){0,3}"),
 )
 _SECRET_PATTERNS = tuple((hint, re.compile(rf"(?<![A-Za-z0-9_-])(?:{shape})", re.ASCII)) for hint, shape in _SECRETS)
 
 
 def secret_keys(text: str) -> Spans:
-    """Keys of cloud providers and APIs by their published prefixes, and JSON Web Tokens."""
+    """Keys of cloud providers and APIs, by their published prefixes."""
     yield from apart(
         match.span("secret" if "secret" in pattern.groupindex else 0)
         for hint, pattern in _SECRET_PATTERNS

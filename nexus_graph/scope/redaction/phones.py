@@ -1,6 +1,6 @@
-"""Telephone numbers: international with `+`, or written as they are in the United States, the default region.
+"""Telephone numbers: international, as they are written in the United States, or national ones after a label.
 
-Digits without `+` or separators are never a number to call: they are ids, counts and times.
+Digits without `+`, separators or a label are never a number to call: they are ids, counts and times.
 """
 
 from __future__ import annotations
@@ -28,14 +28,56 @@ _US = re.compile(
     rf")[0-9]{{4}}(?:(?!\w)|(?=x[0-9]|ext))(?![{HYPHEN}.][0-9])",
     re.ASCII,
 )
-_NAMED = re.compile(
-    r"(?<![a-z])(?:tele)?(?:phone|tel|mobile|cell|fax|call|text|sms|whatsapp)[^0-9\[\]\n]{1,16}$", re.IGNORECASE
+_NAMES = (
+    "phone|telephone|tel|mobile|cell|fax|call|text|sms|whatsapp|telefon|mobil|handy|téléphone|tél|portable|teléfono|"
+    "móvil|telefono|cellulare|telefoon"
 )
+_NAMED = re.compile(rf"(?<![a-z])(?:{_NAMES})[^0-9\[\]\n]{{1,16}}$", re.IGNORECASE)
+
+# After a label, a number that begins with the trunk prefix 0 and is valid in one of these regions, or ten US digits.
+_REGIONS = ("GB", "DE", "FR", "IT", "NL", "BE", "CH", "AT", "SE", "IE", "AU", "IN", "JP", "ZA", "BR", "TR")
+_LABELLED = re.compile(
+    rf"(?<![a-z])(?:{_NAMES})s?(?:[ _-]?(?:number|no|nr))?[^\w\[\]\n+]{{1,6}}"
+    rf"(?:(?P<national>\(?0[1-9](?:{_GAP}{{0,2}}[0-9]){{6,11}}+)|(?P<american>[2-9][0-9]{{2}}[2-9][0-9]{{6}}))"
+    rf"(?!\w)(?![{HYPHEN}.][0-9])",
+    re.IGNORECASE,
+)
+_DIALLED = re.compile(
+    rf"0(?<![\w+.{HYPHEN}]0)0[1-9](?:{_GAP}{{0,3}}[0-9]){{6,15}}+(?!\w)(?![{HYPHEN}.][0-9])", re.ASCII
+)
+
+
+def is_named_phone(text: str, start: int) -> bool:
+    """Whether the words just before `start` say that a telephone number follows."""
+    return _NAMED.search(text, max(0, start - 28), start) is not None
 
 
 def phones(text: str) -> Spans:
     """Telephone numbers from the `+`, bracket or first digit to the last digit; an extension stays in the text."""
-    yield from apart((*_international(text), *_american(text)))
+    yield from apart((*_international(text), *_dialled(text), *_labelled(text), *_american(text)))
+
+
+def _dialled(text: str) -> Spans:
+    """International numbers with `00` in place of the `+`, written in groups and valid."""
+    for match in _DIALLED.finditer(text):
+        digits = digits_of(match[0])
+        if len(digits) < len(match[0]) and _plausibility(digits[2:]) == _VALID:
+            yield match.span()
+
+
+def _labelled(text: str) -> Spans:
+    for match in _LABELLED.finditer(text):
+        if match["american"]:
+            yield match.span("american")
+        elif any(_is_valid_in(region, match["national"]) for region in _REGIONS):
+            yield match.span("national")
+
+
+def _is_valid_in(region: str, written: str) -> bool:
+    try:
+        return phonenumbers.is_valid_number(phonenumbers.parse(digits_of(written), region))
+    except phonenumbers.NumberParseException:
+        return False
 
 
 def _international(text: str) -> Spans:
@@ -77,5 +119,5 @@ def _plausibility(written: str) -> int:
 def _american(text: str) -> Spans:
     for start in _US_START.finditer(text):
         match = _US.match(text, start.start())
-        if match and (match["spaced"] is None or _NAMED.search(text, max(0, match.start() - 28), match.start())):
+        if match and (match["spaced"] is None or is_named_phone(text, match.start())):
             yield match.span()

@@ -1,15 +1,15 @@
-"""Redaction of JSON values, keys included."""
+"""Redaction of JSON values, keys included. A key is read as the label of its value: `{"ssn": "123456789"}`."""
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import InitVar, dataclass
 
 from nexus_graph.scope.canonical import Json
 from nexus_graph.scope.errors import Invalid
-from nexus_graph.scope.redaction.accounts import is_card_number
-from nexus_graph.scope.redaction.findings import RULESET, find, replace_findings
+from nexus_graph.scope.redaction.findings import RULESET, Finding, find, holds_nothing, replace_findings
 
 MAX_DEPTH = 64
 MAX_VALUES = 200_000
@@ -17,6 +17,11 @@ MAX_CHARACTERS = 8 * 1024 * 1024
 
 _Path = tuple[str | int, ...]
 _made_by_redact = object()
+
+# A plain name: nothing that is found could begin in it and end in the value.
+_LABEL = re.compile(r"[A-Za-z][A-Za-z0-9_ .-]{0,63}")
+_LOWER_THEN_UPPER = re.compile(r"(?<=[a-z])(?=[A-Z])")
+_LONGEST_LABELLED = 256  # what a label is about is short; a long text needs none
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,15 +45,15 @@ class Redacted:
 def redact(value: Json) -> Redacted:
     """`value` with each finding in a string or key replaced by `[kind]`.
 
-    Types stay, with one exception: an integer that is a payment card number becomes the string `[credit_card]`. Keys
-    that become equal are told apart as `[email]`, `[email]#2`, ... in the order of the original keys, and a key that
-    had to change never takes the name of one that had not.
+    Types stay, with one exception: an integer that is a finding as a whole, by itself or after its key, becomes the
+    string `[kind]`. Keys that become equal are told apart as `[email]`, `[email]#2`, ... in the order of the original
+    keys, and a key that had to change never takes the name of one that had not.
 
     Raises Invalid for what JSON can't say and for a value deeper than 64, of more than 200,000 values, or of more than
     8 Mi characters; the error's path is redacted too.
     """
     walk = _Walk()
-    redacted = walk.value(value, ())
+    redacted = walk.value(value, (), "")
     return Redacted(redacted, tuple(sorted(walk.kinds)), RULESET, _made_by_redact)
 
 
@@ -65,16 +70,17 @@ class _Walk:
         self._values = MAX_VALUES
         self._characters = MAX_CHARACTERS
 
-    def value(self, value: object, path: _Path) -> Json:
+    def value(self, value: object, path: _Path, label: str) -> Json:
+        """The value without what was found in it; `label` is the key that it stands under, or empty."""
         self._values -= 1
         if self._values < 0:
             raise Invalid(f"More than {MAX_VALUES:,} values in one.", hint="Send it in parts.", path=path)
         if isinstance(value, str):
-            return self._text(value, path)
+            return self._text(value, path, label)
         if value is None or isinstance(value, bool):
             return value
         if isinstance(value, int):
-            return self._integer(value)
+            return self._integer(value, label)
         if isinstance(value, float):
             if not math.isfinite(value):
                 raise Invalid("A number that is not finite.", hint="JSON has no NaN and no infinity.", path=path)
@@ -84,28 +90,32 @@ class _Walk:
         if isinstance(value, Mapping):
             return self._mapping(value, path)
         if isinstance(value, Sequence) and not isinstance(value, bytes | bytearray | memoryview):
-            return [self.value(item, (*path, index)) for index, item in enumerate(value)]
+            return [self.value(item, (*path, index), label) for index, item in enumerate(value)]
         raise Invalid(
             f"A value of type {type(value).__name__} is not JSON.", hint="Turn it into text first.", path=path
         )
 
-    def _text(self, text: str, path: _Path) -> str:
+    def _text(self, text: str, path: _Path, label: str) -> str:
         self._characters -= len(text)
         if self._characters < 0:
             raise Invalid(f"More than {MAX_CHARACTERS:,} characters.", hint="Send it in parts.", path=path)
-        findings = find(text)
+        findings = _find_labelled(label, text)
         self.kinds.update(finding.kind for finding in findings)
         return replace_findings(text, findings) if findings else text
 
-    def _integer(self, number: int) -> int | str:
-        if 10**12 <= number < 10**19 and is_card_number(str(number)):
-            self.kinds.add("credit_card")
-            return "[credit_card]"
-        return number
+    def _integer(self, number: int, label: str) -> int | str:
+        if not 10**7 <= number < 10**19:
+            return number
+        written = str(number)
+        findings = _find_labelled(label, written)
+        if not findings or (findings[0].start, findings[0].end) != (0, len(written)):
+            return number
+        self.kinds.add(findings[0].kind)
+        return f"[{findings[0].kind}]"
 
     def _mapping(self, mapping: Mapping[object, object], path: _Path) -> dict[str, Json]:
         names = self._names(mapping, path)
-        return {names[key]: self.value(item, (*path, names[key])) for key, item in mapping.items()}
+        return {names[key]: self.value(item, (*path, names[key]), names[key]) for key, item in mapping.items()}
 
     def _names(self, mapping: Mapping[object, object], path: _Path) -> dict[object, str]:
         """Each key of `mapping` with its redacted name; no two are the same."""
@@ -114,7 +124,7 @@ class _Walk:
         for key in mapping:
             if not isinstance(key, str):
                 raise Invalid(f"A key of type {type(key).__name__} is not JSON.", hint="Keys are text.", path=path)
-            names[key] = self._text(key, path)
+            names[key] = self._text(key, path, "")
             if names[key] != key:
                 changed.append((key, names[key]))
         taken = names.keys() - {key for key, _ in changed}
@@ -127,3 +137,17 @@ class _Walk:
             taken.add(unique)
             names[key] = unique
         return names
+
+
+def _find_labelled(label: str, text: str) -> list[Finding]:
+    """The findings of a text that stands under a key: `dateOfBirth` is read as `date Of Birth: `."""
+    if holds_nothing(text):
+        return []
+    if len(text) > _LONGEST_LABELLED or not _LABEL.fullmatch(label):
+        return find(text)
+    before = _LOWER_THEN_UPPER.sub(" ", label) + ": "
+    return [
+        Finding(each.kind, each.start - len(before), each.end - len(before))
+        for each in find(before + text)
+        if each.start >= len(before)
+    ]

@@ -1,0 +1,65 @@
+"""How fast the redaction ruleset reads, with and without telephone numbers, on three kinds of text.
+
+    python tests/bench/redaction.py            # writes the last section of docs/redaction.md, dated
+
+Each figure is the median over rounds, on one thread, in processor time: other work on the machine does not count.
+"""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+from nexus_graph.administration.documenting import DOCS, table
+from nexus_graph.administration.redaction_report import SET, read_lines, write
+from nexus_graph.scope.redaction import RULESET, find, findings
+
+CHARACTERS = 500_000
+ROUNDS = 5
+
+
+def texts() -> dict[str, str]:
+    """Half a million characters of each kind."""
+    prose = "".join(
+        page.read_text("utf-8") for page in (Path("README.md"), DOCS / "graphql.md", DOCS / "operations.md")
+    )
+    business = "\n".join(line.text for line in read_lines(SET, "negatives.jsonl"))
+    holding = "\n".join(line.text for line in read_lines(SET, "positives.jsonl"))
+    named = {"prose of the manuals": prose, "business lines": business, "lines that all hold something": holding}
+    return {name: text * (CHARACTERS // len(text) + 1) for name, text in named.items()}
+
+
+def speed(text: str) -> str:
+    """Millions of characters a second."""
+    rounds = []
+    for _ in range(ROUNDS):
+        started = time.process_time()
+        find(text)
+        rounds.append(time.process_time() - started)
+    return f"{len(text) / statistics.median(rounds) / 1e6:.2f}"
+
+
+def main() -> None:
+    """Measure and write."""
+    everything = findings.DETECTORS
+    rows = []
+    for name, text in texts().items():
+        findings.DETECTORS = everything
+        with_phones = speed(text)
+        findings.DETECTORS = tuple(each for each in everything if each[0] != "phone")
+        rows.append([name, with_phones, speed(text)])
+    findings.DETECTORS = everything
+    day = datetime.now(UTC).date().isoformat()
+    python = ".".join(map(str, sys.version_info[:2]))
+    write(
+        f"Measured on {day} with {RULESET}, Python {python}, one thread of a shared two-core machine, by\n"
+        "`python tests/bench/redaction.py`: million characters a second of processor time.\n\n"
+        + table(["text", "all kinds", "without phones"], rows)
+    )
+
+
+if __name__ == "__main__":
+    main()
