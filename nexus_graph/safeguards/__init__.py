@@ -10,6 +10,28 @@ a row; `model` holds their words.
 """
 
 from nexus_graph.safeguards.chain import decide, enforce
-from nexus_graph.safeguards.model import Change, Decision, Deed, Refusal, Resource, StrategicAction
+from nexus_graph.safeguards.model import (
+    Change,
+    Decision,
+    Deed,
+    Refusal,
+    Resource,
+    StrategicAction,
+    index_rebuild,
+    quota_change,
+    switch_release,
+)
 
-__all__ = ["Change", "Decision", "Deed", "Refusal", "Resource", "StrategicAction", "decide", "enforce"]
+__all__ = [
+    "Change",
+    "Decision",
+    "Deed",
+    "Refusal",
+    "Resource",
+    "StrategicAction",
+    "decide",
+    "enforce",
+    "index_rebuild",
+    "quota_change",
+    "switch_release",
+]

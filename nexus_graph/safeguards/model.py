@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from nexus_graph.scope.canonical import Json, digest
 from nexus_graph.scope.decision import Blocker, Gate
-from nexus_graph.scope.errors import NexusError
+from nexus_graph.scope.errors import Forbidden, NexusError
 from nexus_graph.scope.handling import Handling
 from nexus_graph.scope.permission import Permission
 
@@ -40,13 +40,15 @@ class StrategicAction(StrEnum):
 class Change:
     """A strategic change, exactly. A lock binds its digest; another content is another change.
 
-    `target` names what it is done to (a card id, a subject, a resource), `card_type` the type of a card.
+    `target` names what it is done to (a card id, a subject, a resource), `card_type` the type of a card. An `open`
+    change has no content yet: a screen asks whether any would be allowed. Nobody enforces or binds such a one.
     """
 
     action: StrategicAction
     target: str
     content: Mapping[str, Json]
     card_type: str | None = None
+    open: bool = False
 
     @property
     def digest(self) -> str:
@@ -61,13 +63,29 @@ class Change:
         )
 
 
+def quota_change(resource: Resource, limit: int | None) -> Change:
+    """Setting a quota, as a lock binds it. `limit` None gives the installation's own back."""
+    return Change(StrategicAction.SET_QUOTA, resource.value, {"limit": limit})
+
+
+def switch_release(switch_id: str) -> Change:
+    """Releasing a kill switch, as a lock binds it."""
+    return Change(StrategicAction.RELEASE_KILL_SWITCH, switch_id, {})
+
+
+def index_rebuild(definition_id: str) -> Change:
+    """Rebuilding the index under a definition, as a lock binds it."""
+    return Change(StrategicAction.REINDEX, definition_id, {})
+
+
 @dataclass(frozen=True, slots=True)
 class Deed:
     """What somebody is about to do, as far as a safeguard cares.
 
     `action` is the field of the graph that does it, `takes` what it uses up, `change` what makes it strategic (None
     when it is not), `handling` what its author declared for that which is kept, `price` its points where they are not
-    yet paid, `provider` the outside service that it needs.
+    yet paid, `provider` the outside service that it needs, `barred` what the room
+    has against this very principal, whatever the right: the run is somebody else's, the lock is their own.
     """
 
     action: str
@@ -77,6 +95,7 @@ class Deed:
     handling: Handling = _NOTHING_KEPT
     price: int = 0
     provider: str | None = None
+    barred: Forbidden | None = None
 
 
 @dataclass(frozen=True, slots=True)
