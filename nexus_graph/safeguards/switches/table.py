@@ -1,0 +1,77 @@
+"""The kill switches' rows and their only SQL."""
+
+from __future__ import annotations
+
+from sqlalchemy import Index, text
+from sqlmodel import Field
+
+from nexus_graph.safeguards.switches.model import Switch, Target
+from nexus_graph.scope.clock import moment
+from nexus_graph.stores.database import Row
+from nexus_graph.stores.statement import Statement
+from nexus_graph.stores.tables import ScopedRow
+
+_ENGAGED = text("released_at IS NULL")
+
+
+class KillSwitchRow(ScopedRow, table=True):
+    """A switch, engaged or released. One target is engaged once at a time."""
+
+    __tablename__ = "kill_switches"
+    __table_args__ = (
+        Index("kill_switches_by_engaging", "tenant_id", "env", "engaged_at", "switch_id"),
+        Index(
+            "kill_switches_engaged",
+            "tenant_id",
+            "env",
+            "target",
+            "name",
+            unique=True,
+            sqlite_where=_ENGAGED,
+            postgresql_where=_ENGAGED,
+        ),
+    )
+    switch_id: str = Field(primary_key=True)
+    target: str
+    name: str
+    reason: str
+    engaged_by: str
+    engaged_at: int
+    released_by: str | None
+    released_at: int | None
+
+
+ENGAGED = Statement(
+    "select * from kill_switches where tenant_id = :tenant_id and env = :env and released_at is null "
+    "order by engaged_at, switch_id"
+)
+FIND = Statement("select * from kill_switches where tenant_id = :tenant_id and env = :env and switch_id = :switch_id")
+FIND_ENGAGED = Statement(
+    "select * from kill_switches where tenant_id = :tenant_id and env = :env and target = :target and name = :name "
+    "and released_at is null"
+)
+ENGAGE = Statement(
+    "insert into kill_switches (tenant_id, env, switch_id, target, name, reason, engaged_by, engaged_at) "
+    "values (:tenant_id, :env, :switch_id, :target, :name, :reason, :by, :now) returning *"
+)
+RELEASE = Statement(
+    "update kill_switches set released_by = :by, released_at = :now "
+    "where tenant_id = :tenant_id and env = :env and switch_id = :switch_id and released_at is null returning *"
+)
+ALL = "select * from kill_switches where tenant_id = :tenant_id and env = :env"
+ONLY_ENGAGED = f"{ALL} and released_at is null"
+
+
+def switch(row: Row) -> Switch:
+    """The switch in a row."""
+    released_at = row["released_at"]
+    return Switch(
+        switch_id=row["switch_id"],
+        target=Target(row["target"]),
+        name=row["name"],
+        reason=row["reason"],
+        engaged_by=row["engaged_by"],
+        engaged_at=moment(row["engaged_at"]),
+        released_by=row["released_by"],
+        released_at=None if released_at is None else moment(released_at),
+    )
