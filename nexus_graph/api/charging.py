@@ -1,0 +1,89 @@
+"""Every operation is paid for before it runs; one that can't run is paid for as well, since reading it was work."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+from graphql import get_operation_ast
+from strawberry.extensions import SchemaExtension
+
+from nexus_graph.api.context import Context
+from nexus_graph.api.costing import Prices
+from nexus_graph.api.transport.operation import Operation
+from nexus_graph.safeguards.rates import Bill, Budget, Price
+from nexus_graph.scope.errors import Throttled
+
+FLAWED = Price(10)
+"""What a request costs that is refused before it runs: no JSON, no GraphQL, not of this schema."""
+
+
+class Charged(SchemaExtension):
+    """Takes the price of a valid operation just before it is executed, or refuses it."""
+
+    async def on_execute(self) -> Any:
+        """Once an operation; a subscription pays when it begins."""
+        execution = self.execution_context
+        context: Context = execution.context
+        prices: Prices = execution.schema.prices  # type: ignore[attr-defined] # it is our `Schema`
+        document = execution.graphql_document
+        operation = get_operation_ast(document, execution._provided_operation_name) if document else None
+        if document is None or operation is None:
+            raise RuntimeError("An operation is executed that was not found.")
+        price = prices.price(document, operation, execution.variables)
+        await pay(context, price, identity(execution.query, execution._provided_operation_name, execution.variables))
+        yield
+
+
+def identity(query: str | None, name: str | None, variables: dict[str, Any] | None) -> Callable[[], bytes]:
+    """Tells equal requests, when somebody asks: it takes a moment for large ones."""
+    return lambda: hashlib.sha256(orjson.dumps([query, name, variables])).digest()
+
+
+async def pay(context: Context, price: Price, request: Callable[[], bytes] | None = None) -> None:
+    """Take a price. Raises Throttled, which is journalled then, or Invalid."""
+    await _settle(context, await context.house.rates.take(context.scope, price, request))
+
+
+async def look(context: Context, operation: Operation) -> None:
+    """Raises Throttled for what is known to be too much, before it is parsed."""
+    request = identity(operation.query, operation.name, operation.variables)
+    bill = context.house.rates.known_refusal(context.scope, request)
+    if bill is not None:
+        await _settle(context, bill)
+
+
+async def pay_for_flaws(context: Context) -> None:
+    """Take the price of a request that could not run, unless it is paid for already. Raises Throttled."""
+    if context.bill is None:
+        await pay(context, FLAWED)
+
+
+async def _settle(context: Context, bill: Bill) -> None:
+    context.bill = bill
+    context.observation.points = bill.price.points
+    if isinstance(bill.refusal, Throttled):
+        context.told = True
+        await context.house.rates.refusals.tell(context.scope)
+    if bill.refusal is not None:
+        context.observation.refused(bill.refusal)
+        raise bill.refusal
+
+
+def cost(context: Context) -> dict[str, Any]:
+    """`{"cost": ...}` for the extensions of an answer; nothing when no price is known."""
+    if (bill := context.bill) is None:
+        return {}
+    shown: dict[str, Any] = {"points": bill.price.points}
+    if bill.price.introspections:
+        shown["introspections"] = bill.price.introspections
+    for budget in Budget:
+        if (standing := bill.budgets.get(budget)) is not None:
+            shown[budget.value] = {
+                "left": standing.left,
+                "burst": standing.burst,
+                "perSecond": standing.per_second,
+            }
+    return {"cost": shown}
