@@ -1,0 +1,130 @@
+"""Leases: how many live streams are open, over all processes of an installation.
+
+A stream takes a lease before its first frame and ends it with its last. Its process renews all that it holds, so those
+of a process that crashed run out by themselves. Counting and adding are one transaction: nobody gets one too many.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Final, NoReturn
+
+import structlog
+
+from nexus_graph.safeguards.model import Resource
+from nexus_graph.safeguards.quotas import table
+from nexus_graph.safeguards.quotas.model import Held, Usage
+from nexus_graph.scope.clock import micros
+from nexus_graph.scope.errors import NexusError, QuotaExceeded
+from nexus_graph.scope.limits import Limits
+from nexus_graph.scope.scope import Scope
+from nexus_graph.stores.database import Connection, Row
+from nexus_graph.stores.statement import Statement, Value
+from nexus_graph.stores.work import Read, Stores
+
+log = structlog.get_logger("nexus_graph.safeguards")
+
+LIFE: Final = timedelta(seconds=30)
+RENEW_SECONDS: Final = 10.0
+_LONG = timedelta(hours=1)  # a process that stood still for less finds its leases again
+
+
+async def open_streams(read: Read) -> tuple[int, int]:
+    """How many live streams are open: those of the scope's actor, and all of the tenant and env."""
+    actor = read.scope.principal
+    row = await read.row(table.OPEN_STREAMS, actor_kind=actor.kind.value, actor_id=actor.id, now=micros(read.now))
+    return (row["of_actor"], row["of_scope"]) if row is not None else (0, 0)
+
+
+def one_too_many(usage: Usage, of_actor: int, limits: Limits) -> QuotaExceeded | None:
+    """What stands against one more live stream: the bound of the tenant and env, or that of the actor."""
+    if usage.left < 1:
+        return usage.exceeded(1)
+    if of_actor < limits.actor_streams:
+        return None
+    return QuotaExceeded(
+        f"No room for 1 more live stream: {of_actor} of {limits.actor_streams} that one actor may have are open.",
+        hint="Complete a stream that is not needed; the operator sets NEXUS_ACTOR_STREAMS.",
+    )
+
+
+class Leases:
+    """The leases of one process."""
+
+    def __init__(self, stores: Stores) -> None:
+        self._stores = stores
+        self._holder = stores.new_id("holder")
+        self._open: Counter[tuple[str, str]] = Counter()
+
+    @asynccontextmanager
+    async def held(self, scope: Scope) -> AsyncIterator[None]:
+        """One live stream, counted for as long as the block lasts. Raises QuotaExceeded when it is one too many."""
+        lease_id = await self._take(scope)
+        self._open[scope.key] += 1
+        try:
+            yield
+        finally:
+            self._open[scope.key] -= 1
+            await self._end(scope, lease_id)
+
+    async def renew_forever(self) -> NoReturn:
+        """Renew what is held, every ten seconds, until cancelled."""
+        while True:
+            await asyncio.sleep(RENEW_SECONDS)
+            try:
+                await self.renew()
+            except NexusError as error:  # there is time for two more attempts before a lease runs out
+                log.warning("leases.renewal_failed", error=error.code)
+
+    async def renew(self) -> None:
+        """Give every lease of this process its whole life again: one hop, whatever the number."""
+        self._open = +self._open
+        if not self._open:
+            return
+        expires_at = micros(self._stores.clock() + LIFE)
+        own: dict[str, Value] = {"holder": self._holder, "expires_at": expires_at}
+        sets = [own | {"tenant_id": tenant_id, "env": env} for tenant_id, env in self._open]
+        async with self._stores.counting() as connection:
+            await connection.many(table.RENEW_LEASES.sql, sets)
+
+    async def _take(self, scope: Scope) -> str:
+        stores, now = self._stores, self._stores.clock()
+        lease_id, actor = stores.new_id("lease"), scope.principal
+        async with stores.counting() as connection:
+            await _rows(connection, scope, table.HOLD_STREAMS)
+            await _rows(connection, scope, table.FORGET_LEASES, long_ago=micros(now - _LONG))
+            counted = {"actor_kind": actor.kind.value, "actor_id": actor.id}
+            [found] = await _rows(connection, scope, table.OPEN_STREAMS, **counted, now=micros(now))
+            limits = await _rows(connection, scope, table.OWN_LIMITS, resources=[Resource.LIVE_STREAMS.value])
+            limit = limits[0]["upper_limit"] if limits else stores.limits.live_streams
+            usage = Usage(Resource.LIVE_STREAMS, Held(found["of_scope"]), limit, None, None)
+            if (error := one_too_many(usage, found["of_actor"], stores.limits)) is not None:
+                raise error
+            await _rows(
+                connection,
+                scope,
+                table.ADD_LEASE,
+                **counted,
+                lease_id=lease_id,
+                holder=self._holder,
+                expires_at=micros(now + LIFE),
+            )
+        return lease_id
+
+    async def _end(self, scope: Scope, lease_id: str) -> None:
+        try:
+            async with self._stores.counting() as connection:
+                await _rows(connection, scope, table.END_LEASE, lease_id=lease_id)
+        except NexusError as error:  # it runs out by itself
+            log.warning("leases.end_failed", error=error.code)
+
+
+async def _rows(
+    connection: Connection, scope: Scope, statement: Statement, **values: Value | Sequence[Value]
+) -> list[Row]:
+    own = {"tenant_id": scope.tenant_id, "env": scope.env.value}
+    return [*await connection.rows(*statement.bind({**values, **own}))]

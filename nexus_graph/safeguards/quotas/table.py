@@ -1,0 +1,109 @@
+"""The rows of quotas and stream leases, and their SQL."""
+
+from __future__ import annotations
+
+from sqlalchemy import Index
+from sqlmodel import Field
+
+from nexus_graph.stores.statement import Statement
+from nexus_graph.stores.tables import ScopedRow
+
+
+class QuotaRow(ScopedRow, table=True):
+    """A limit that a tenant and env has of its own; without a row the installation's holds."""
+
+    __tablename__ = "quotas"
+    resource: str = Field(primary_key=True)
+    upper_limit: int
+    changed_by: str
+    changed_at: int
+
+
+class QuotaUsageRow(ScopedRow, table=True):
+    """What is held of a resource. `period` is a UTC day, or empty where days are not counted apart."""
+
+    __tablename__ = "quota_usage"
+    resource: str = Field(primary_key=True)
+    period: str = Field(primary_key=True)
+    used: int
+    reserved: int
+
+
+class StreamLeaseRow(ScopedRow, table=True):
+    """A live stream that some process holds open: `holder` is the process, which renews it until it ends."""
+
+    __tablename__ = "stream_leases"
+    __table_args__ = (
+        Index("stream_leases_by_expiry", "tenant_id", "env", "expires_at"),
+        Index("stream_leases_by_holder", "tenant_id", "env", "holder"),
+    )
+    lease_id: str = Field(primary_key=True)
+    holder: str
+    actor_kind: str
+    actor_id: str
+    expires_at: int
+
+
+OWN_LIMITS = Statement(
+    "select resource, upper_limit from quotas "
+    "where tenant_id = :tenant_id and env = :env and resource in (:resources...)"
+)
+USAGE = Statement(
+    "select resource, period, used, reserved from quota_usage "
+    "where tenant_id = :tenant_id and env = :env and resource in (:resources...) and period in (:periods...)"
+)
+SET_LIMIT = Statement(
+    "insert into quotas (tenant_id, env, resource, upper_limit, changed_by, changed_at) "
+    "values (:tenant_id, :env, :resource, :upper_limit, :changed_by, :changed_at) "
+    "on conflict (tenant_id, env, resource) do update "
+    "set upper_limit = :upper_limit, changed_by = :changed_by, changed_at = :changed_at"
+)
+RESET_LIMIT = Statement("delete from quotas where tenant_id = :tenant_id and env = :env and resource = :resource")
+# One statement, so that two who ask at once can't both have the last place.
+TAKE = Statement(
+    "insert into quota_usage (tenant_id, env, resource, period, used, reserved) "
+    "values (:tenant_id, :env, :resource, :period, :used, :reserved) "
+    "on conflict (tenant_id, env, resource, period) do update "
+    "set used = quota_usage.used + :used, reserved = quota_usage.reserved + :reserved "
+    "where quota_usage.used + quota_usage.reserved + :used + :reserved <= :upper_limit returning used"
+)
+SETTLE = Statement(
+    "update quota_usage set used = used + :amount, "
+    "reserved = case when reserved > :amount then reserved - :amount else 0 end "
+    "where tenant_id = :tenant_id and env = :env and resource = :resource and period = :period"
+)
+GIVE_BACK = Statement(
+    "update quota_usage set used = case when used > :used then used - :used else 0 end, "
+    "reserved = case when reserved > :reserved then reserved - :reserved else 0 end "
+    "where tenant_id = :tenant_id and env = :env and resource = :resource and period = :period"
+)
+SET_USAGE = Statement(
+    "insert into quota_usage (tenant_id, env, resource, period, used, reserved) "
+    "values (:tenant_id, :env, :resource, :period, :used, :reserved) "
+    "on conflict (tenant_id, env, resource, period) do update set used = :used, reserved = :reserved"
+)
+
+# Leases
+
+# Whoever counts streams in order to add one writes this row first: the next one waits until that is committed.
+HOLD_STREAMS = Statement(
+    "insert into quota_usage (tenant_id, env, resource, period, used, reserved) "
+    "values (:tenant_id, :env, 'LIVE_STREAMS', '', 0, 0) "
+    "on conflict (tenant_id, env, resource, period) do update set used = 0"
+)
+OPEN_STREAMS = Statement(
+    "select count(*) as of_scope, coalesce(sum(case when actor_kind = :actor_kind and actor_id = :actor_id "
+    "then 1 else 0 end), 0) as of_actor from stream_leases "
+    "where tenant_id = :tenant_id and env = :env and expires_at > :now"
+)
+ADD_LEASE = Statement(
+    "insert into stream_leases (tenant_id, env, lease_id, holder, actor_kind, actor_id, expires_at) "
+    "values (:tenant_id, :env, :lease_id, :holder, :actor_kind, :actor_id, :expires_at)"
+)
+RENEW_LEASES = Statement(
+    "update stream_leases set expires_at = :expires_at where tenant_id = :tenant_id and env = :env and holder = :holder"
+)
+END_LEASE = Statement("delete from stream_leases where tenant_id = :tenant_id and env = :env and lease_id = :lease_id")
+FORGET_LEASES = Statement(
+    "delete from stream_leases where tenant_id = :tenant_id and env = :env and expires_at <= :long_ago"
+)
