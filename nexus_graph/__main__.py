@@ -7,7 +7,16 @@ from __future__ import annotations
 
 import typer
 
-from nexus_graph.administration import checking, demonstrating, directory, importing, installing, serving
+from nexus_graph.administration import (
+    checking,
+    demonstrating,
+    directory,
+    erasing,
+    importing,
+    installing,
+    proving,
+    serving,
+)
 
 app = typer.Typer(
     name="nexus-graph",
@@ -31,6 +40,8 @@ app.command("import")(importing.import_files)
 app.command()(checking.check)
 app.command()(checking.reindex)
 app.add_typer(checking.audit, name="audit")
+app.add_typer(erasing.erasures, name="erasure")
+app.add_typer(proving.prove, name="prove")
 
 
 def main() -> None:

@@ -17,21 +17,42 @@ from starlette.responses import JSONResponse
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from nexus_graph import assets, atoms, index
+from nexus_graph import assets, atoms, exports, index, sessions
 from nexus_graph.api import objects, schema
 from nexus_graph.api.house import House
+from nexus_graph.api.metrics import MetricsEndpoint
+from nexus_graph.api.observing import Watch
 from nexus_graph.api.paging import Cursors
+from nexus_graph.api.traces import open_traces
 from nexus_graph.api.transport.http import HttpEndpoint
 from nexus_graph.api.transport.websocket import WebSocketEndpoint
 from nexus_graph.assets import AssetRules
+from nexus_graph.assets import erasing as assets_erasing
+from nexus_graph.assets.consenting import ASSETS
 from nexus_graph.atoms import Sandbox
+from nexus_graph.atoms import erasing as atoms_erasing
+from nexus_graph.atoms.consenting import ATOMS
 from nexus_graph.cards import Manifests
+from nexus_graph.cards import erasing as cards_erasing
+from nexus_graph.cards.consenting import CARDS
 from nexus_graph.config import Config
+from nexus_graph.exports import erasing as exports_erasing
 from nexus_graph.index import Index
+from nexus_graph.index import erasing as index_erasing
 from nexus_graph.index.embedding import load_embedder
+from nexus_graph.packs import erasing as packs_erasing
+from nexus_graph.packs.consenting import PACKS
+from nexus_graph.safeguards import erasure
+from nexus_graph.safeguards.consent import changing as consent
+from nexus_graph.safeguards.consent.following import follower as consent_follower
+from nexus_graph.safeguards.erasure import Eraser, Ledger, Pseudonyms, gates
+from nexus_graph.safeguards.quotas import Leases
+from nexus_graph.safeguards.rates import Rates
 from nexus_graph.scope.clock import system_clock
 from nexus_graph.scope.policy import Policy
 from nexus_graph.scope.resources import resource
+from nexus_graph.scope.scope import Scope as Tenancy
+from nexus_graph.sessions import erasing as sessions_erasing
 from nexus_graph.stores.blobs.files import FileBlobs
 from nexus_graph.stores.database import Database
 from nexus_graph.stores.follower import Follower
@@ -39,13 +60,27 @@ from nexus_graph.stores.migrations import require_newest
 from nexus_graph.stores.signals.local import LocalSignals
 from nexus_graph.stores.vectors.local import LocalVectors
 from nexus_graph.stores.work import Stores
+from nexus_graph.tenants import erasing as tenants_erasing
 from nexus_graph.tenants.admission import Admission
 from nexus_graph.tenants.tokens import Keys, Verifier
 
 log = structlog.get_logger("nexus_graph.app")
 
+ERASURE_STEPS = (
+    assets_erasing.STEP,
+    atoms_erasing.STEP,
+    cards_erasing.STEP,
+    index_erasing.STEP,
+    packs_erasing.STEP,
+    exports_erasing.STEP,
+    sessions_erasing.STEP,
+    gates.STEP,
+    tenants_erasing.STEP,
+)
+"""In the order in which the river flows. Who may come in is looked at last, and shut out first."""
+
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]  # each gets an answer of our own
-_ROUTES = ("/graphql", "/healthz", "/readyz", "/objects")
+_ROUTES = ("/graphql", "/healthz", "/readyz", "/metrics", "/objects")
 _SWEEP_SECONDS = 60.0
 
 
@@ -86,7 +121,10 @@ async def open_house(config: Config, *, any_embedder: bool = False) -> AsyncIter
         ),
     )
     verifier = await _verifier(config)
+    traces = open_traces(config.traces_address)
     async with open_stores(config) as stores:
+        rates = Rates(stores)
+        vectors = Index(embedder, manifests, LocalVectors())
         try:
             house = House(
                 config=config,
@@ -96,26 +134,54 @@ async def open_house(config: Config, *, any_embedder: bool = False) -> AsyncIter
                 asset_rules=AssetRules(config.largest_asset, config.reservation_seconds, config.address_seconds),
                 sandbox=sandbox,
                 manifests=manifests,
-                index=Index(embedder, manifests, LocalVectors()),
+                index=vectors,
+                eraser=eraser(config, vectors.forget),
+                consent_steps=(ASSETS, ATOMS, CARDS, PACKS),
+                leases=Leases(stores),
+                rates=rates,
+                watch=Watch(traces=traces),
             )
+            await erasure.require_replayed(stores, house.eraser.ledger)
             if not any_embedder:
                 await index.require_definition(stores, house.index)
             yield house
         finally:
+            await traces.close()
+            await rates.close()
             await sandbox.close()
             await embedder.close()
 
 
+def eraser(config: Config, forget: Callable[[Tenancy], None] = lambda scope: None) -> Eraser:
+    """What an erasure needs; `forget` lets go of what this process holds of a scope."""
+    secret = config.signing_secret.get_secret_value()
+    return Eraser(ERASURE_STEPS, Ledger(config.erasure_ledger), Pseudonyms(secret), forget)
+
+
 def followers(house: House) -> list[Follower]:
     """The stages that pull: atoms from sealed assets, index entries from published cards."""
-    return [atoms.follower(house.sandbox), index.follower(house.index)]
+    return [
+        atoms.follower(house.sandbox),
+        index.follower(house.index),
+        index.rebuilder(house.index),
+        consent_follower(house.consent_steps),
+        erasure.follower(house.eraser),
+        exports.follower(),
+    ]
 
 
 @asynccontextmanager
 async def following(house: House) -> AsyncIterator[None]:
-    """Run the followers and the sweeper beside whatever happens inside."""
-    deeds = [follower.run(house.stores, house.config.poll_seconds) for follower in followers(house)]
-    tasks = [asyncio.create_task(deed) for deed in [*deeds, assets.sweep_forever(house.stores, _SWEEP_SECONDS)]]
+    """Run the followers, the sweepers and the renewal of leases beside whatever happens inside."""
+    await consent.settle(house.stores, house.consent_steps)
+    house.watch.metrics.followers = followers(house)
+    deeds = [
+        *(follower.run(house.stores, house.config.poll_seconds) for follower in house.watch.metrics.followers),
+        assets.sweep_forever(house.stores, _SWEEP_SECONDS),
+        sessions.sweep_forever(house.stores, _SWEEP_SECONDS),
+        house.leases.renew_forever(),
+    ]
+    tasks = [asyncio.create_task(deed) for deed in deeds]
     try:
         yield
     finally:
@@ -133,9 +199,10 @@ def application(house: House) -> ASGIApp:
         WebSocketRoute("/graphql", websocket.answer),
         Route("/healthz", _alive),
         Route("/readyz", _readiness(house)),
+        Route("/metrics", MetricsEndpoint(house.watch.metrics, house.stores, house.config.metrics_token).answer),
     ]
     if isinstance(house.stores.blobs, FileBlobs):  # its addresses lead back here; those of an object server do not
-        routes += objects.routes(house.stores.blobs)
+        routes += objects.routes(house.stores.blobs, objects.guard(house.stores))
     return _AccessLog(Starlette(routes=routes))
 
 

@@ -11,9 +11,9 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 
 from nexus_graph.scope.errors import ConfigurationError
 from nexus_graph.scope.limits import Limits
@@ -35,6 +35,9 @@ class Config(BaseModel):
     token_keys: str | None = Field(None, description="JWKS file or https address with the keys that sign tokens.")
     development_key: Path | None = Field(
         None, description="Local private key (JWK) of `nexus-graph init`; its tokens are good in env dev only."
+    )
+    erasure_ledger: Path = Field(
+        description="File that tells of every erasure; outside of the data folder, so that no restore takes it back."
     )
     signing_secret: SecretStr = Field(description="Signs cursors and upload addresses; at least 32 characters.")
 
@@ -58,7 +61,9 @@ class Config(BaseModel):
     derive_memory: int = Field(1024 * 1024 * 1024, ge=64 * 1024 * 1024, description="Memory limit of one derivation.")
     derive_workers: int = Field(1, ge=1, le=64, description="Processes that derive.")
     index_wait_seconds: float = Field(10.0, ge=0, description="How long a publishing waits to be indexed.")
-    poll_seconds: float = Field(0.5, gt=0, description="How long another process's writes may go unseen.")
+    poll_seconds: float = Field(
+        0.5, gt=0, lt=1, description="How long another process's writes, a kill switch among them, may go unseen."
+    )
     heartbeat_seconds: float = Field(15.0, gt=0, description="Pause after which a quiet stream sends a heartbeat.")
     largest_request: int = Field(2 * 1024 * 1024, ge=1024, description="Bytes of the largest GraphQL request.")
     quota_stored_bytes: int = Field(10 * 1024**3, ge=0, description="Stored bytes of a tenant and env.")
@@ -68,16 +73,28 @@ class Config(BaseModel):
     quota_live_streams: int = Field(1_000, ge=0, description="Live streams of a tenant and env.")
     actor_streams: int = Field(200, ge=1, description="Live streams of one actor.")
     actor_sockets: int = Field(100, ge=1, description="Websockets of one actor on one server.")
-    actor_burst: int = Field(10_000, ge=1, description="Points in the full budget of an actor.")
-    actor_per_second: int = Field(1_000, ge=1, description="Points that fill an actor's budget each second.")
-    tenant_burst: int = Field(40_000, ge=1, description="Points in the full budget of a tenant.")
-    tenant_per_second: int = Field(4_000, ge=1, description="Points that fill a tenant's budget each second.")
-    introspection_burst: int = Field(20, ge=1, description="Introspections in an actor's full budget for them.")
+    actor_burst: int = Field(20_000, ge=1, le=10**9, description="Points in the full budget of an actor.")
+    actor_per_second: int = Field(1_000, ge=1, le=10**9, description="Points that fill an actor's budget each second.")
+    tenant_burst: int = Field(80_000, ge=1, le=10**9, description="Points in the full budget of a tenant.")
+    tenant_per_second: int = Field(4_000, ge=1, le=10**9, description="Points that fill a tenant's budget each second.")
+    introspection_burst: int = Field(
+        20, ge=1, le=10**9, description="Introspections in an actor's full budget for them."
+    )
     introspection_per_second: float = Field(0.2, gt=0, description="Introspections that fill it each second.")
     lock_seconds: int = Field(30 * 86_400, ge=1, description="How long a Strategy Lock lives at the most.")
     session_seconds: int = Field(86_400, ge=1, description="How long session memory lives unless it says otherwise.")
     longest_session_seconds: int = Field(30 * 86_400, ge=1, description="How long session memory lives at the most.")
     train_ok: bool = Field(True, description="Whether anything of this installation may be exported for training.")
+    metrics_token: SecretStr | None = Field(
+        None,
+        min_length=16,
+        description="Bearer token that a scraper of /metrics sends; no metrics are shown when unset.",
+    )
+    traces_address: str | None = Field(
+        None,
+        pattern=r"^https?://[^\s@]+$",
+        description="Base address of an OpenTelemetry collector (OTLP over HTTP); needs the extra `traces`.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe line to log.")
 
     @field_validator("signing_secret")
@@ -86,6 +103,12 @@ class Config(BaseModel):
         if len(value.get_secret_value()) < 32:
             raise ValueError("must have at least 32 characters")
         return value
+
+    @model_validator(mode="after")
+    def _outside(self) -> Self:
+        if self.erasure_ledger.resolve().is_relative_to(self.data.resolve()):
+            raise ValueError("NEXUS_ERASURE_LEDGER must lie outside of NEXUS_DATA, which a restore takes back")
+        return self
 
     @property
     def address(self) -> str:
@@ -158,7 +181,7 @@ def load(environment: Mapping[str, str] | None = None, file: Path | None = None,
     }
     given = {name: value for name, value in given.items() if value is not None}
     merged: dict[str, Any] = {**from_file, **from_environment, **given}
-    for name in ("data", "token_keys", "development_key", "embedder_model"):
+    for name in ("data", "erasure_ledger", "token_keys", "development_key", "embedder_model"):
         if name in from_file and merged[name] is from_file[name] and "://" not in str(from_file[name]):
             merged[name] = str(path.parent / str(from_file[name]))
     try:
@@ -189,8 +212,10 @@ def _explain(error: ValidationError, path: Path) -> str:
     lines = []
     for problem in error.errors():
         name = PREFIX + "_".join(str(part) for part in problem["loc"]).upper()
-        field = Config.model_fields.get(str(problem["loc"][0]))
-        if problem["type"] == "missing":
+        field = Config.model_fields.get(str(problem["loc"][0])) if problem["loc"] else None
+        if not problem["loc"]:
+            lines.append(f"{problem['msg'].removeprefix('Value error, ')}.")
+        elif problem["type"] == "missing":
             lines.append(f"{name} is missing: {field.description if field else ''}")
         elif problem["type"] == "extra_forbidden":
             lines.append(f"{name} is no setting of Nexus Graph; docs/configuration.md lists them all.")

@@ -10,16 +10,17 @@ from __future__ import annotations
 import logging
 import sys
 import traceback
-from typing import Any
+from typing import Any, TextIO
 
 import structlog
 
-_SILENT = ("strawberry.execution", "strawberry.ws.task", "httpx", "httpcore", "weaviate-client")
+_SILENT = ("strawberry.execution", "strawberry.ws.task", "httpx", "httpcore", "weaviate-client", "opentelemetry")
 
 
-def configure(level: str) -> None:
-    """Set up logging for this process."""
-    terminal = sys.stderr.isatty()
+def configure(level: str, to: TextIO | None = None) -> None:
+    """Set up logging for this process: to standard error, unless another text file is given."""
+    to = to or sys.stderr
+    terminal = to.isatty()
     renderer: Any = structlog.dev.ConsoleRenderer() if terminal else structlog.processors.JSONRenderer(sort_keys=True)
     structlog.configure(
         processors=[
@@ -29,7 +30,7 @@ def configure(level: str) -> None:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(to),
     )
     logging.basicConfig(handlers=[_Forward()], level=logging.WARNING, force=True)
     for name in _SILENT:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from nexus_graph import assets, atoms, cards, index, runs
+from nexus_graph import assets, atoms, cards, index, runs, sessions
 from nexus_graph.administration import console
 from nexus_graph.administration.console import Ticker
 from nexus_graph.administration.directory import Env, Tenant, existing
@@ -15,10 +15,14 @@ from nexus_graph.administration.installing import AsJson
 from nexus_graph.api.house import House
 from nexus_graph.app import followers, open_house, open_stores
 from nexus_graph.index import IndexReport
+from nexus_graph.safeguards import quotas
 from nexus_graph.scope.scope import Env as EnvName
 from nexus_graph.scope.scope import Scope, Surface
 
 audit = typer.Typer(help="Prove the journal.", no_args_is_help=True)
+
+_HELD = (assets.held, cards.held, sessions.held)
+"""What each room's rows add up to, for the quotas."""
 
 Found = dict[str, list[str]]
 """Faults by `tenant/env`."""
@@ -27,7 +31,7 @@ Found = dict[str, list[str]]
 def check(
     repair: Annotated[bool, typer.Option("--repair", help="Mend what can be mended.")] = False, as_json: AsJson = False
 ) -> None:
-    """Prove that journal, runs, objects, atoms, cards and index agree everywhere. Fails while a fault is left."""
+    """Prove that journal, runs, objects, atoms, cards, index, quotas agree everywhere. Fails while a fault is left."""
 
     async def deed() -> tuple[Found, Found]:
         async with open_house(console.settings().config) as house:
@@ -101,6 +105,7 @@ async def _rooms(house: House, scope: Scope, repair: bool, tick: Ticker) -> list
         *await atoms.check(stores, house.sandbox, scope, repair=repair, looked=looked("atoms")),
         *await cards.check(stores, house.manifests, scope, repair=repair, looked=looked("cards")),
         *_index(await index.check(stores, house.index, scope, repair=repair, looked=looked("index"))),
+        *await quotas.recount(stores, scope, _HELD, repair=repair),
     ]
 
 

@@ -17,7 +17,7 @@ from nexus_graph.administration.client import Client
 from nexus_graph.administration.console import Ticker
 from nexus_graph.administration.directory import development_token
 from nexus_graph.administration.installing import install
-from nexus_graph.administration.serving import Server, listen
+from nexus_graph.administration.serving import listen, served
 from nexus_graph.api.house import House
 from nexus_graph.app import following, open_house
 from nexus_graph.config import Config
@@ -33,7 +33,7 @@ ENV = "dev"
 TENANTS = {"t_acme": "acme", "t_globex": "globex"}
 ROLES = ("owner", "admin", "member")
 AGENT = "demo agent"
-START_SECONDS = 20
+FOLLOW_SECONDS = 20
 
 
 def demo(
@@ -51,31 +51,14 @@ def demo(
             tick("Preparing the database")
             migrate(config.database)
             tick("Loading the embedder")
-            async with open_house(config) as house, following(house):
-                server = Server(house)
-                serving = asyncio.create_task(server.serve(sockets=[bound]))
-                try:
-                    await _started(server, serving)
-                    tokens = await _story(house, tick)
-                    _tell_address(config, tokens)
-                    if not once:
-                        console.say("Serving. Press Ctrl-C to stop.")
-                        await serving
-                finally:
-                    server.should_exit = True
-                    with suppress(asyncio.CancelledError):
-                        await serving
+            async with open_house(config) as house, following(house), served(house, bound) as serving:
+                tokens = await _story(house, tick)
+                _tell_address(config, tokens)
+                if not once:
+                    console.say("Serving. Press Ctrl-C to stop.")
+                    await serving
 
     console.run(deed())
-
-
-async def _started(server: Server, serving: asyncio.Task[None]) -> None:
-    async with asyncio.timeout(START_SECONDS):
-        while not server.started:
-            if serving.done():
-                await serving
-                raise Unavailable("The server did not start.")
-            await asyncio.sleep(0.02)
 
 
 async def _story(house: House, tick: Ticker) -> dict[str, str]:
@@ -83,11 +66,12 @@ async def _story(house: House, tick: Ticker) -> dict[str, str]:
     for tenant, folder in TENANTS.items():
         found = await _people(house, tenant, folder)
         credentials |= {f"{tenant} {who}": secret for who, secret in found.items()}
-        owner = Client(house.config.address, tenant, ENV, found["owner"])
+        owner, admin = (Client(house.config.address, tenant, ENV, found[who]) for who in ("owner", "admin"))
         try:
-            await _fill(owner, resource("core") / "demo" / folder, folder, tick)
+            await _fill(owner, admin, resource("core") / "demo" / folder, folder, tick)
         finally:
             await owner.close()
+            await admin.close()
     question = yaml.safe_load((resource("core") / "demo" / "acme" / "questions.yaml").read_text("utf-8"))["questions"][
         0
     ]
@@ -121,7 +105,7 @@ async def _end_earlier_keys(house: House, scope: Scope) -> None:
             await keys.revoke_key(house.stores, scope, key.key_id)
 
 
-async def _fill(owner: Client, folder: Path, name: str, tick: Ticker) -> None:
+async def _fill(owner: Client, admin: Client, folder: Path, name: str, tick: Ticker) -> None:
     files = sorted((folder / "raw").iterdir())
     places: dict[str, _Cited] = {}
     rows = []
@@ -138,11 +122,27 @@ async def _fill(owner: Client, folder: Path, name: str, tick: Ticker) -> None:
     for path in texts:
         tick(f"{name}: cards", total=len(texts))
         text = cited(path.read_text("utf-8"), places)
-        published = await owner.ask("ingest/PublishCard", {"text": text, "trainOk": True})
+        published = await _publish(owner, admin, path.name, {"text": text, "trainOk": True})
         if published["indexState"] != "INDEXED":
             raise Unavailable(f"{path.name} is {published['indexState']}, not INDEXED.")
         new += published["changed"]
     console.say(f"{name}: {len(texts)} cards published and indexed, {new} of them new")
+
+
+async def _publish(owner: Client, admin: Client, name: str, card: dict[str, Any]) -> dict[str, Any]:
+    """Publish a card; what is strategic is refused first, then proposed by one and approved by the other."""
+    change = {"publishCard": card}
+    preview = await owner.ask("locks/PreviewLock", {"change": change})
+    if preview["strategic"] and preview["difference"]["text"]:
+        try:
+            await owner.ask("ingest/PublishCard", card)
+        except Unavailable as error:
+            console.say(f"{name}: {error.message}")
+        lock = (await owner.ask("locks/ProposeLock", {"input": {"change": change, "reason": "For the demo."}}))["lock"]
+        seen = {name: lock[name] for name in ("id", "revision", "changeDigest")}
+        approved = (await admin.ask("locks/ApproveLock", seen))["lock"]
+        console.say(f"{name}: proposed by the owner, approved by {approved['decidedBy']}, applied")
+    return await owner.ask("ingest/PublishCard", card)
 
 
 async def _upload(owner: Client, path: Path) -> str:
@@ -220,7 +220,7 @@ async def _research(agent: Client, question: str) -> None:
     again = await agent.ask("agent/RequestPack", {"ask": ask}, run_id=run["id"])
     await agent.ask("agent/AppendRunLog", {"runId": run["id"], "text": "Read the pack; done."})
     await agent.ask("agent/CloseRun", {"runId": run["id"], "status": "SUCCEEDED"})
-    async with asyncio.timeout(START_SECONDS):
+    async with asyncio.timeout(FOLLOW_SECONDS):
         await live
     console.say("\nThe influence pack:")
     for ref in pack["refs"]:

@@ -1,6 +1,6 @@
-"""Renders the two pages that are nothing but the code's own word: docs/permissions.md and docs/configuration.md.
+"""Renders the pages that are nothing but the code's own word: permissions, configuration and gates, in docs/.
 
-`python -m nexus_graph.administration.documenting`, in a checkout, writes both; a test compares them.
+`python -m nexus_graph.administration.documenting`, in a checkout, writes them; a test compares them.
 """
 
 from __future__ import annotations
@@ -8,16 +8,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Any, Literal, get_args, get_origin
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
 from graphql import ConstDirectiveNode, InterfaceTypeDefinitionNode, ObjectTypeDefinitionNode, StringValueNode, parse
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
 from nexus_graph.config import PREFIX, Config
+from nexus_graph.scope.decision import Gate
 from nexus_graph.scope.permission import Permission
 from nexus_graph.scope.policy import GRANTABLE, Policy
 from nexus_graph.scope.resources import resource
+
+if TYPE_CHECKING:
+    from nexus_graph.api.declarations import Declared
 
 DOCS = Path("docs")
 
@@ -51,6 +55,25 @@ a missing setting or a wrong value stops the start, and all of them are named at
 Times are in seconds and sizes in bytes unless the text says otherwise.
 """
 
+_GATES = """\
+# Gates
+
+What may stop a request, rendered from the chain of safeguards and the schema. Do not edit this page: change the field's
+declaration, then run `python -m nexus_graph.administration.documenting`.
+
+Every mutation asks all gates inside its own transaction, in this order, and answers with the code of the first that
+refuses; `blockers` names all of them. Before that the door asks those that need no amounts: it takes the price before
+anything is executed, then asks the kill switch and the role of each field. So somebody without the right is told
+`FORBIDDEN` even where there is no room left. `viewer { can(action: ..., target: ...) }` asks the same gates beforehand
+and names everything at once; `dryRun` does the whole deed and takes it back.
+"""
+
+_GATED = """\
+A price is what the field itself costs, without what is asked of its answer. A field without a dash under `lock` needs
+an approved Strategy Lock when that is so. Queries that cost a point and need neither lock nor exemption are left out:
+[permissions.md](permissions.md) has them.
+"""
+
 _KINDS = {
     Path: "path",
     SecretStr: "secret",
@@ -72,7 +95,7 @@ def permissions_page(policy: Policy, fields: Mapping[str, Sequence[str]]) -> str
         ]
         for right in Permission
     ]
-    return _PERMISSIONS + "\n" + _table(["permission", *GRANTABLE, "demanded by"], rows)
+    return _PERMISSIONS + "\n" + table(["permission", *GRANTABLE, "demanded by"], rows)
 
 
 def configuration_page() -> str:
@@ -81,7 +104,31 @@ def configuration_page() -> str:
         [f"`{PREFIX}{name.upper()}`", _takes(field), _default(field), field.description or ""]
         for name, field in Config.model_fields.items()
     ]
-    return _CONFIGURATION + "\n" + _table(["setting", "takes", "default", "what it is"], rows)
+    return _CONFIGURATION + "\n" + table(["setting", "takes", "default", "what it is"], rows)
+
+
+def gates_page(order: Mapping[Gate, str], declared: Iterable[Declared]) -> str:
+    """The page of gates: their order, and one row for each field that is more than a cheap query."""
+    gates = [[str(place), f"`{gate}`", f"`{code}`"] for place, (gate, code) in enumerate(order.items(), 1)]
+    fields = [
+        [
+            f"`{each.root}.{each.field}`",
+            f"`{each.permission}`",
+            str(each.points),
+            each.locked or "-",
+            "no" if each.unstoppable else "yes",
+        ]
+        for each in declared
+        if each.root != "Query" or each.points > 1 or each.unstoppable
+    ]
+    return "\n".join(
+        [
+            _GATES,
+            table(["", "gate", "refuses with"], gates),
+            _GATED,
+            table(["field", "permission", "points", "lock", "a kill switch halts it"], fields),
+        ]
+    )
 
 
 def guarded_fields(sdl: str) -> dict[str, list[str]]:
@@ -123,19 +170,23 @@ def _default(field: FieldInfo) -> str:
     return "-" if field.default is None else f"`{field.default}`"
 
 
-def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table as Markdown writes it."""
     lines = [columns, ["---"] * len(columns), *rows]
     return "".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |\n" for line in lines)
 
 
 def render() -> dict[str, str]:
     """The rendered pages by file name."""
-    from nexus_graph.api.schema import sdl
+    from nexus_graph.api.declarations import declarations
+    from nexus_graph.api.schema import build, sdl
+    from nexus_graph.safeguards.chain import ORDER
 
     policy = Policy.load(resource("casbin_model.conf"), resource("policies"))
     return {
         "permissions.md": permissions_page(policy, guarded_fields(sdl())),
         "configuration.md": configuration_page(),
+        "gates.md": gates_page(ORDER, declarations(build()).values()),
     }
 
 

@@ -24,6 +24,8 @@ data = "nexus-data"
 token_issuer = "nexus-graph-development"
 token_audience = "nexus-graph"
 development_key = "nexus-data/development-key.json"
+erasure_ledger = "erasures.jsonl"
+metrics_token = "{token}"
 signing_secret = "{secret}"
 """
 
@@ -39,7 +41,7 @@ def install(folder: Path) -> bool:
     data.mkdir(mode=0o700, exist_ok=True)
     key = new_development_key().as_dict(private=True)
     _write_private(data / "development-key.json", json.dumps({"keys": [key]}))
-    _write_private(file, _TEMPLATE.format(secret=secrets.token_urlsafe(32)))
+    _write_private(file, _TEMPLATE.format(secret=secrets.token_urlsafe(32), token=secrets.token_urlsafe(24)))
     return True
 
 

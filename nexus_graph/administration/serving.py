@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from types import FrameType
 from typing import Annotated
 
@@ -17,11 +19,12 @@ from nexus_graph.administration import console
 from nexus_graph.api.house import House
 from nexus_graph.app import application, following, open_house
 from nexus_graph.config import Config
-from nexus_graph.scope.errors import ConfigurationError, Invalid
+from nexus_graph.scope.errors import ConfigurationError, Invalid, Unavailable
 
 log = structlog.get_logger("nexus_graph.server")
 
 GRACE_SECONDS = 10
+START_SECONDS = 20
 LARGEST_HEAD = 64 * 1024
 
 
@@ -107,6 +110,25 @@ def listen(config: Config) -> socket.socket:
             f"Can't listen on {config.host}:{config.port}: {error.strerror}. Set NEXUS_HOST or NEXUS_PORT."
         ) from error
     return bound
+
+
+@asynccontextmanager
+async def served(house: House, bound: socket.socket) -> AsyncIterator[asyncio.Task[None]]:
+    """A server beside whatever happens inside; await the task to serve on. Raises Unavailable when it doesn't start."""
+    server = Server(house)
+    serving = asyncio.create_task(server.serve(sockets=[bound]))
+    try:
+        async with asyncio.timeout(START_SECONDS):
+            while not server.started:
+                if serving.done():
+                    await serving
+                    raise Unavailable("The server did not start.")
+                await asyncio.sleep(0.02)
+        yield serving
+    finally:
+        server.should_exit = True
+        with suppress(asyncio.CancelledError):
+            await serving
 
 
 def serve(

@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, TypeAlias
 import strawberry
 
 from nexus_graph.api.loaders import Loaders
+from nexus_graph.api.observing import Observation
+from nexus_graph.safeguards import switches
+from nexus_graph.safeguards.rates import Bill
 from nexus_graph.scope.canonical import Json
 from nexus_graph.scope.errors import Invalid, NexusError
 from nexus_graph.scope.handling import Handling
@@ -29,15 +32,21 @@ MOST_ITEMS = 20_000
 class Context:
     """One operation of one admitted principal.
 
-    `refused` names the fields and codes that are journalled already, `told` says whether any refusal is.
+    `refused` names the fields and codes that are journalled already, `told` says whether any refusal is. `streaming` is
+    the subscription that it follows, if it does; `bill` is what it cost, once that is known; `observation` is what the
+    operator sees of it.
     """
 
-    def __init__(self, house: House, scope: Scope) -> None:
+    def __init__(self, house: House, scope: Scope, observation: Observation | None = None) -> None:
         self.house = house
         self.scope = scope
+        self.observation = observation or Observation(house.watch.metrics)
+        self.observation.scope = scope
         self.loaders = Loaders(house, scope)
         self.refused: set[tuple[str, str]] = set()
         self.told = False
+        self.bill: Bill | None = None
+        self.streaming: str | None = None
         self._left = MOST_ITEMS
 
     def take(self, items: int) -> None:
@@ -55,9 +64,16 @@ class Context:
         finally:
             self.scope = scope
 
+    async def require_running(self, field: str) -> None:
+        """Raises Halted when a kill switch halts a field of the graph's root."""
+        await switches.require(self.house.stores, self.scope, field)
+
     async def renew(self) -> Scope:
-        """The scope with the rights of this moment; raises when they are gone."""
-        return await self.house.admission.renew(self.scope)
+        """The scope with the rights of this moment; raises when they are gone, and when its stream is halted."""
+        scope = await self.house.admission.renew(self.scope)
+        if self.streaming is not None:
+            await self.require_running(self.streaming)
+        return scope
 
     async def journal_refusal(self, kind: RunKind, subject: str, asked: Json, code: str) -> None:
         """Journal a refusal in the run that the client named, which it does not end; else in a run of its own.

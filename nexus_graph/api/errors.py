@@ -15,21 +15,41 @@ from strawberry.types.execution import ExecutionResult
 
 from nexus_graph.logs import places
 from nexus_graph.scope.clock import iso
-from nexus_graph.scope.errors import Halted, NexusError, Throttled
+from nexus_graph.scope.errors import Halted, Invalid, NexusError, Throttled
 
 log = structlog.get_logger("nexus_graph.api")
 
 _STATUS = {"UNAUTHENTICATED": 401, "FORBIDDEN": 403, "THROTTLED": 429, "HALTED": 503, "UNAVAILABLE": 503}
 
 
+MOST_ERRORS = 100
+MOST_FLAWS = 20
+"""Errors that an answer lists: of its fields, and of a document that can't be executed. One more tells what is left."""
+
+
 def formatted(errors: Sequence[GraphQLError], trace_id: str) -> list[dict[str, Any]]:
-    """The errors as a response carries them."""
-    return [_format(error, trace_id) for error in errors]
+    """The errors as a response carries them: not all of them when there are very many."""
+    most = MOST_ERRORS if any(error.path for error in errors) else MOST_FLAWS
+    shown = [_format(error, trace_id) for error in errors[:most]]
+    if more := len(errors) - len(shown):
+        cut = Invalid(f"{more} more errors are not listed.", hint="Mend the first ones, or ask for less at once.")
+        shown.append(_told(cut, trace_id))
+    return shown
+
+
+def throttled(errors: Sequence[GraphQLError] | None) -> Throttled | None:
+    """The error that says to come back later, when an operation was refused for that."""
+    causes = (error.original_error for error in errors or ())
+    return next((cause for cause in causes if isinstance(cause, Throttled)), None)
 
 
 def refusal(error: NexusError, trace_id: str) -> dict[str, Any]:
     """A whole response for a request that was refused before anything was executed."""
-    return {"errors": [{"message": str(error), "extensions": _extensions(error, trace_id)}]}
+    return {"errors": [_told(error, trace_id)]}
+
+
+def _told(error: NexusError, trace_id: str) -> dict[str, Any]:
+    return {"message": str(error), "extensions": _extensions(error, trace_id)}
 
 
 def status_of(error: NexusError) -> int:

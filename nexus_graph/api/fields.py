@@ -14,12 +14,13 @@ under the request's scope before it is answered.
 from __future__ import annotations
 
 import inspect
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import aclosing
 from typing import Any, TypeVar, get_type_hints
 
 import strawberry
 from strawberry.extensions.field_extension import FieldExtension
+from strawberry.schema.base import BaseSchema
 from strawberry.schema_directive import Location
 from strawberry.types.base import StrawberryObjectDefinition
 
@@ -43,8 +44,18 @@ _KINDS = {
     Permission.RUNS_WRITE: RunKind.RESEARCH,
     Permission.MEMBERS_WRITE: RunKind.ADMIN,
     Permission.KEYS_WRITE: RunKind.ADMIN,
+    Permission.ERASURES_WRITE: RunKind.ERASE,
+    Permission.CONSENT_WRITE: RunKind.ADMIN,
+    Permission.CONSENT_WRITE_OWN: RunKind.ADMIN,
+    Permission.EXPORTS_WRITE: RunKind.EXPORT,
+    Permission.SESSIONS_USE: RunKind.SESSION,
+    Permission.LOCKS_PROPOSE: RunKind.ADMIN,
+    Permission.LOCKS_APPROVE: RunKind.ADMIN,
+    Permission.INDEX_REBUILD: RunKind.INDEX,
 }
 
+
+_ROOTS = ("Query", "Mutation", "Subscription")
 
 CHEAP, DEAR = 1, 10
 """Points of a field that only reads rows, and of one that writes, searches or opens a stream."""
@@ -162,10 +173,13 @@ class _Gate(FieldExtension):
         self, context: Context, next_: Callable[..., Any], source: Any, info: Info, arguments: dict[str, Any]
     ) -> Any:
         try:
+            if not self.unstoppable and info.path.prev is None:  # what lies below runs inside an allowed field
+                await context.require_running(info.field_name)
             context.scope.require(self.permission)
             context.take(1)
             answer = next_(source, info, **arguments)
             if isinstance(answer, AsyncGenerator):
+                context.streaming = info.field_name
                 return self._guarded(answer, info)
             answer = await answer if inspect.isawaitable(answer) else answer
             context.take(_items(answer))
@@ -180,10 +194,12 @@ class _Gate(FieldExtension):
             raise
 
     async def _guarded(self, frames: AsyncGenerator[Any, None], info: Info) -> AsyncIterator[Any]:
+        context: Context = info.context
         try:
-            async with aclosing(frames):
-                async for frame in frames:
-                    yield frame
+            async with context.house.leases.held(context.scope), aclosing(frames):
+                with context.house.watch.metrics.streams.track_inprogress():
+                    async for frame in frames:
+                        yield frame
         except NexusError as error:
             await _journal_refusal(info.context, info.field_name, self.permission, error)
             raise
@@ -195,18 +211,32 @@ def _items(answer: Any) -> int:
 
 
 async def _journal_refusal(context: Context, field: str, permission: Permission, error: NexusError) -> None:
+    context.observation.refused(error)
     asked: Json = {"field": field, "permission": permission.value}
     await context.journal_refusal(_KINDS.get(permission, RunKind.READ), field, asked, error.code)
 
 
 def unguarded(schema: strawberry.Schema) -> list[str]:
     """Every field with a resolver of its own that declares no permission. The server starts only when there is none."""
-    found = []
-    for name, known in schema.schema_converter.type_map.items():
+    return sorted(f"{owner}.{name}" for owner, name, gate in _resolvers(schema) if gate is None)
+
+
+def stoppable(schema: BaseSchema) -> frozenset[str]:
+    """The fields of the root types that a kill switch can halt."""
+    return frozenset(
+        name
+        for owner, name, gate in _resolvers(schema)
+        if owner in _ROOTS and gate is not None and not gate.unstoppable
+    )
+
+
+def _resolvers(schema: BaseSchema) -> Iterator[tuple[str, str, _Gate | None]]:
+    """Type, name and gate of every field with a resolver of its own."""
+    for owner, known in schema.schema_converter.type_map.items():
         definition = known.definition
         if isinstance(definition, StrawberryObjectDefinition):
             for field in definition.fields:
-                resolver = field.base_resolver is not None
-                if resolver and not any(isinstance(extension, _Gate) for extension in field.extensions):
-                    found.append(f"{name}.{schema.config.name_converter.get_graphql_name(field)}")
-    return sorted(found)
+                if field.base_resolver is not None:
+                    gates = [extension for extension in field.extensions if isinstance(extension, _Gate)]
+                    name = schema.config.name_converter.get_graphql_name(field)
+                    yield owner, name, gates[0] if gates else None

@@ -5,12 +5,17 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 
+from nexus_graph.api.observing import Watch
 from nexus_graph.api.paging import Cursors
 from nexus_graph.assets import AssetRules
 from nexus_graph.atoms import Sandbox
 from nexus_graph.cards import Manifests
 from nexus_graph.config import Config
 from nexus_graph.index import Index
+from nexus_graph.safeguards.consent.changing import Steps
+from nexus_graph.safeguards.erasure import Eraser
+from nexus_graph.safeguards.quotas import Leases
+from nexus_graph.safeguards.rates import Rates
 from nexus_graph.stores.work import Stores
 from nexus_graph.tenants.admission import Admission
 
@@ -27,4 +32,9 @@ class House:
     sandbox: Sandbox
     manifests: Manifests
     index: Index
+    consent_steps: Steps
+    leases: Leases
+    rates: Rates
+    eraser: Eraser
+    watch: Watch = field(default_factory=Watch)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 from datetime import datetime
 from enum import Enum
 from typing import Any
 
 import strawberry
+from strawberry import UNSET
 
 from nexus_graph.scope.canonical import Json
 from nexus_graph.scope.clock import iso
@@ -53,6 +54,10 @@ def once(field: str, input: Any) -> Once | None:
 def _plain(value: Any, depth: int) -> Json:
     if depth > DEEPEST:
         raise Invalid(f"The input is nested deeper than {DEEPEST} levels.", path=("input",))
+    if value is UNSET:
+        return None
+    if is_dataclass(value) and not isinstance(value, type):
+        value = {each.name: getattr(value, each.name) for each in fields(value)}
     if isinstance(value, dict):
         return {str(name): _plain(item, depth + 1) for name, item in value.items()}
     if isinstance(value, (list, tuple)):

@@ -8,13 +8,19 @@ from typing import TYPE_CHECKING, TypeVar
 
 from strawberry.dataloader import DataLoader
 
-from nexus_graph import assets, atoms, cards, index, packs, runs
+from nexus_graph import assets, atoms, cards, exports, index, packs, runs
+from nexus_graph.api import preflight
+from nexus_graph.api.deeds import Question
 from nexus_graph.assets import Asset
 from nexus_graph.atoms import Atom
 from nexus_graph.cards import Card
+from nexus_graph.exports import Export
 from nexus_graph.index import IndexState
 from nexus_graph.packs import Pack
 from nexus_graph.runs import Run, Subject
+from nexus_graph.safeguards import Decision, locks
+from nexus_graph.safeguards.locks import Lock
+from nexus_graph.scope.errors import NexusError
 from nexus_graph.scope.scope import Scope
 
 if TYPE_CHECKING:
@@ -44,7 +50,9 @@ class Loaders:
         stores = house.stores
         self.assets: DataLoader[str, Asset | None] = _loader(lambda ids: assets.fetch(stores, scope, ids))
         self.atoms: DataLoader[str, Atom | None] = _loader(lambda ids: atoms.fetch(stores, scope, ids))
+        self.locks: DataLoader[str, Lock | None] = _loader(lambda ids: locks.fetch(stores, scope, ids))
         self.packs: DataLoader[str, Pack | None] = _loader(lambda ids: packs.fetch(stores, scope, ids))
+        self.exports: DataLoader[str, Export | None] = _loader(lambda ids: exports.fetch(stores, scope, ids))
         self.runs: DataLoader[str, Run | None] = _loader(lambda ids: runs.fetch(stores, scope, ids))
         self.run_counts: DataLoader[str, dict[str, int] | None] = _loader(lambda ids: runs.counts(stores, scope, ids))
         self.run_sources: DataLoader[str, tuple[Subject, ...] | None] = _loader(
@@ -52,6 +60,9 @@ class Loaders:
         )
         self.index_states: DataLoader[tuple[str, int], IndexState | None] = _loader(
             lambda pairs: index.states(stores, scope, pairs)
+        )
+        self.decisions: DataLoader[Question, Decision | NexusError | None] = _loader(
+            lambda questions: preflight.decisions(house, scope, questions)
         )
         self.cards: DataLoader[str, Card | None] = _loader(lambda ids: cards.fetch(stores, scope, ids))
         self.card_versions: DataLoader[tuple[str, int], Card | None] = _loader(

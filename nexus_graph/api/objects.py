@@ -7,18 +7,31 @@ Nothing of an object is ever logged, and no browser shows one in place: a downlo
 from __future__ import annotations
 
 import re
+from collections.abc import Awaitable, Callable
 from urllib.parse import quote
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
+from starlette.types import Receive, Send
+from starlette.types import Scope as Exchanged
 
-from nexus_graph.scope.canonical import canonical
-from nexus_graph.scope.errors import Conflict, Forbidden, Invalid, NexusError, NotFound, Unavailable
+from nexus_graph.safeguards import switches
+from nexus_graph.scope.canonical import Json, canonical
+from nexus_graph.scope.clock import iso
+from nexus_graph.scope.errors import Conflict, Forbidden, Halted, Invalid, NexusError, NotFound, Unavailable
+from nexus_graph.scope.scope import Env, Scope
 from nexus_graph.stores.blobs.base import Download, Exchange
+from nexus_graph.stores.work import Stores
 
-_STATUS: dict[type[NexusError], int] = {Forbidden: 403, Invalid: 400, NotFound: 404, Conflict: 409, Unavailable: 503}
+_STATUS: dict[type[NexusError], int] = {
+    Forbidden: 403,
+    Invalid: 400,
+    NotFound: 404,
+    Conflict: 409,
+    Halted: 503,
+    Unavailable: 503,
+}
 _GUARDS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; sandbox",
@@ -30,17 +43,31 @@ _ACTIVE = re.compile(r"text/(html|xml|javascript|ecmascript)|application/(xml|.*
 _OPAQUE = "application/octet-stream"
 
 
-def routes(blobs: Exchange) -> list[Route]:
+Guard = Callable[[str, str], Awaitable[None]]
+"""Raises Halted where a tenant's and env's objects are halted."""
+
+
+def guard(stores: Stores) -> Guard:
+    """Asks the kill switch of the tenant and env to which an address leads."""
+
+    async def require_running(tenant_id: str, env: str) -> None:
+        await switches.require(stores, Scope.system(tenant_id, Env(env), "objects"), None, switches.OBJECTS)
+
+    return require_running
+
+
+def routes(blobs: Exchange, require_running: Guard) -> list[Route]:
     """The routes for `/objects/{token}`.
 
     PUT answers 201 for a stored object and 204 for one that was there already. GET and HEAD answer 200. Refusals are
     400 (size or checksum), 403 (address wrong or expired), 404, 409, 411 (no Content-Length), 413 (more than declared)
-    and 503, with `{"error": {"code", "hint", "message"}}`.
+    and 503 (halted, or unavailable), with `{"error": {"code", "hint", "message"}}`.
     """
 
     async def answer(request: Request) -> Response:
         token = request.path_params["token"]
         try:
+            await require_running(*blobs.place(token, "PUT" if request.method == "PUT" else "GET"))
             if request.method == "PUT":
                 return await _take(blobs, token, request)
             return _give(await blobs.send(token), body=request.method == "GET")
@@ -85,7 +112,7 @@ class _Attachment(StreamingResponse):
         super().__init__(download.chunks, headers=headers)
         self._download = download
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Exchanged, receive: Receive, send: Send) -> None:
         try:
             await super().__call__(scope, receive, send)
         except ClientDisconnect:
@@ -101,5 +128,7 @@ def _disposition(filename: str) -> str:
 
 
 def _refuse(error: NexusError, status: int) -> Response:
-    body = {"error": {"code": error.code, "message": error.message, "hint": error.hint}}
-    return Response(canonical(body), status, _GUARDS, "application/json")
+    told: dict[str, Json] = {"code": error.code, "message": error.message, "hint": error.hint}
+    if isinstance(error, Halted):
+        told |= {"since": iso(error.since), "reason": error.reason}
+    return Response(canonical({"error": told}), status, _GUARDS, "application/json")

@@ -18,6 +18,9 @@ from strawberry.schema.config import StrawberryConfig
 from strawberry.types.graphql import OperationType
 
 from nexus_graph.api import user_errors
+from nexus_graph.api.charging import Charged
+from nexus_graph.api.costing import Prices
+from nexus_graph.api.declarations import undeclared
 from nexus_graph.api.extent import BoundedExtent
 from nexus_graph.api.fields import unguarded
 from nexus_graph.api.nodes.assets import AssetMutation, AssetQuery
@@ -31,6 +34,7 @@ from nexus_graph.api.nodes.locks import LockMutation, LockQuery
 from nexus_graph.api.nodes.node import NodeQuery
 from nexus_graph.api.nodes.packs import PackQuery
 from nexus_graph.api.nodes.quotas import QuotaMutation, QuotaQuery
+from nexus_graph.api.nodes.reindexing import IndexMutation
 from nexus_graph.api.nodes.run_log import RunSubscription
 from nexus_graph.api.nodes.runs import RunMutation, RunQuery
 from nexus_graph.api.nodes.search import SearchQuery
@@ -38,6 +42,7 @@ from nexus_graph.api.nodes.sessions import SessionMutation, SessionQuery
 from nexus_graph.api.nodes.settings import SettingsQuery, SettingsSubscription
 from nexus_graph.api.nodes.switches import SwitchMutation, SwitchQuery
 from nexus_graph.api.nodes.tenants import TenantMutation, TenantQuery
+from nexus_graph.api.observing import Observed
 from nexus_graph.api.scalars import SCALARS
 from nexus_graph.scope.errors import ConfigurationError, Invalid
 
@@ -75,6 +80,7 @@ class Mutation(
     AssetMutation,
     AtomMutation,
     CardMutation,
+    IndexMutation,
     RunMutation,
     LockMutation,
     SwitchMutation,
@@ -93,7 +99,11 @@ class Subscription(RunSubscription, SettingsSubscription):
 
 
 class Schema(strawberry.Schema):
-    """A schema that does not print errors and query texts into the log; the door logs what may be logged."""
+    """A schema that knows its prices. It prints no errors and query texts: the door logs what may be logged."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self.prices = Prices(self, self._schema)
 
     def process_errors(self, errors: list[Any], execution_context: Any = None) -> None:
         """Nothing: see `api.errors`."""
@@ -118,10 +128,12 @@ class OneOperation(SchemaExtension):
 
 
 def build() -> Schema:
-    """The schema. Raises ConfigurationError when a resolver declares no permission."""
+    """The schema. Raises ConfigurationError when a resolver declares no permission, or a mutation not all its gates."""
     schema = _schema(sorted_for_print=False)
     if found := unguarded(schema):
         raise ConfigurationError(f"These fields declare no permission: {', '.join(found)}. Use api.fields.")
+    if missing := undeclared(schema):
+        raise ConfigurationError(f"{'; '.join(missing)}. Use api.fields and the inputs of api.idempotency.")
     return schema
 
 
@@ -144,5 +156,7 @@ def _schema(*, sorted_for_print: bool) -> Schema:
             lambda: ValidationCache(maxsize=CACHED),
             lambda: MaxTokensLimiter(max_token_count=MOST_TOKENS),
             lambda: AddValidationRules([BoundedExtent]),
+            Observed,
+            Charged,
         ],
     )

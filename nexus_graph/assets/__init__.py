@@ -8,7 +8,7 @@ Never: content in the database, in an event or in a log; a look into the file; a
 caller's word. Empty files are refused: they hold nothing to keep.
 """
 
-from nexus_graph.assets.checking import check
+from nexus_graph.assets.checking import check, held
 from nexus_graph.assets.labelling import label
 from nexus_graph.assets.model import (
     Asset,
@@ -34,6 +34,7 @@ __all__ = [
     "check",
     "download",
     "fetch",
+    "held",
     "keep",
     "label",
     "list_assets",

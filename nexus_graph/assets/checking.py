@@ -1,18 +1,21 @@
-"""Check: every sealed asset still has its object, byte for byte.
+"""Check: every sealed asset still has its object, byte for byte. And how much room the assets take.
 
 An object without an asset is no fault: a crash may leave one, and the sweep takes it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
+from nexus_graph.assets import table
 from nexus_graph.assets.model import AssetFilter, AssetState
 from nexus_graph.assets.reading import list_assets
+from nexus_graph.safeguards import Resource
+from nexus_graph.safeguards.quotas import Held
 from nexus_graph.scope.scope import Scope
 from nexus_graph.stores.blobs.base import ScopedBlobs, Stat
 from nexus_graph.stores.paging import Window
-from nexus_graph.stores.work import Stores
+from nexus_graph.stores.work import Read, Stores
 
 _BATCH = 500
 
@@ -37,3 +40,13 @@ async def check(stores: Stores, scope: Scope, *, looked: Looked | None = None) -
                 looked(1)
         window = Window(_BATCH, after=page.keys[-1]) if page.has_next else None
     return faults
+
+
+async def held(read: Read) -> Mapping[Resource, Held]:
+    """What the rows of the assets add up to: used when sealed, reserved before."""
+    [row] = await read.rows(table.HELD)
+    assets, used = int(row["assets"]), int(row["bytes"])
+    return {
+        Resource.ASSETS: Held(assets, int(row["all_assets"]) - assets),
+        Resource.STORED_BYTES: Held(used, int(row["all_bytes"]) - used),
+    }

@@ -1,4 +1,4 @@
-"""Labels of an asset grow: kinds of personal data add up, and consent is taken back, never given."""
+"""Labels of an asset grow: kinds of personal data add up, and what is declared only gets stricter here."""
 
 from __future__ import annotations
 
@@ -10,16 +10,17 @@ from nexus_graph.stores.work import Work
 
 
 async def label(work: Work, asset_id: str, handling: Handling) -> Asset:
-    """Make an asset's labels at least as strict as `handling`, inside the work of whoever found out.
+    """Make an asset's labels at least as strict as what `handling` declares, inside the work of whoever found out.
 
     To add kinds of personal data alone, give a handling that consents. Raises NotFound.
     """
     row = await work.row(table.FIND, asset_id=asset_id)
     if row is None or row["state"] == "PURGED":
         raise NotFound("asset")
-    if table.asset(row).handling & handling == table.asset(row).handling:
-        return table.asset(row)
+    asset = table.asset(row)
+    if set(handling.pii_flags) <= set(asset.handling.pii_flags) and (handling.train_ok or not asset.declared_train_ok):
+        return asset
     held = table.asset((await work.write(table.HOLD, asset_id=asset_id))[0])  # nobody else labels it until the commit
-    strict = held.handling & handling
-    rows = await work.write(table.LABEL, asset_id=asset_id, pii_flags=table.flags(strict), train_ok=strict.train_ok)
+    flags = table.flags(held.handling & handling)
+    rows = await work.write(table.LABEL, asset_id=asset_id, pii_flags=flags, train_ok=handling.train_ok)
     return table.asset(rows[0])

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
+from nexus_graph.safeguards import Resource
 from nexus_graph.scope.canonical import sha256
 from nexus_graph.scope.errors import Invalid
 from nexus_graph.scope.handling import Handling
@@ -90,7 +92,10 @@ class Reservation:
 
 @dataclass(frozen=True, slots=True)
 class Asset:
-    """A raw file: everything but its bytes. Immutable once sealed, apart from its labels, which only get stricter."""
+    """A raw file: everything but its bytes. Immutable once sealed, apart from its labels.
+
+    `handling` tells effective consent, `declared_train_ok` what was declared of this record alone.
+    """
 
     asset_id: str
     filename: str
@@ -107,11 +112,17 @@ class Asset:
     sealed_at: datetime | None
     expires_at: datetime
     object_key: str
+    declared_train_ok: bool
 
     @property
     def media_type(self) -> str:
         """The content type without its parameters."""
         return media_type(self.content_type)
+
+    @property
+    def room(self) -> Mapping[Resource, int]:
+        """What it takes of the quotas: reserved with the asset, settled when it is sealed."""
+        return {Resource.STORED_BYTES: self.size, Resource.ASSETS: 1}
 
 
 @dataclass(frozen=True, slots=True)

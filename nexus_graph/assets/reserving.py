@@ -9,8 +9,10 @@ from nexus_graph.assets import model, table
 from nexus_graph.assets.labelling import label
 from nexus_graph.assets.model import Asset, AssetRules, AssetState, Reservation, Reserved
 from nexus_graph.safeguards import Deed, Resource
+from nexus_graph.safeguards.switches import OBJECTS
 from nexus_graph.scope.clock import micros
 from nexus_graph.scope.errors import Conflict
+from nexus_graph.scope.handling import Handling
 from nexus_graph.scope.permission import Permission
 from nexus_graph.scope.redaction import redact
 from nexus_graph.scope.scope import Scope
@@ -33,11 +35,11 @@ async def reserve(
         if isinstance(answer := await work.earlier_answer(), dict):
             return await _again(work, str(answer["asset_id"]))
         sealed = await work.row(table.FIND_SEALED, sha256=reservation.sha256)
-        if sealed is not None:
-            return await _duplicate(work, table.asset(sealed), reservation)
-        takes = {Resource.STORED_BYTES: reservation.size, Resource.ASSETS: 1}
-        deed = Deed("reserveAsset", Permission.ASSETS_WRITE, takes, handling=reservation.handling)
+        takes = {} if sealed else {Resource.STORED_BYTES: reservation.size, Resource.ASSETS: 1}
+        deed = Deed("reserveAsset", Permission.ASSETS_WRITE, takes, handling=reservation.handling, provider=OBJECTS)
         handling = await safeguards.enforce(work, deed)
+        if sealed is not None:
+            return await _duplicate(work, table.asset(sealed), reservation.handling)
         asset_id = work.new_id("asset")
         rows = await work.write(
             table.ADD,
@@ -51,6 +53,7 @@ async def reserve(
             capture_location=reservation.capture_location,
             source_ref=reservation.source_ref,
             pii_flags=table.flags(handling),
+            declared_train_ok=reservation.train_ok,
             train_ok=handling.train_ok,
             created_by=scope.principal.id,
             created_at=micros(work.now),
@@ -63,9 +66,9 @@ async def reserve(
         return _open(work, asset)
 
 
-async def _duplicate(work: Work, sealed: Asset, reservation: Reservation) -> Reserved:
+async def _duplicate(work: Work, sealed: Asset, handling: Handling) -> Reserved:
     # Asking again finds it again: the answer needs no keeping, and nothing is written unless the labels grow.
-    labelled = await label(work, sealed.asset_id, reservation.handling)
+    labelled = await label(work, sealed.asset_id, handling)
     if labelled != sealed:
         work.record(_event(labelled, duplicate=True))
     return Reserved(labelled, None, duplicate=True)
@@ -86,6 +89,8 @@ def _expired(read: Read, asset: Asset) -> bool:
 
 
 def _open(read: Read, asset: Asset) -> Reserved:
+    if read.scope.rehearsal:  # nothing waits for the bytes
+        return Reserved(asset, None, duplicate=False)
     upload = read.blobs.upload(
         asset.object_key,
         size=asset.size,

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from nexus_graph import safeguards
 from nexus_graph.assets import table
 from nexus_graph.assets.labelling import label
 from nexus_graph.assets.model import Asset, AssetRules, AssetState, Reservation
 from nexus_graph.assets.reserving import reserve
+from nexus_graph.safeguards import Deed, quotas
+from nexus_graph.safeguards.switches import OBJECTS
 from nexus_graph.scope.clock import micros
 from nexus_graph.scope.errors import Conflict, NotFound
+from nexus_graph.scope.handling import Handling
 from nexus_graph.scope.permission import Permission
 from nexus_graph.scope.redaction import redact
 from nexus_graph.scope.scope import Scope
@@ -35,6 +39,7 @@ async def seal(stores: Stores, scope: Scope, asset_id: str, *, once: Once | None
         if asset.state is AssetState.SEALED:
             return asset
         _check(work, asset, found)
+        await safeguards.enforce(work, Deed("sealAsset", Permission.ASSETS_WRITE, provider=OBJECTS))
         first = await work.row(table.FIND_SEALED, sha256=asset.sha256)
         kept = await _keep(work, asset) if first is None else await _yield(work, asset, first["asset_id"])
         await work.keep_answer({"asset_id": kept.asset_id})
@@ -83,14 +88,16 @@ def _check(work: Work, asset: Asset, found: Stat | None) -> None:
 
 async def _keep(work: Work, asset: Asset) -> Asset:
     sealed = table.asset((await work.write(table.SEAL, asset_id=asset.asset_id, now=micros(work.now)))[0])
+    await quotas.settle(work, sealed.room)
     detail = redact({"output": {"content_type": sealed.content_type, "sha256": sealed.sha256, "size": sealed.size}})
     work.record(Event("asset.sealed", "asset", sealed.asset_id, detail, sealed.handling, ends=None))
     return sealed
 
 
 async def _yield(work: Work, asset: Asset, first_id: str) -> Asset:
-    first = await label(work, first_id, asset.handling)
+    first = await label(work, first_id, Handling(asset.handling.pii_flags, asset.declared_train_ok))
     await work.write(table.PURGE, asset_id=asset.asset_id, duplicate_of=first_id)
+    await quotas.give_back(work, asset.room, settled=False)
     detail = redact({"output": {"duplicate_of": first_id, "reason": "duplicate"}})
     work.record(Event("asset.purged", "asset", asset.asset_id, detail, asset.handling))
     return first

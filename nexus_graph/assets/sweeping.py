@@ -15,6 +15,7 @@ import structlog
 
 from nexus_graph.assets import table
 from nexus_graph.assets.model import Asset, AssetState
+from nexus_graph.safeguards import quotas
 from nexus_graph.scope.clock import micros
 from nexus_graph.scope.errors import NexusError
 from nexus_graph.scope.redaction import redact
@@ -91,6 +92,7 @@ async def _purge(stores: Stores, scope: Scope) -> Sequence[Asset]:
         expired = [table.asset(row) for row in await work.rows(table.EXPIRED, now=micros(work.now), most=_BATCH)]
         for asset in expired:
             await work.write(table.PURGE, asset_id=asset.asset_id, duplicate_of=None)
+            await quotas.give_back(work, asset.room, settled=False)
             detail = redact({"output": {"reason": "expired"}})
             work.record(Event("asset.purged", "asset", asset.asset_id, detail, asset.handling))
     return expired

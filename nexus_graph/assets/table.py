@@ -52,6 +52,7 @@ class AssetRow(ScopedRow, table=True):
     capture_location: str | None
     source_ref: str | None
     pii_flags: str
+    declared_train_ok: bool
     train_ok: bool
     created_by: str
     created_at: int
@@ -69,6 +70,12 @@ FIND_MANY = Statement(
 FIND_SEALED = Statement(
     "select * from assets where tenant_id = :tenant_id and env = :env and sha256 = :sha256 and state = 'SEALED'"
 )
+HELD = Statement(
+    "select coalesce(sum(case when state = 'SEALED' then 1 else 0 end), 0) as assets, "
+    "coalesce(sum(case when state = 'SEALED' then size else 0 end), 0) as bytes, "
+    "count(*) as all_assets, coalesce(sum(size), 0) as all_bytes "
+    "from assets where tenant_id = :tenant_id and env = :env and state <> 'PURGED'"
+)
 STATES = Statement(
     "select asset_id, state from assets where tenant_id = :tenant_id and env = :env and asset_id in (:asset_ids...)"
 )
@@ -78,10 +85,11 @@ EXPIRED = Statement(
 )
 ADD = Statement(
     "insert into assets (tenant_id, env, asset_id, filename, content_type, media_type, size, sha256, state, "
-    "captured_at, capture_location, source_ref, pii_flags, train_ok, created_by, created_at, expires_at, object_key) "
+    "captured_at, capture_location, source_ref, pii_flags, declared_train_ok, train_ok, created_by, created_at, "
+    "expires_at, object_key) "
     "values (:tenant_id, :env, :asset_id, :filename, :content_type, :media_type, :size, :sha256, 'RESERVED', "
-    ":captured_at, :capture_location, :source_ref, :pii_flags, :train_ok, :created_by, :created_at, :expires_at, "
-    ":object_key) returning *"
+    ":captured_at, :capture_location, :source_ref, :pii_flags, :declared_train_ok, :train_ok, :created_by, "
+    ":created_at, :expires_at, :object_key) returning *"
 )
 SEAL = Statement(
     "update assets set state = 'SEALED', sealed_at = :now "
@@ -98,7 +106,8 @@ HOLD = Statement(
     "where tenant_id = :tenant_id and env = :env and asset_id = :asset_id returning *"
 )
 LABEL = Statement(
-    "update assets set pii_flags = :pii_flags, train_ok = :train_ok "
+    "update assets set pii_flags = :pii_flags, declared_train_ok = declared_train_ok and :train_ok, "
+    "train_ok = train_ok and :train_ok "
     "where tenant_id = :tenant_id and env = :env and asset_id = :asset_id returning *"
 )
 
@@ -141,6 +150,7 @@ def asset(row: Row) -> Asset:
         sealed_at=None if sealed is None else moment(sealed),
         expires_at=moment(row["expires_at"]),
         object_key=row["object_key"],
+        declared_train_ok=bool(row["declared_train_ok"]),
     )
 
 

@@ -21,12 +21,13 @@ from nexus_graph.atoms.recipes import RECIPES, content_type_of, recipe_for
 if TYPE_CHECKING:
     from nexus_graph.atoms.checking import check
     from nexus_graph.atoms.deriving import Derivation, derive
-    from nexus_graph.atoms.following import follower
+    from nexus_graph.atoms.following import FOLLOWER, follower
     from nexus_graph.atoms.reading import fetch, of_asset
     from nexus_graph.atoms.sandbox import Sandbox
     from nexus_graph.atoms.verifying import AtomVerification, verify
 
 __all__ = [
+    "FOLLOWER",
     "RECIPES",
     "Atom",
     "AtomVerification",
@@ -48,6 +49,7 @@ __all__ = [
 _LATER = {
     "AtomVerification": "verifying",
     "Derivation": "deriving",
+    "FOLLOWER": "following",
     "Sandbox": "sandbox",
     "check": "checking",
     "derive": "deriving",

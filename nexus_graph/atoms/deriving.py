@@ -9,12 +9,13 @@ from datetime import datetime
 from email.message import Message
 from typing import Any
 
-from nexus_graph import assets
+from nexus_graph import assets, safeguards
 from nexus_graph.assets import Asset, AssetState
 from nexus_graph.atoms import table
 from nexus_graph.atoms.model import Atom, Draft, Params, Recipe, atom_id
 from nexus_graph.atoms.recipes import recipe_for, recipe_named
 from nexus_graph.atoms.sandbox import Sandbox
+from nexus_graph.safeguards import Deed, switches
 from nexus_graph.scope.canonical import Json, sha256
 from nexus_graph.scope.errors import Conflict, Invalid, NotFound
 from nexus_graph.scope.handling import Handling
@@ -77,7 +78,9 @@ async def derive(
     recipe = recipe_for(asset.content_type, asset.filename) if op is None else recipe_named(op)
     if recipe is None:
         raise Invalid(f"No recipe reads {asset.media_type}.", hint="Name one in op.", path=("op",))
-    return await keep(stores, scope, await read(stores, sandbox, scope, asset, recipe, params), once, run_id)
+    derived = await read(stores, sandbox, scope, asset, recipe, params)
+    deed = Deed("deriveAtoms", Permission.ATOMS_DERIVE, provider=switches.OBJECTS)
+    return await keep(stores, scope, derived, once, run_id, deed=deed)
 
 
 async def read(stores: Stores, sandbox: Sandbox, scope: Scope, asset: Asset, recipe: Recipe, params: Params) -> Derived:
@@ -99,7 +102,11 @@ async def read(stores: Stores, sandbox: Sandbox, scope: Scope, asset: Asset, rec
 
 
 async def raw_bytes(stores: Stores, scope: Scope, asset: Asset) -> bytes | None:
-    """The bytes that were sealed; None when the object store holds nothing or something else in their place."""
+    """The bytes that were sealed; None when the object store holds nothing or something else in their place.
+
+    Raises Halted when the object store is halted.
+    """
+    await switches.require(stores, scope, None, switches.OBJECTS)
     try:
         data = await ScopedBlobs(stores.blobs, scope).read(asset.object_key)
     except NotFound:
@@ -115,11 +122,18 @@ def charset(content_type: str) -> str | None:
 
 
 async def keep(
-    stores: Stores, scope: Scope, derived: Derived, once: Once | None = None, run_id: str | None = None
+    stores: Stores,
+    scope: Scope,
+    derived: Derived,
+    once: Once | None = None,
+    run_id: str | None = None,
+    *,
+    deed: Deed | None = None,
 ) -> Derivation:
     """Keep what was derived, in one transaction: new atoms added, those of other versions of the recipe marked stale.
 
-    The asset's labels take on what was found in its atoms. Ends the run. Raises NotFound for an asset that went away.
+    The asset's labels take on what was found in its atoms. Ends the run. `deed` is what somebody asked for, None when
+    the engine derives by itself. Raises NotFound for an asset that went away, and what the safeguards refuse.
     """
     asset_id, recipe = derived.asset.asset_id, derived.recipe
     own: dict[str, Value] = {"asset_id": asset_id, "op": recipe.op, "op_version": recipe.version}
@@ -127,8 +141,10 @@ async def keep(
         earlier: Any = await work.earlier_answer()
         if earlier is not None:
             return Derivation(**earlier)
+        if deed is not None:
+            await safeguards.enforce(work, deed)
         asset = await assets.label(work, asset_id, Handling(derived.pii_flags, train_ok=True))
-        made = await _add(work, own, derived)
+        made = await _add(work, own, derived, asset.handling.train_ok)
         staled = 0
         if await work.value(table.MISLABELLED, **own):
             staled = sum(bool(row["stale"]) for row in await work.write(table.RELABEL, **own))
@@ -138,10 +154,11 @@ async def keep(
     return derivation
 
 
-async def _add(work: Work, own: Mapping[str, Value], derived: Derived) -> int:
+async def _add(work: Work, own: Mapping[str, Value], derived: Derived, train_ok: bool) -> int:
+    # Consent is what the asset's is in this transaction, whatever it was when the file was read.
     kept = await work.rows(table.KEPT, **own, params=table.parameters(derived.params))
     known = {row["atom_id"] for row in kept}
-    new = [row for row in derived.rows if row["atom_id"] not in known]
+    new = [{**row, "train_ok": train_ok} for row in derived.rows if row["atom_id"] not in known]
     for start in range(0, len(new), _AT_ONCE):
         await work.write_many(table.ADD, new[start : start + _AT_ONCE])
     return len(new)

@@ -11,6 +11,7 @@ from nexus_graph.atoms import table
 from nexus_graph.atoms.deriving import Derived, keep, read
 from nexus_graph.atoms.recipes import recipe_for
 from nexus_graph.atoms.sandbox import Sandbox
+from nexus_graph.safeguards import switches
 from nexus_graph.scope.canonical import Json
 from nexus_graph.scope.errors import Conflict, Invalid
 from nexus_graph.scope.redaction import redact
@@ -54,7 +55,7 @@ def follower(sandbox: Sandbox) -> Follower:
             else:
                 await _tell(stores, scope, sealed, outcome)
 
-    return Follower(FOLLOWER, ("asset.sealed",), deed, batch=_BATCH)
+    return Follower(FOLLOWER, ("asset.sealed",), deed, batch=_BATCH, halted=switches.halts(FOLLOWER, switches.OBJECTS))
 
 
 async def _waiting(stores: Stores, scope: Scope, entries: Sequence[Entry]) -> list[_Sealed]:

@@ -4,8 +4,8 @@ In: a card's exact text, a filter, the name of a surface. Out: `Card`, pages of 
 Never: a header interpreted beyond its manifest, a body read by the engine, a version changed or deleted.
 """
 
-from nexus_graph.cards.checking import check
-from nexus_graph.cards.comparing import Change, Difference, Hunk, Line
+from nexus_graph.cards.checking import check, held
+from nexus_graph.cards.comparing import Change, Difference, Hunk, Line, unified
 from nexus_graph.cards.drafting import artifact_kind, card_id_of
 from nexus_graph.cards.exporting import engine_values, exported
 from nexus_graph.cards.format import parse
@@ -14,7 +14,7 @@ from nexus_graph.cards.model import ArtifactKind, Card, CardFilter, Comparison, 
 from nexus_graph.cards.publishing import Proposed, Published, propose, publish
 from nexus_graph.cards.reading import citing, difference, fetch, fetch_versions, list_cards, versions
 from nexus_graph.cards.rendering import declare
-from nexus_graph.cards.retiring import retire, retirement
+from nexus_graph.cards.retiring import propose_retirement, retire, retirement
 from nexus_graph.cards.settings import (
     Settings,
     SettingsChange,
@@ -57,12 +57,15 @@ __all__ = [
     "fetch",
     "fetch_versions",
     "follow_settings",
+    "held",
     "list_cards",
     "parse",
     "propose",
+    "propose_retirement",
     "publish",
     "retire",
     "retirement",
     "settings",
+    "unified",
     "versions",
 ]

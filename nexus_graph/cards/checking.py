@@ -7,7 +7,7 @@ else that is kept of it follows from it. What follows can be written anew; a los
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import orjson
@@ -15,6 +15,10 @@ import orjson
 from nexus_graph.cards import table
 from nexus_graph.cards.manifests import Manifests
 from nexus_graph.cards.mending import Following, differing, follow_all, mend, sides_of
+from nexus_graph.safeguards import Resource
+from nexus_graph.safeguards.quotas import Held
+from nexus_graph.safeguards.quotas.model import day
+from nexus_graph.scope.clock import micros
 from nexus_graph.scope.errors import Forbidden
 from nexus_graph.scope.scope import Role, Scope
 from nexus_graph.stores.database import Row
@@ -113,3 +117,10 @@ def _told(payload: str | None) -> tuple[tuple[str, int], str] | None:
 
 def _name(card_id: str, version: int) -> str:
     return f"card {card_id}, version {version}"
+
+
+async def held(read: Read) -> Mapping[Resource, Held]:
+    """What the rows of the cards add up to, and what the journal tells of today: each change of a card is indexed."""
+    start, end = day(read.now)
+    changes = await read.value(table.COUNT_CHANGES, start=micros(start), end=micros(end))
+    return {Resource.CARDS: Held(await read.value(table.COUNT_ALL)), Resource.INDEX_WRITES: Held(changes)}

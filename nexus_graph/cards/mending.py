@@ -84,6 +84,7 @@ def _card(row: Row, parsed: Parsed) -> Card:
         labels=parsed.labels,
         artifact_refs=parsed.artifact_refs,
         handling=Handling((), train_ok=False),
+        declared_train_ok=False,
         created_at=moment(0),
         created_by="",
     )

@@ -20,7 +20,10 @@ MAX_FILTER_ENTRIES = 64
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """One immutable version of a card. `card_id` and `key` name the card in its scope; `digest` names this text."""
+    """One immutable version of a card. `card_id` and `key` name the card in its scope; `digest` names this text.
+
+    `handling` tells effective consent, `declared_train_ok` what was declared of this version alone.
+    """
 
     card_id: str
     key: str
@@ -34,6 +37,7 @@ class Card:
     labels: tuple[str, ...]
     artifact_refs: tuple[str, ...]
     handling: Handling
+    declared_train_ok: bool
     created_at: datetime
     created_by: str
     retired_at: datetime | None = None

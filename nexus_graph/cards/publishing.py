@@ -95,12 +95,17 @@ async def publish(
 
 @dataclass(frozen=True, slots=True)
 class Proposed:
-    """A publication that nobody has made yet: the change that a lock would bind, and what it would do to the text."""
+    """A publication that nobody has made yet: the change that a lock would bind, and what it would do to the text.
+
+    `surfaces` are the settings screens that it concerns. `named`: it would come to the same card each time.
+    """
 
     change: Change
     strategic: bool
     text: str
     difference: Difference
+    surfaces: tuple[str, ...]
+    named: bool
 
 
 async def propose(
@@ -123,7 +128,9 @@ async def propose(
     async with stores.read(scope) as read:
         plan = await _planned(read, draft, named, named_key, card_id, expected_version, stores.new_id)
     before = "" if plan.before is None else plan.before.text
-    return Proposed(_change(plan), draft.strategic, draft.parsed.text, unified(before, draft.parsed.text))
+    difference = await asyncio.to_thread(unified, before, draft.parsed.text)
+    concerned = _concerned(plan.card, plan.before)
+    return Proposed(_change(plan), draft.strategic, draft.parsed.text, difference, concerned, named is not None)
 
 
 def _deed(draft: Draft, plan: _Plan) -> Deed:
@@ -135,7 +142,7 @@ def _deed(draft: Draft, plan: _Plan) -> Deed:
 def _change(plan: _Plan) -> Change:
     card, before = plan.card, plan.before
     content: dict[str, Json] = {"follows": 0 if before is None else before.version}
-    content |= {"textDigest": card.digest, "trainOk": card.handling.train_ok}
+    content |= {"textDigest": card.digest, "trainOk": card.declared_train_ok}
     return Change(StrategicAction.PUBLISH_CARD, card.card_id, content, card.card_type)
 
 
@@ -183,7 +190,7 @@ def _same(scope: Scope, draft: Draft, before: Card) -> bool:
     """Whether this is the current version, as it was written or as it was exported, and consent is not taken back."""
     text = draft.parsed.text
     same = text == before.text or (bool(draft.parsed.stated) and text == exported(scope, before))
-    return same and (draft.handling.train_ok or not before.handling.train_ok)
+    return same and (draft.handling.train_ok or not before.declared_train_ok)
 
 
 def _check_version(current: int, expected: int | None) -> None:
@@ -215,6 +222,7 @@ def _card(read: Read, draft: Draft, key: str, version: int) -> Card:
         labels=parsed.labels,
         artifact_refs=parsed.artifact_refs,
         handling=draft.handling,
+        declared_train_ok=draft.handling.train_ok,
         created_at=read.now,
         created_by=read.scope.principal.id,
     )
@@ -278,10 +286,14 @@ async def _write(work: Work, draft: Draft, plan: _Plan, expected_version: int | 
 
 def told(card: Card, before: Card | None) -> dict[str, Json]:
     """What the journal says of a card published or retired. Settings cards name the surfaces that they concern."""
-    concerned = {name for each in (card, before) if each for name in surfaces(each.card_type, each.header)}
+    concerned = _concerned(card, before)
     output: dict[str, Json] = {"cardId": card.card_id, "version": card.version, "digest": card.digest}
     output["cardType"] = card.card_type
-    return output | ({"surfaces": sorted(concerned)} if concerned else {})
+    return output | ({"surfaces": [*concerned]} if concerned else {})
+
+
+def _concerned(card: Card, before: Card | None) -> tuple[str, ...]:
+    return tuple(sorted({name for each in (card, before) if each for name in surfaces(each.card_type, each.header)}))
 
 
 async def _again(work: Work, answer: dict[str, Json], strategic: bool) -> Published:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 
 from nexus_graph import safeguards
 from nexus_graph.cards import table
+from nexus_graph.cards.comparing import unified
 from nexus_graph.cards.manifests import Manifests
 from nexus_graph.cards.model import Card
-from nexus_graph.cards.publishing import told
+from nexus_graph.cards.publishing import Proposed, told
+from nexus_graph.cards.surfaces import surfaces
 from nexus_graph.safeguards import Change, Deed, Resource, StrategicAction
 from nexus_graph.scope.canonical import Json
 from nexus_graph.scope.clock import micros
@@ -16,6 +19,7 @@ from nexus_graph.scope.errors import Conflict, NotFound
 from nexus_graph.scope.permission import Permission
 from nexus_graph.scope.redaction import redact
 from nexus_graph.scope.scope import Scope
+from nexus_graph.stores.database import Row
 from nexus_graph.stores.journal import Event, RunKind
 from nexus_graph.stores.work import Once, Stores
 
@@ -30,25 +34,48 @@ async def retire(
     scope.require(Permission.CARDS_RETIRE)
     async with stores.work(scope, RunKind.PUBLISH, once=once) as work:
         row = await work.row(table.FIND, card_id=card_id)
-        if row is None:
-            raise NotFound("card", path=("input", "cardId"))
-        card = table.card(row)
-        if await work.earlier_answer() is not None:
-            return card
-        if card.retired_at is not None:
-            raise Conflict("The card is retired already.", path=("input", "cardId"))
-        if card.version != expected_version:
-            raise Conflict(
-                f"The card's current version is {card.version}.",
-                hint=f"Look at version {card.version}, then retire with expectedVersion {card.version}.",
-                path=("input", "expectedVersion"),
-            )
+        if row is not None and await work.earlier_answer() is not None:
+            return table.card(row)
+        card = _retirable(row, expected_version)
         await safeguards.enforce(work, _deed(manifests, card))
         await work.write(table.RETIRE, card_id=card_id, now=micros(work.now))
         detail: Json = {"input": {"expectedVersion": expected_version}, "output": told(card, None)}
         work.record(Event("card.retired", "card", card_id, redact(detail), card.handling, ends=None))
         await work.keep_answer({"card_id": card_id})
     return replace(card, retired_at=work.now)
+
+
+async def propose_retirement(
+    stores: Stores, manifests: Manifests, scope: Scope, card_id: str, expected_version: int
+) -> Proposed:
+    """What `retire` would change with these arguments. Writes nothing; raises NotFound, Conflict."""
+    scope.require(Permission.CARDS_READ)
+    async with stores.read(scope) as read:
+        card = _retirable(await read.row(table.FIND, card_id=card_id), expected_version)
+    return Proposed(
+        change=retirement(card),
+        strategic=manifests.strategic(card.card_type),
+        text="",
+        difference=await asyncio.to_thread(unified, card.text, ""),
+        surfaces=surfaces(card.card_type, card.header),
+        named=True,
+    )
+
+
+def _retirable(row: Row | None, expected_version: int) -> Card:
+    """The card in a row, unless it is retired, or not what the caller has seen."""
+    if row is None:
+        raise NotFound("card", path=("input", "cardId"))
+    card = table.card(row)
+    if card.retired_at is not None:
+        raise Conflict("The card is retired already.", path=("input", "cardId"))
+    if card.version != expected_version:
+        raise Conflict(
+            f"The card's current version is {card.version}.",
+            hint=f"Look at version {card.version}, then retire with expectedVersion {card.version}.",
+            path=("input", "expectedVersion"),
+        )
+    return card
 
 
 def retirement(card: Card) -> Change:

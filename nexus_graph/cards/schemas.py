@@ -1,7 +1,8 @@
 """The part of JSON Schema 2020-12 that manifests may use, and how a header is judged by it.
 
 Only keywords whose cost is bounded by the size of the header are allowed: no references, no unique items, and patterns
-that are anchored and repeat within stated bounds. Formats are asserted, never ignored.
+that are anchored and repeat within stated bounds. Formats are asserted, never ignored. A key with
+`{enum: []}`, for which there is no value, is one of another card type.
 """
 
 from __future__ import annotations
@@ -153,7 +154,7 @@ def _fault(error: ValidationError) -> Fault:
             extra = next(name for name in value if name not in known)
             return Fault((*path, extra), "is not a known key here")
         case "enum":
-            return Fault(path, f"must be one of {_short(rule)}")
+            return Fault(path, f"must be one of {_short(rule)}" if rule else "belongs to another card type")
         case "const":
             return Fault(path, f"must be exactly {_short(rule)}")
         case "anyOf":

@@ -60,6 +60,7 @@ class CardVersionRow(ScopedRow, table=True):
     labels: str
     artifact_refs: str
     pii_flags: str
+    declared_train_ok: bool
     train_ok: bool
     created_at: int
     created_by: str
@@ -112,7 +113,8 @@ class CardArtifactRow(ScopedRow, table=True):
 _COLUMNS = (
     "card.card_id, card.key, card.card_type, card.current_version, card.created_at, card.retired_at, "
     "version.version, version.text, version.body_start, version.digest, version.title, version.header, version.labels, "
-    "version.artifact_refs, version.pii_flags, version.train_ok, version.created_at as published_at, version.created_by"
+    "version.artifact_refs, version.pii_flags, version.declared_train_ok, version.train_ok, "
+    "version.created_at as published_at, version.created_by"
 )
 _JOIN = (
     "from cards card join card_versions version on version.tenant_id = card.tenant_id and version.env = card.env "
@@ -154,6 +156,11 @@ ARTIFACTS = Statement(
     "on asset.tenant_id = atom.tenant_id and asset.env = atom.env and asset.asset_id = atom.asset_id "
     "where atom.tenant_id = :tenant_id and atom.env = :env and atom.atom_id in (:atoms...) and asset.state = 'SEALED'"
 )
+COUNT_ALL = Statement("select count(*) from cards where tenant_id = :tenant_id and env = :env")
+COUNT_CHANGES = Statement(
+    "select count(*) from journal_events where tenant_id = :tenant_id and env = :env "
+    "and action in ('card.published', 'card.retired') and at >= :start and at < :end"
+)
 LAST_PUBLISHED = Statement(
     "select seq from journal_events where tenant_id = :tenant_id and env = :env and action = 'card.published' "
     "order by seq desc limit 1"
@@ -172,8 +179,9 @@ PUT_CARD = Statement(
 )
 ADD_VERSION = Statement(
     "insert into card_versions (tenant_id, env, card_id, version, text, body_start, digest, title, header, labels, "
-    "artifact_refs, pii_flags, train_ok, created_at, created_by) values (:tenant_id, :env, :card_id, :version, :text, "
-    ":body_start, :digest, :title, :header, :labels, :artifact_refs, :pii_flags, :train_ok, :now, :created_by)"
+    "artifact_refs, pii_flags, declared_train_ok, train_ok, created_at, created_by) values (:tenant_id, :env, "
+    ":card_id, :version, :text, :body_start, :digest, :title, :header, :labels, :artifact_refs, :pii_flags, "
+    ":declared_train_ok, :train_ok, :now, :created_by)"
 )
 FORGET_LABELS = Statement("delete from card_labels where tenant_id = :tenant_id and env = :env and card_id = :card_id")
 ADD_LABEL = Statement(
@@ -261,6 +269,7 @@ def card(row: Row) -> Card:
         labels=tuple(orjson.loads(row["labels"])),
         artifact_refs=tuple(orjson.loads(row["artifact_refs"])),
         handling=Handling(tuple(orjson.loads(row["pii_flags"])), bool(row["train_ok"])),
+        declared_train_ok=bool(row["declared_train_ok"]),
         created_at=moment(row["published_at"]),
         created_by=row["created_by"],
         retired_at=None if retired is None else moment(retired),
@@ -280,6 +289,7 @@ def version_values(card: Card) -> dict[str, Value]:
         "labels": canonical(card.labels).decode(),
         "artifact_refs": canonical(card.artifact_refs).decode(),
         "pii_flags": canonical(card.handling.pii_flags).decode(),
+        "declared_train_ok": card.declared_train_ok,
         "train_ok": card.handling.train_ok,
         "created_by": card.created_by,
     }
@@ -306,6 +316,24 @@ def artifact_values(card: Card) -> list[dict[str, Value]]:
         }
         for position, ref in enumerate(card.artifact_refs)
     ]
+
+
+_CITED = (
+    "select 1 from card_artifacts cited "
+    "left join atoms atom on atom.tenant_id = cited.tenant_id and atom.env = cited.env "
+    "and atom.atom_id = cited.artifact_id "
+    "left join assets source on source.tenant_id = cited.tenant_id and source.env = cited.env "
+    "and source.asset_id = coalesce(atom.asset_id, cited.artifact_id)"
+)
+
+
+def artifacts_allow(version: str) -> str:
+    """SQL: whether everything that a row of `card_versions` cites is here and allows training; an atom as its asset."""
+    return (
+        f"not exists ({_CITED} where cited.tenant_id = {version}.tenant_id and cited.env = {version}.env "
+        f"and cited.card_id = {version}.card_id and cited.version = {version}.version "
+        "and not coalesce(source.train_ok, false))"
+    )
 
 
 _LABELLED = " and card.card_id in (select card_id from card_labels where tenant_id = :tenant_id and env = :env and "

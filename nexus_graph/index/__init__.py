@@ -10,7 +10,7 @@ from nexus_graph.index.definition import FOLLOWER, Index, require_definition
 from nexus_graph.index.embedding import EMBEDDERS, Embedder, load_embedder
 from nexus_graph.index.following import follower, settled_state, wait_indexed
 from nexus_graph.index.model import MAX_HITS, MAX_QUERY, CardHit, IndexReport, IndexState, SearchResult
-from nexus_graph.index.reindexing import reindex
+from nexus_graph.index.reindexing import rebuilder, rebuilding, reindex, request_rebuild
 from nexus_graph.index.searching import search
 from nexus_graph.index.standing import states
 
@@ -28,7 +28,10 @@ __all__ = [
     "check",
     "follower",
     "load_embedder",
+    "rebuilder",
+    "rebuilding",
     "reindex",
+    "request_rebuild",
     "require_definition",
     "search",
     "settled_state",

@@ -45,6 +45,11 @@ class Index:
         """The definition that this process indexes and searches under."""
         return self.embedder.id
 
+    def forget(self, scope: Scope) -> None:
+        """Let go of what this process holds of a scope's vectors."""
+        self.vectors.forget(*scope.key)
+        self.standings.forget(scope.key)
+
     def space(self, scope: Scope) -> Space:
         """The scope's vectors of this definition."""
         return Space.of(scope, self.embedder.id, self.embedder.dimensions)

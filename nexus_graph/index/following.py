@@ -16,10 +16,11 @@ from nexus_graph.index.definition import FOLLOWER, Index, active, own
 from nexus_graph.index.indexing import Prepared, keep, prepare, removal
 from nexus_graph.index.model import IndexState
 from nexus_graph.index.standing import is_settled, states
+from nexus_graph.safeguards import switches
 from nexus_graph.scope.canonical import Json
 from nexus_graph.scope.redaction import redact
 from nexus_graph.scope.scope import Scope
-from nexus_graph.stores.follower import Entry, Follower, wait_for
+from nexus_graph.stores.follower import Entry, Follower, IsHalted, wait_for
 from nexus_graph.stores.journal import Event, RunKind, RunStatus, Severity
 from nexus_graph.stores.work import Stores
 
@@ -38,7 +39,11 @@ def follower(index: Index) -> Follower:
         while entries:
             entries = await _settle_all(stores, index, scope, entries)
 
-    return Follower(FOLLOWER, ("card.published", "card.retired"), deed, batch=_BATCH)
+    return Follower(FOLLOWER, ("card.published", "card.retired"), deed, batch=_BATCH, halted=_halted(index))
+
+
+def _halted(index: Index) -> IsHalted:
+    return switches.halts(FOLLOWER, index.embedder.provider)
 
 
 async def wait_indexed(stores: Stores, scope: Scope, seq: int, seconds: float, poll_seconds: float) -> bool:
@@ -47,10 +52,13 @@ async def wait_indexed(stores: Stores, scope: Scope, seq: int, seconds: float, p
 
 
 async def settled_state(
-    stores: Stores, scope: Scope, published: Published, seconds: float, poll_seconds: float
+    stores: Stores, index: Index, scope: Scope, published: Published, seconds: float, poll_seconds: float
 ) -> IndexState:
-    """Where a version stands that was just published, once the index has seen it or `seconds` are over."""
-    await wait_indexed(stores, scope, published.seq, seconds, poll_seconds)
+    """Where a version stands that was just published, once the index has seen it or `seconds` are over.
+
+    Nobody waits for an index that the kill switch halts: the version is PENDING then.
+    """
+    await wait_for(stores, scope, FOLLOWER, published.seq, seconds, poll_seconds, _halted(index))
     version = (published.card.card_id, published.card.version)
     return (await states(stores, scope, [version])).get(version, IndexState.PENDING)
 

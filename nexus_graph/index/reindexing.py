@@ -1,35 +1,87 @@
 """Index a scope anew: build beside what searches use, then switch in one transaction.
 
-Searches under the old definition go on until the switch, and cards published meanwhile are built before it. A second
-start continues where an interrupted one stopped.
+An owner or admin asks for it under a Strategy Lock, and a follower does it in the run of that request; the operator
+does it at once. Searches under the old definition go on until the switch, and cards published meanwhile are built
+before it. A second start continues where an interrupted one stopped.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Final
 
+from nexus_graph import safeguards
 from nexus_graph.index import table
 from nexus_graph.index.building import MOST, build, record, require_engine
 from nexus_graph.index.definition import Index
 from nexus_graph.index.model import EMPTY_STATE, IndexState
+from nexus_graph.safeguards import Deed, index_rebuild, switches
 from nexus_graph.scope.clock import micros
 from nexus_graph.scope.errors import NexusError
+from nexus_graph.scope.permission import Permission
 from nexus_graph.scope.scope import Scope
 from nexus_graph.stores.database import Row
+from nexus_graph.stores.follower import Entry, Follower
 from nexus_graph.stores.journal import RunKind, RunStatus
-from nexus_graph.stores.work import Stores
+from nexus_graph.stores.work import Once, Stores
 
 Progress = Callable[[int, int], None]
 """Told how many cards are done, and how many there are."""
+
+REQUESTED: Final = "index.rebuild_requested"
+
+
+async def request_rebuild(stores: Stores, index: Index, scope: Scope, *, once: Once | None = None) -> str:
+    """Ask for every current card of the scope to be indexed anew. Returns the run in which a follower does it.
+
+    Raises LockRequired without an approved lock for the definition of this installation.
+    """
+    scope.require(Permission.INDEX_REBUILD)
+    async with stores.work(scope, RunKind.INDEX, once=once) as work:
+        if isinstance(answer := await work.earlier_answer(), dict):
+            return str(answer["run_id"])
+        await safeguards.enforce(work, rebuilding(index))
+        record(work, index, REQUESTED, {}, None)
+        await work.keep_answer({"run_id": work.run_id})
+    return work.run_id
+
+
+def rebuilding(index: Index) -> Deed:
+    """Rebuilding, as the safeguards see it."""
+    change = index_rebuild(index.definition_id)
+    return Deed("reindex", Permission.INDEX_REBUILD, change=change, provider=index.embedder.provider)
+
+
+def rebuilder(index: Index) -> Follower:
+    """Rebuilds what was asked for. A follower of its own: cards that are published meanwhile do not wait for it."""
+
+    async def deed(stores: Stores, scope: Scope, entries: Sequence[Entry]) -> None:
+        for entry in entries:
+            async with stores.read(scope) as read:
+                running = await read.rows(table.RUNNING, runs=[entry.run_id])
+            if running:  # else it was done, or has failed, before the checkpoint was moved
+                with suppress(NexusError):  # the run says that it failed; whoever wants it asks again
+                    await _rebuild(stores, index, scope, entry.run_id, None)
+
+    halted = switches.halts("reindex", index.embedder.provider)
+    return Follower("rebuild", (REQUESTED,), deed, batch=1, halted=halted)
 
 
 async def reindex(stores: Stores, index: Index, scope: Scope, progress: Progress | None = None) -> int:
     """Index every current card of the scope anew and switch searches over. Returns how many cards were built.
 
-    For the engine itself (the command line). Raises Unavailable when the embedder is: searches go on as before.
+    For the engine itself (the command line), without a lock, which is journalled as waived. Raises Unavailable when the
+    embedder is: searches go on as before.
     """
     require_engine(scope)
     run_id = stores.new_id("run")
+    async with stores.work(scope, RunKind.INDEX, run_id=run_id) as work:
+        await safeguards.enforce(work, rebuilding(index))
+    return await _rebuild(stores, index, scope, run_id, progress)
+
+
+async def _rebuild(stores: Stores, index: Index, scope: Scope, run_id: str, progress: Progress | None) -> int:
     try:
         built = await _build_all(stores, index, scope, run_id, progress)
         while behind := await _switch(stores, index, scope, run_id, built):

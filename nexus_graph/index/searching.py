@@ -22,6 +22,7 @@ from nexus_graph.index import table
 from nexus_graph.index.definition import UNDEFINED, Definition, Index, active
 from nexus_graph.index.filters import check_filter, filter_json
 from nexus_graph.index.model import MAX_HITS, CardHit, SearchResult, check_query, query_digest
+from nexus_graph.safeguards import switches
 from nexus_graph.scope.canonical import Json, digest
 from nexus_graph.scope.errors import Unavailable
 from nexus_graph.scope.handling import Handling
@@ -52,10 +53,11 @@ class Question:
 async def search(stores: Stores, index: Index, scope: Scope, text: str, chosen: CardFilter, k: int) -> SearchResult:
     """The `k` (1 to 100) current cards nearest to `text` (1 to 8,192 characters) among those that the filter means.
 
-    Raises Invalid for text, filter or k, Unavailable when the scope was indexed with another embedder.
+    Raises Invalid for text, filter or k, Unavailable when the scope was indexed with another embedder, Halted when the
+    embedder is halted.
     """
     scope.require(Permission.INDEX_SEARCH)
-    question = await ask(index, scope, text, chosen, k)
+    question = await ask(stores, index, scope, text, chosen, k)
     async with stores.read(scope) as read:
         result = await nearest(read, index, question)
     cards: list[Json] = [{"cardId": hit.card_id, "version": hit.version} for hit in result.hits]
@@ -67,10 +69,13 @@ async def search(stores: Stores, index: Index, scope: Scope, text: str, chosen: 
     return result
 
 
-async def ask(index: Index, scope: Scope, text: str, chosen: CardFilter, k: int, most: int = MAX_HITS) -> Question:
-    """Check and embed a search. Raises Invalid."""
+async def ask(
+    stores: Stores, index: Index, scope: Scope, text: str, chosen: CardFilter, k: int, most: int = MAX_HITS
+) -> Question:
+    """Check and embed a search. Raises Invalid, and Halted when the embedder is halted."""
     check_query(text, k, most)
     check_filter(chosen, index.manifests)
+    await switches.require(stores, scope, None, index.embedder.provider)
     (vector,) = await index.embedder.embed([text])
     return Question(vector, chosen, k, await index.vectors.view(index.space(scope)))
 

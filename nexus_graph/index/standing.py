@@ -38,6 +38,10 @@ class Standings:
 
     _known: OrderedDict[tuple[str, str], Standing] = field(default_factory=OrderedDict)
 
+    def forget(self, key: tuple[str, str]) -> None:
+        """Forget a scope's standing."""
+        self._known.pop(key, None)
+
     async def of(self, read: Read, definition_id: str, generation: int) -> Standing:
         """The standing of the handle's scope, as the handle sees it."""
         seq = await read.value(table.LAST_CHANGE)

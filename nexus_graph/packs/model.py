@@ -123,7 +123,11 @@ class Contents:
 
 @dataclass(frozen=True, slots=True)
 class Pack:
-    """A sealed pack as it is kept. `content` is the canonical JSON, `pack_id` is `pack_` and its SHA-256."""
+    """A sealed pack as it is kept. `content` is the canonical JSON, `pack_id` is `pack_` and its SHA-256.
+
+    Once an erasure took words out of the content, `erased` lists the cards that are gone; the digest stays that of what
+    was sealed.
+    """
 
     pack_id: str
     content: str
@@ -131,6 +135,7 @@ class Pack:
     handling: Handling
     first_served_at: datetime
     first_served_by: str
+    erased: tuple[str, ...] | None = None
 
     @property
     def digest(self) -> str:
@@ -167,6 +172,11 @@ def unseal(content: str) -> Contents:
         complete=value["complete"],
         exact=value["exact"],
     )
+
+
+def erased_cards(erased: str | None) -> tuple[str, ...] | None:
+    """The cards that an erasure took out of a pack, as its row keeps them; None of a whole one."""
+    return None if erased is None else tuple(orjson.loads(erased))
 
 
 def _ref_json(ref: Ref) -> Json:

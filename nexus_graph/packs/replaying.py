@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from nexus_graph.index.definition import Index
 from nexus_graph.packs import table
-from nexus_graph.packs.model import Contents, Ref, seal
+from nexus_graph.packs.model import Contents, Pack, Ref, seal
 from nexus_graph.packs.requesting import answer
 from nexus_graph.scope.canonical import Json
 from nexus_graph.scope.errors import NotFound
@@ -20,7 +20,7 @@ from nexus_graph.stores.work import Stores
 
 
 class DifferenceKind(StrEnum):
-    """What is different: of the whole (STATE to EXACTNESS), or of one card."""
+    """What is different: of the whole (STATE to EXACTNESS), or of one card. ERASED is either."""
 
     STATE = "STATE"
     EMBEDDER = "EMBEDDER"
@@ -34,6 +34,7 @@ class DifferenceKind(StrEnum):
     VERSION = "VERSION"
     EXCERPT = "EXCERPT"
     ARTIFACTS = "ARTIFACTS"
+    ERASED = "ERASED"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,17 +58,22 @@ class Replay:
     @property
     def same(self) -> bool:
         """Whether the same bytes would be sealed again."""
-        return self.pack_id == self.now_id
+        return self.pack_id == self.now_id and not self.differences
 
 
 async def replay(stores: Stores, index: Index, scope: Scope, pack_id: str) -> Replay:
-    """Ask again; nothing is kept. Raises NotFound, and Unavailable when the scope can't be searched."""
+    """Ask again; nothing is kept. Raises NotFound, and Unavailable when the scope can't be searched.
+
+    A pack whose question was erased can't be asked again: its one kind of difference is ERASED.
+    """
     scope.require(Permission.PACKS_REQUEST)
     async with stores.read(scope) as read:
         row = await read.row(table.FIND, pack_id=pack_id)
     if row is None:
         raise NotFound("pack")
     before = table.pack(row)
+    if before.erased is not None:
+        return _erased(before)
     after, handling = await answer(stores, index, scope, before.contents.ask)
     now_id, _ = seal(after)
     found = tuple(differences(before.contents, after))
@@ -75,6 +81,13 @@ async def replay(stores: Stores, index: Index, scope: Scope, pack_id: str) -> Re
     event = Event("pack.replayed", "pack", pack_id, redact(detail), before.handling & handling)
     await stores.record(scope, RunKind.PACK, event)
     return Replay(pack_id, now_id, found)
+
+
+def _erased(pack: Pack) -> Replay:
+    whole = PackDifference(DifferenceKind.ERASED, None, None, None)
+    ranks = {ref.card_id: str(ref.rank) for ref in pack.contents.refs}
+    cards = [PackDifference(DifferenceKind.ERASED, card_id, ranks[card_id], None) for card_id in pack.erased or ()]
+    return Replay(pack.pack_id, pack.pack_id, (whole, *cards))
 
 
 def differences(before: Contents, after: Contents) -> Iterator[PackDifference]:

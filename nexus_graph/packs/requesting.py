@@ -13,7 +13,7 @@ from nexus_graph.cards.table import card as card_of
 from nexus_graph.index import searching
 from nexus_graph.index.definition import Index
 from nexus_graph.index.model import query_digest
-from nexus_graph.packs import table
+from nexus_graph.packs import consenting, table
 from nexus_graph.packs.assembling import assemble
 from nexus_graph.packs.model import MAX_REFS, Ask, Contents, ExcerptRule, Pack, seal
 from nexus_graph.scope.canonical import Json, canonical
@@ -49,7 +49,7 @@ async def request(stores: Stores, index: Index, scope: Scope, ask: Ask) -> Serve
     given: Json = {"packId": pack_id, "count": len(refs), "refs": refs}
     async with stores.work(scope, RunKind.PACK) as work:
         before = await work.row(table.FIND, pack_id=pack_id)
-        if before is None:
+        if before is None or before["erased"] is not None:  # what was erased may be said anew
             await work.write(
                 table.KEEP,
                 pack_id=pack_id,
@@ -59,17 +59,23 @@ async def request(stores: Stores, index: Index, scope: Scope, ask: Ask) -> Serve
                 now=micros(work.now),
                 by=scope.principal.id,
             )
-        row = before or await work.row(table.FIND, pack_id=pack_id)
+            await work.write_many(
+                table.QUOTE,
+                [{"pack_id": pack_id, "card_id": ref.card_id, "version": ref.version} for ref in contents.refs],
+            )
+            await consenting.follow(work, pack_id)  # consent may have moved on since the cards were read
+        row = await work.row(table.FIND, pack_id=pack_id)
         if row is None:
             raise NotFound("pack")
-        work.record(Event("pack.served", "pack", pack_id, redact({"input": asked, "output": given}), handling))
-    return Served(table.pack(row), work.run_id, before is None)
+        kept = table.pack(row)
+        work.record(Event("pack.served", "pack", pack_id, redact({"input": asked, "output": given}), kept.handling))
+    return Served(kept, work.run_id, before is None)
 
 
 async def answer(stores: Stores, index: Index, scope: Scope, ask: Ask) -> tuple[Contents, Handling]:
     """What a pack would seal now, and how it must be handled: as the most restrictive of its cards and the question."""
     ask.excerpt.check()
-    question = await searching.ask(index, scope, ask.text, ask.chosen, ask.k, MAX_REFS)
+    question = await searching.ask(stores, index, scope, ask.text, ask.chosen, ask.k, MAX_REFS)
     async with stores.read(scope) as read:
         found = await searching.nearest(read, index, question)
         names = [f"{hit.card_id}@{hit.version}" for hit in found.hits]

@@ -9,7 +9,7 @@ from nexus_graph.cards.model import Card
 from nexus_graph.cards.table import FIND_VERSIONS
 from nexus_graph.cards.table import card as card_of
 from nexus_graph.packs import table
-from nexus_graph.packs.model import PREFIX, Ref, unseal
+from nexus_graph.packs.model import PREFIX, Ref, erased_cards, unseal
 from nexus_graph.scope.canonical import sha256
 from nexus_graph.scope.errors import NotFound
 from nexus_graph.scope.permission import Permission
@@ -27,16 +27,20 @@ class PackFault:
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """The digest that the stored bytes have now, and everything that does not hold."""
+    """The digest that the stored bytes have now, and everything that does not hold.
+
+    `erased`: an erasure took words out of it, which is no fault, but nobody can prove any more what was sealed.
+    """
 
     pack_id: str
     digest: str
     faults: tuple[PackFault, ...]
+    erased: bool = False
 
     @property
     def holds(self) -> bool:
-        """Whether nothing was wrong."""
-        return not self.faults
+        """Whether it is what was sealed, all of it."""
+        return not self.faults and not self.erased
 
 
 async def verify(stores: Stores, scope: Scope, pack_id: str) -> Verification:
@@ -54,10 +58,12 @@ async def verify(stores: Stores, scope: Scope, pack_id: str) -> Verification:
         names = [f"{ref.card_id}@{ref.version}" for ref in refs]
         rows = await read.rows(FIND_VERSIONS, ids=[ref.card_id for ref in refs], pairs=names)
     cards = {(row["card_id"], row["version"]): card_of(row) for row in rows}
-    faults = [fault for ref in refs for fault in _faults(ref, cards.get((ref.card_id, ref.version)))]
-    if pack_id != PREFIX + digest:
+    erased = erased_cards(row["erased"])
+    left = [ref for ref in refs if ref.card_id not in (erased or ())]
+    faults = [fault for ref in left for fault in _faults(ref, cards.get((ref.card_id, ref.version)))]
+    if pack_id != PREFIX + digest and erased is None:
         faults.insert(0, PackFault(None, "The id is not the digest of the stored bytes."))
-    return Verification(pack_id, digest, tuple(faults))
+    return Verification(pack_id, digest, tuple(faults), erased is not None)
 
 
 def _faults(ref: Ref, card: Card | None) -> Iterator[PackFault]:

@@ -6,7 +6,7 @@ Never: a second truth beside the journal, an interpretation of an entry, a conne
 
 from nexus_graph.runs.audit import audit
 from nexus_graph.runs.following import follow
-from nexus_graph.runs.listing import counts, fetch, list_runs, log, sources
+from nexus_graph.runs.listing import counts, fetch, list_runs, log, sources, visible_run
 from nexus_graph.runs.model import (
     AuditFilter,
     EndFrame,
@@ -18,7 +18,7 @@ from nexus_graph.runs.model import (
     RunFilter,
     Subject,
 )
-from nexus_graph.runs.opening import append_entry, close_run, open_run
+from nexus_graph.runs.opening import append_entry, close_run, deed, open_run
 from nexus_graph.runs.rebuilding import RunFault, rebuild_check
 from nexus_graph.stores.follower import Entry as LogEntry
 from nexus_graph.stores.streaming import EndReason
@@ -40,6 +40,7 @@ __all__ = [
     "audit",
     "close_run",
     "counts",
+    "deed",
     "fetch",
     "follow",
     "list_runs",
@@ -47,4 +48,5 @@ __all__ = [
     "open_run",
     "rebuild_check",
     "sources",
+    "visible_run",
 ]

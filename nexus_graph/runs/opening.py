@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from nexus_graph import safeguards
 from nexus_graph.runs import table
 from nexus_graph.runs.listing import visible_run
 from nexus_graph.runs.model import Run
+from nexus_graph.safeguards import Deed
 from nexus_graph.scope.canonical import Json, canonical
 from nexus_graph.scope.errors import Conflict, Forbidden, Invalid, NotFound
 from nexus_graph.scope.handling import Handling
@@ -13,7 +15,7 @@ from nexus_graph.scope.redaction import redact
 from nexus_graph.scope.scope import Scope
 from nexus_graph.stores.follower import Entry, entry
 from nexus_graph.stores.journal import Event, RunKind, RunStatus, Severity
-from nexus_graph.stores.work import Once, Stores, Work
+from nexus_graph.stores.work import Once, Stores
 
 LONGEST_TITLE = 200  # characters
 LARGEST_TEXT = 16 * 1024  # bytes of UTF-8
@@ -32,11 +34,12 @@ async def open_run(stores: Stores, scope: Scope, title: str, *, once: Once | Non
     async with stores.work(scope, RunKind.RESEARCH, once=once, run_id=run_id) as work:
         earlier = await work.earlier_answer()
         if isinstance(earlier, str):
-            run_id = earlier
-        else:
-            work.record(_event("run.opened", run_id, {"input": {"title": title}}, Severity.INFO, None))
-            await work.keep_answer(run_id)
-    return await _run(stores, scope, run_id)
+            return await visible_run(work, scope, earlier)
+        await safeguards.enforce(work, Deed("openRun", Permission.RUNS_WRITE))
+        work.record(_event("run.opened", run_id, {"input": {"title": title}}, Severity.INFO, None))
+        await work.keep_answer(run_id)
+        await work.tell()
+        return await visible_run(work, scope, run_id)
 
 
 async def append_entry(
@@ -66,13 +69,15 @@ async def append_entry(
     async with stores.work(scope, RunKind.RESEARCH, once=once, run_id=run_id) as work:
         number = await work.earlier_answer()
         if not isinstance(number, int):
-            number = (await _own_open_run(work, run_id)).entries + 1  # nobody else writes while this work does
+            run = await visible_run(work, scope, run_id)
+            await safeguards.enforce(work, deed("appendRunLog", scope, run))
+            number = _open(run).entries + 1  # nobody else writes while this work does
             work.record(noted)
             await work.keep_answer(number)
-    async with stores.read(scope) as read:
-        if (row := await read.row(table.ENTRY, run_id=run_id, number=number)) is None:
+            await work.tell()
+        if (row := await work.row(table.ENTRY, run_id=run_id, number=number)) is None:
             raise NotFound("entry")
-    return entry(row)
+        return entry(row)
 
 
 async def close_run(stores: Stores, scope: Scope, run_id: str, status: RunStatus, *, once: Once | None = None) -> Run:
@@ -82,25 +87,26 @@ async def close_run(stores: Stores, scope: Scope, run_id: str, status: RunStatus
         raise Invalid(f"A run is closed as SUCCEEDED or FAILED, not {status}.", path=("input", "status"))
     async with stores.work(scope, RunKind.RESEARCH, once=once, run_id=run_id) as work:
         if await work.earlier_answer() is None:
-            await _own_open_run(work, run_id)
+            run = await visible_run(work, scope, run_id)
+            await safeguards.enforce(work, deed("closeRun", scope, run))
+            _open(run)
             work.record(_event("run.closed", run_id, {"input": {"status": status}}, Severity.INFO, status))
             await work.keep_answer(run_id)
-    return await _run(stores, scope, run_id)
+            await work.tell()
+        return await visible_run(work, scope, run_id)
 
 
-async def _own_open_run(work: Work, run_id: str) -> Run:
-    run = await visible_run(work, work.scope, run_id)
-    principal = work.scope.principal
-    if run.kind is not RunKind.RESEARCH or (run.actor_kind, run.actor_id) != (principal.kind.value, principal.id):
-        raise Forbidden("Only who opened a research run writes to it.", hint="Open a run of your own.")
+def deed(action: str, scope: Scope, run: Run) -> Deed:
+    """Writing into a run, as the safeguards see it: a research run is its opener's, any other the engine's own."""
+    own = (run.actor_kind, run.actor_id) == (scope.principal.kind.value, scope.principal.id)
+    barred = Forbidden("Only who opened a research run writes to it.", hint="Open a run of your own.")
+    return Deed(action, Permission.RUNS_WRITE, barred=None if own and run.kind is RunKind.RESEARCH else barred)
+
+
+def _open(run: Run) -> Run:
     if run.status is not RunStatus.RUNNING:
         raise Conflict(f"The run has ended as {run.status}.", hint="Open another run.")
     return run
-
-
-async def _run(stores: Stores, scope: Scope, run_id: str) -> Run:
-    async with stores.read(scope) as read:
-        return await visible_run(read, scope, run_id)
 
 
 def _event(action: str, run_id: str, payload: Json, severity: Severity, ends: RunStatus | None) -> Event:

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 class Limits:
     """Quotas of one tenant and env, the speed of its actors, and whether this installation may train at all.
 
-    Budgets are token buckets: `burst` points when full, filled by `per_second`.
+    Budgets are token buckets: `burst` points when full, filled by `per_second`. An actor's default burst is what
+    the largest operation costs that the door answers.
     """
 
     stored_bytes: int = 10 * 1024**3
@@ -20,9 +21,9 @@ class Limits:
     cards: int = 100_000
     index_writes: int = 1_000_000
     live_streams: int = 1_000
-    actor_burst: int = 10_000
+    actor_burst: int = 20_000
     actor_per_second: int = 1_000
-    tenant_burst: int = 40_000
+    tenant_burst: int = 80_000
     tenant_per_second: int = 4_000
     introspection_burst: int = 20
     introspection_per_second: float = 0.2

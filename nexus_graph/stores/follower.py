@@ -5,6 +5,7 @@ another's, hands them to its deed, and then moves the checkpoint. The deed is id
 come again.
 A deed that finds a store or server `Unavailable` is tried again later, for as long as it takes; an entry that fails for
 any other reason is given up after three attempts, so that it does not hold up those behind it.
+Where a scope is halted, its checkpoint stays; a deed that is halted on its way is cancelled and begins anew later.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import structlog
 from sqlmodel import Field
 
 from nexus_graph.scope.clock import moment
-from nexus_graph.scope.errors import Conflict, Unavailable
+from nexus_graph.scope.errors import Conflict, Halted, Unavailable
 from nexus_graph.scope.handling import Handling
 from nexus_graph.scope.redaction import redact
 from nexus_graph.scope.scope import Env, Scope
@@ -33,6 +34,7 @@ log = structlog.get_logger("nexus_graph.follower")
 
 _BATCH = 64
 _ATTEMPTS = 3
+_LOOK_SECONDS = 0.4  # between two looks, during a long deed, at whether it is halted
 _LAZY = 1000  # entries of no interest after which the checkpoint is moved all the same
 
 
@@ -91,6 +93,8 @@ def entry(row: Any) -> Entry:
 
 
 Deed = Callable[[Stores, Scope, Sequence[Entry]], Awaitable[None]]
+IsHalted = Callable[[Read], Awaitable[bool]]
+"""Whether something stops a follower in a scope for now."""
 
 _ENTRIES = Statement(
     "select * from journal_events where tenant_id = :tenant_id and env = :env and seq > :after "
@@ -114,17 +118,23 @@ _MOVE = Statement(
 )
 
 
+async def _never(_: Read) -> bool:
+    return False
+
+
 @dataclass(slots=True)
 class Follower:
     """A stage that pulls: a stable name, the actions that it waits for, and what it does with a batch of them.
 
     `batch` is how many entries of one scope it takes before the next scope has its turn: few where each takes long.
+    `halted` says in which scopes it must stand still for now.
     """
 
     name: str
     actions: tuple[str, ...]
     deed: Deed
     batch: int = _BATCH
+    halted: IsHalted = _never
     _positions: dict[tuple[str, str], int] = field(default_factory=dict)
 
     async def run(self, stores: Stores, poll_seconds: float) -> None:
@@ -164,26 +174,50 @@ class Follower:
             after = max(await read.value(_CHECKPOINT, follower=self.name) or 0, self._positions.get(scope.key, 0))
             return int(await read.value(_WAITING, after=after, actions=self.actions))
 
+    async def lag(self, stores: Stores) -> int:
+        """How many entries it has still to take, in all scopes together."""
+        waiting = 0
+        for tenant_id, env, head in await stores.heads():
+            if self._positions.get((tenant_id, env), -1) < head:
+                waiting += await self.waiting(stores, Scope.system(tenant_id, Env(env), f"follower:{self.name}"))
+        return waiting
+
     async def _take(self, stores: Stores, scope: Scope) -> bool:
         async with stores.read(scope) as read:
+            if await self.halted(read):
+                return False
             saved = await read.value(_CHECKPOINT, follower=self.name) or 0
             after = max(saved, self._positions.get(scope.key, 0))
             rows = await read.rows(_ENTRIES, after=after, actions=self.actions, most=self.batch + 1)
             head = await read.value(_HEAD) or 0
         entries = [entry(row) for row in rows[: self.batch]]
-        if entries:
-            await self._do(stores, scope, entries)
+        if entries and not await self._unless_halted(stores, scope, entries):
+            return False
         reached = entries[-1].seq if len(rows) > self.batch else head
         if entries or reached - saved >= _LAZY:
             await stores.move_checkpoint(scope, _MOVE, self.name, reached)
         self._positions[scope.key] = reached
         return bool(entries)
 
+    async def _unless_halted(self, stores: Stores, scope: Scope, entries: Sequence[Entry]) -> bool:
+        """Do the deed, or cancel it when it is halted on its way. True when it was done."""
+        deed = asyncio.create_task(self._do(stores, scope, entries))
+        try:
+            while not (await asyncio.wait([deed], timeout=_LOOK_SECONDS))[0]:
+                async with stores.read(scope) as read:
+                    if await self.halted(read):
+                        return False
+            await deed
+            return True
+        finally:
+            deed.cancel()
+            await asyncio.gather(deed, return_exceptions=True)
+
     async def _do(self, stores: Stores, scope: Scope, entries: Sequence[Entry]) -> None:
         for attempt in range(1, _ATTEMPTS + 1):
             try:
                 await self.deed(stores, scope, entries)
-            except Unavailable:
+            except (Unavailable, Halted):
                 raise  # no fault of the entries: the checkpoint stays, and they come again
             except Exception as error:
                 # A Conflict means that the same follower of another process was faster; the next attempt sees it.
@@ -230,14 +264,24 @@ async def reached(read: Read, follower: str, seq: int) -> bool:
     return (await read.value(_CHECKPOINT, follower=follower) or 0) >= seq
 
 
-async def wait_for(stores: Stores, scope: Scope, follower: str, seq: int, seconds: float, poll_seconds: float) -> bool:
-    """Wait until a follower has come as far as `seq`, at most `seconds`. True when it has."""
+async def wait_for(
+    stores: Stores,
+    scope: Scope,
+    follower: str,
+    seq: int,
+    seconds: float,
+    poll_seconds: float,
+    halted: IsHalted = _never,
+) -> bool:
+    """Wait until a follower has come as far as `seq`, at most `seconds`, and not for a halted one. True when it has."""
     with stores.signals.listen(scope.key) as listener:
         deadline = asyncio.get_running_loop().time() + seconds
         while True:
             async with stores.read(scope) as read:
                 if await reached(read, follower, seq):
                     return True
+                if await halted(read):
+                    return False
             left = deadline - asyncio.get_running_loop().time()
             if left <= 0:
                 return False

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Generic, TypeVar
 
-from nexus_graph.scope.errors import Forbidden, Unauthenticated
+from nexus_graph.scope.errors import Forbidden, Halted, Unauthenticated
 from nexus_graph.scope.permission import Permission
 from nexus_graph.scope.scope import Scope
 from nexus_graph.stores.work import Stores
@@ -21,11 +21,16 @@ Frame = TypeVar("Frame")
 
 
 class EndReason(StrEnum):
-    """Why a live stream ends. After `EXPIRED` and `SHUTDOWN` the same call with the last cursor goes on."""
+    """Why a live stream ends.
+
+    After `EXPIRED` and `SHUTDOWN` the same call with the last cursor goes on; after `HALTED` it does so once the kill
+    switch is released.
+    """
 
     RUN_ENDED = "RUN_ENDED"
     EXPIRED = "EXPIRED"
     REVOKED = "REVOKED"
+    HALTED = "HALTED"
     SHUTDOWN = "SHUTDOWN"
 
 
@@ -60,8 +65,9 @@ async def follow(
 
     `renew` gives the scope with the rights of the moment; it is asked before every look, and again when the consumer
     took longer than `poll_seconds` over one. Unauthenticated from it ends the stream as EXPIRED, Forbidden or the loss
-    of `permission` as REVOKED, `stopping` (the server goes down) as SHUTDOWN. `poll_seconds` bounds how long these and
-    another process's writes go unnoticed. No connection is held while it yields or waits. Close it when leaving early.
+    of `permission` as REVOKED, Halted as HALTED, `stopping` (the server goes down) as SHUTDOWN. `poll_seconds` bounds
+    how long these and another process's writes go unnoticed. No connection is held while it yields or waits. Close it
+    when leaving early.
     """
     now = asyncio.get_running_loop().time
     scope = await _admitted(renew, permission)
@@ -103,4 +109,6 @@ async def _admitted(renew: Callable[[], Awaitable[Scope]], permission: Permissio
         return EndReason.EXPIRED
     except Forbidden:
         return EndReason.REVOKED
+    except Halted:
+        return EndReason.HALTED
     return scope

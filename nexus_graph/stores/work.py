@@ -119,13 +119,17 @@ class Work(Read):
         now: datetime,
         limits: Limits,
         run_id: str,
+        kind: RunKind,
         make_id: NewId,
+        new_salt: Callable[[], str],
         once: Once | None,
     ) -> None:
         super().__init__(connection, scope, blobs, now, limits)
         self.run_id = run_id
         self.new_id = make_id
-        self.seq = 0  # of the last event, known once the transaction is over
+        self.seq = 0  # of the last event, known once it is told
+        self._kind = kind
+        self._new_salt = new_salt
         self._once = once
         self._wrote = False
         self._events: list[Event] = []
@@ -145,6 +149,14 @@ class Work(Read):
     def record(self, event: Event) -> None:
         """Tell what happened. Appended to the journal, in this order, just before the commit."""
         self._events.append(event)
+
+    async def tell(self) -> None:
+        """Append to the journal what was recorded so far, so that this work can read it. The end does so anyway."""
+        if self._events:
+            events, self._events = self._events, []
+            self.seq = await journal.append(
+                self._connection, self.scope, self.run_id, self._kind, events, self.now, self._new_salt
+            )
 
     def after(self, deed: Callable[[], None]) -> None:
         """Do something once the commit is safe; never when it was rolled back."""
@@ -208,17 +220,17 @@ class Stores:
         with suppress(_TakenBack):
             async with self.database.writing() as connection:
                 blobs = ScopedBlobs(self.blobs, scope)
-                work = Work(connection, scope, blobs, self.clock(), self.limits, run, self.new_id, once)
+                now, limits = self.clock(), self.limits
+                work = Work(connection, scope, blobs, now, limits, run, kind, self.new_id, self.new_salt, once)
                 yield work
-                if work._wrote and not work._events:
+                await work.tell()
+                if work._wrote and not work.seq:
                     raise RuntimeError("A work wrote rows without recording an event.")
-                if work._events:
-                    work.seq = await journal.append(connection, scope, run, kind, work._events, work.now, self.new_salt)
                 if scope.rehearsal:
                     raise _TakenBack
         if scope.rehearsal:
             return
-        if work._events:
+        if work.seq:
             self.signals.wake(scope.key)
         for deed in work._after:
             deed()

@@ -11,6 +11,8 @@ import re
 import secrets
 from datetime import timedelta
 
+from nexus_graph import safeguards
+from nexus_graph.safeguards import Deed
 from nexus_graph.scope.canonical import Json
 from nexus_graph.scope.clock import micros
 from nexus_graph.scope.errors import Invalid, NotFound
@@ -37,6 +39,7 @@ async def create_key(stores: Stores, scope: Scope, name: str, days: int) -> tupl
         raise Invalid("A key needs a name of 1 to 100 characters.", path=("input", "name"))
     secret = secrets.token_urlsafe(32)
     async with stores.work(scope, RunKind.ADMIN) as work:
+        await safeguards.enforce(work, Deed("createKey", Permission.KEYS_WRITE))
         key_id = work.new_id("key").removeprefix("key_")
         rows = await work.write(
             table.ADD_KEY,
@@ -56,6 +59,7 @@ async def revoke_key(stores: Stores, scope: Scope, key_id: str) -> ApiKey:
     """End a key at once. Raises NotFound."""
     scope.require(Permission.KEYS_WRITE)
     async with stores.work(scope, RunKind.ADMIN) as work:
+        await safeguards.enforce(work, Deed("revokeKey", Permission.KEYS_WRITE))
         rows = await work.write(table.REVOKE_KEY, key_id=key_id, now=micros(work.now))
         if not rows:
             raise NotFound("key")

@@ -8,7 +8,7 @@ from nexus_graph import safeguards
 from nexus_graph.safeguards import Change, Deed, StrategicAction
 from nexus_graph.scope.canonical import Json
 from nexus_graph.scope.clock import micros
-from nexus_graph.scope.errors import Conflict, Forbidden, NotFound
+from nexus_graph.scope.errors import Conflict, Forbidden, Invalid, NotFound
 from nexus_graph.scope.handling import Handling
 from nexus_graph.scope.permission import Permission
 from nexus_graph.scope.redaction import redact
@@ -76,11 +76,12 @@ async def _change(
                 raise NotFound("member")
             role = Role(before["role"])
         held = None if before is None else Role(before["role"])
-        await _guard_owners(work, scope, subject, held, role, status)
+        await _keep_an_owner(work, subject, held, role, status)
         action = "revokeMember" if status is MemberStatus.REVOKED else "setMember"
         concerns_owners = Role.OWNER in (held, role)
         change = ownership(subject, role, status) if concerns_owners else None
-        await safeguards.enforce(work, Deed(action, Permission.MEMBERS_WRITE, change=change))
+        barred = not_an_owner(scope) if concerns_owners else None
+        await safeguards.enforce(work, Deed(action, Permission.MEMBERS_WRITE, change=change, barred=barred))
         now = micros(work.now)
         rows = await work.write(table.SET_MEMBER, subject=subject, role=role.value, status=status.value, now=now)
         detail = {"input": {"role": role.value, "status": status.value}}
@@ -89,19 +90,44 @@ async def _change(
     return table.member(rows[0])
 
 
+async def owner_change(
+    stores: Stores, scope: Scope, subject: str, role: str | None, *, pending: bool = False
+) -> Change:
+    """What `set_member`, or `revoke_member` for no role, would change about owners, as a lock binds it.
+
+    Raises NotFound for revoking nobody, Invalid for what concerns no owner and needs no lock.
+    """
+    scope.require(Permission.MEMBERS_READ)
+    async with stores.read(scope) as read:
+        row = await read.row(table.FIND_MEMBER, subject=model.subject(subject))
+    held = None if row is None else Role(row["role"])
+    if role is not None:
+        wanted, status = model.user_role(role), MemberStatus.PENDING if pending else MemberStatus.ACTIVE
+    elif held is not None:
+        wanted, status = held, MemberStatus.REVOKED
+    else:
+        raise NotFound("member")
+    if Role.OWNER not in (held, wanted):
+        raise Invalid("No owner is made, changed or revoked by that.", hint="It needs no lock: do it.")
+    return ownership(subject, wanted, status)
+
+
 def ownership(subject: str, role: Role, status: MemberStatus) -> Change:
     """Making, changing or revoking an owner, as a lock binds it."""
     content: dict[str, Json] = {"role": role.value, "status": status.value}
     return Change(StrategicAction.CHANGE_OWNER, subject, content)
 
 
-async def _guard_owners(
-    work: Work, scope: Scope, subject: str, before: Role | None, role: Role, status: MemberStatus
-) -> None:
-    if Role.OWNER not in (before, role):
-        return
-    if scope.role not in (Role.OWNER, Role.SYSTEM):
-        raise Forbidden("Only an owner makes, changes or revokes an owner.", hint="Ask an owner of the tenant.")
+def not_an_owner(scope: Scope) -> Forbidden | None:
+    """What is against a change that concerns owners, unless an owner makes it."""
+    if scope.role in (Role.OWNER, Role.SYSTEM):
+        return None
+    return Forbidden("Only an owner makes, changes or revokes an owner.", hint="Ask an owner of the tenant.")
+
+
+async def _keep_an_owner(work: Work, subject: str, before: Role | None, role: Role, status: MemberStatus) -> None:
+    if not_an_owner(work.scope):
+        return  # nobody else comes that far
     stays = role is Role.OWNER and status is MemberStatus.ACTIVE
     if before is Role.OWNER and not stays and not await work.value(table.COUNT_OTHER_OWNERS, subject=subject):
         raise Conflict("The last owner can't be revoked or changed.", hint="Make somebody else an owner first.")

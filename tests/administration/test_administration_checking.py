@@ -49,6 +49,7 @@ MENDABLE = [
     ("update journal_runs set number = number + 1 where rowid = 3", "its row differs in number"),
     ("delete from journal_runs where rowid = 3", "its row is missing"),
     ("update journal_runs set run_id = 'run_planted' where rowid = 3", "run run_planted: it has no entries"),
+    ("update quota_usage set used = used + 1 where resource = 'CARDS'", "quota CARDS: the books say"),
 ]
 
 

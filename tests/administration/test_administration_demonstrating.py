@@ -11,7 +11,7 @@ import httpx
 import pytest
 from command_line import Done, Folder, free_port
 
-TABLES = ("assets", "atoms", "cards", "card_versions", "packs", "members", "tenants", "index_vectors")
+TABLES = ("assets", "atoms", "cards", "card_versions", "packs", "members", "tenants", "index_vectors", "strategy_locks")
 
 
 def digest(done: Done) -> str:
@@ -40,10 +40,13 @@ def test_demo_once_tells_the_story_and_repeats_it(empty: Folder) -> None:
         assert recipe in first.out.lower(), recipe
     assert "curl -s http://127.0.0.1:" in first.out
     assert {"t_acme owner", "t_globex agent"} <= set(re.findall(r"^(t_\w+ \w+): \S+$", first.out, re.MULTILINE))
+    assert "surface-pump-board.md: ingest/PublishCard was refused: PUBLISH_CARD needs an approved" in first.out
+    assert "surface-pump-board.md: proposed by the owner, approved by admin@globex.example, applied" in first.out
     held = counts(empty)
     assert held["tenants"] == 2
     assert held["members"] == 6
     second = empty.run("demo", "--once")
+    assert "refused" not in second.out
     assert digest(second) == digest(first)
     assert second.out.count(", 0 of them new") == 2
     assert counts(empty) == held

@@ -24,6 +24,10 @@ KEY = "tenants/t_acme/dev/raw/asset_1/report.txt"
 DATA = b"Confidential: discounts and returns.\n" * 60_000
 
 
+async def nothing_is_halted(tenant_id: str, env: str) -> None:
+    """Lets everybody pass."""
+
+
 @pytest.fixture
 async def blobs(tmp_path: Path, clock: Any) -> AsyncIterator[FileBlobs]:
     """A store whose addresses lead to a server on the loopback interface."""
@@ -32,7 +36,7 @@ async def blobs(tmp_path: Path, clock: Any) -> AsyncIterator[FileBlobs]:
     with closing(config.bind_socket()) as socket:
         address = f"http://127.0.0.1:{socket.getsockname()[1]}"
         store = FileBlobs(tmp_path / "objects", secret="s" * 32, address=address, clock=clock)
-        app.router.routes.extend(routes(store))
+        app.router.routes.extend(routes(store, nothing_is_halted))
         server = uvicorn.Server(config)
         serving = asyncio.create_task(server.serve(sockets=[socket]))
         await _until(lambda: server.started)

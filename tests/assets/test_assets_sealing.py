@@ -151,7 +151,7 @@ async def test_a_duplicate_makes_labels_stricter_never_looser(
     """Consent withheld with a copy counts for the bytes; consent given with a copy does not."""
     kept, _ = await assets.keep(stores, rules, scope, declare(), DATA)
     again = await assets.reserve(stores, rules, scope, declare(filename="to zoe@example.com", train_ok=False))
-    assert again.asset == replace(kept, handling=Handling(("email",), train_ok=False))
+    assert again.asset == replace(kept, handling=Handling(("email",), train_ok=False), declared_train_ok=False)
     assert (await journal(scope))[-1]["action"] == "asset.reserved"
     loose = await assets.reserve(stores, rules, scope, declare())
     assert loose.asset == again.asset
@@ -168,7 +168,7 @@ async def test_of_two_equal_uploads_the_first_seal_wins(
     await send(two, DATA)
     first = await assets.seal(stores, scope, one.asset.asset_id)
     second = await assets.seal(stores, scope, two.asset.asset_id)
-    assert second == replace(first, handling=Handling((), train_ok=False))
+    assert second == replace(first, handling=Handling((), train_ok=False), declared_train_ok=False)
     assert await assets.seal(stores, scope, two.asset.asset_id) == second
     assert await assets.reserve(stores, rules, scope, declare(), once=Once("key-2", {})) == Reserved(
         second, None, duplicate=False

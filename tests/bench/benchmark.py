@@ -89,6 +89,8 @@ def prepare(folder: Path) -> dict[str, str]:
     """An installation with 1,000 cards."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("NEXUS_")}
     environment |= {"NEXUS_EMBEDDER": "hashing", "NEXUS_LOG_LEVEL": "warning"}
+    plenty = ("ACTOR_BURST", "ACTOR_PER_SECOND", "TENANT_BURST", "TENANT_PER_SECOND")
+    environment |= {f"NEXUS_{name}": "1000000000" for name in plenty}  # what is measured is not how long it is allowed
     cards = folder / "cards"
     cards.mkdir()
     topics = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from nexus_graph import cards
@@ -10,14 +11,17 @@ from nexus_graph.scope.scope import Scope
 from nexus_graph.stores.statement import Statement
 from nexus_graph.stores.work import Stores
 
-MANIFESTS = cards.Manifests.load(resource("core/manifests"))
+SHIPPED = cards.Manifests.load(resource("core/manifests"))
+MANIFESTS = cards.Manifests({name: replace(each, strategic=False) for name, each in SHIPPED.by_type.items()})
+"""The shipped manifests, none of them strategic: locks are a story of their own."""
+
 _EVENTS = Statement("select * from journal_events where tenant_id = :tenant_id and env = :env order by seq")
 
 
 async def publish(
     stores: Stores, scope: Scope, text: str | bytes, *, train_ok: bool = True, **more: Any
 ) -> cards.Published:
-    """Publish a text under the shipped manifests; with consent unless another is named."""
+    """Publish a text, without a lock; with consent unless another is named."""
     return await cards.publish(stores, MANIFESTS, scope, text, train_ok=train_ok, **more)
 
 

@@ -87,10 +87,11 @@ async def test_a_foreign_id_reads_like_an_unknown_one(stores: Stores, scope_of: 
     for card_id in (foreign, other_env):
         for attempt in (
             lambda each: cards.retire(stores, MANIFESTS, scope, each, 1),
+            lambda each: cards.propose_retirement(stores, MANIFESTS, scope, each, 1),
             lambda each: cards.versions(stores, scope, each, Window(1)),
             lambda each: cards.difference(stores, scope, each, 1, 1),
             lambda each: publish(stores, scope, own, card_id=each, expected_version=1),
-            lambda each: publish(stores, scope, own, card_id=each, dry_run=True),
+            lambda each: cards.propose(stores, MANIFESTS, scope, own, train_ok=True, card_id=each),
         ):
             unknown = await refusal(attempt("card_" + "0" * 32))
             assert unknown[0] is NotFound

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import orjson
 import pytest
-from card_texts import MANIFESTS, events, note, publish, surface
+from card_texts import MANIFESTS, SHIPPED, events, note, publish, surface
 
 from nexus_graph import cards
 from nexus_graph.cards.format import Parsed
@@ -208,8 +209,9 @@ async def test_a_manifest_is_obeyed(stores: Stores, scope_of: MakeScope) -> None
         await publish(stores, scope, surface("overview", "a").replace("overview", "Over view"))
     assert caught.value.path == ("header", "surface")
     assert await events(stores, scope) == []
-    assert (await publish(stores, scope, surface("overview", "a"))).strategic
     assert not (await publish(stores, scope, "---\ncard_type: made_up\n---\n")).strategic
+    told = await cards.propose(stores, SHIPPED, scope, surface("overview", "a"), train_ok=True)
+    assert (told.strategic, told.surfaces, told.named) == (True, ("overview",), True)
 
 
 async def test_a_singleton_has_one_place(stores: Stores, scope_of: MakeScope) -> None:
@@ -240,14 +242,15 @@ async def test_a_retired_card_stays_retired(stores: Stores, scope_of: MakeScope)
 async def test_a_dry_run_says_and_does_nothing(stores: Stores, scope_of: MakeScope) -> None:
     """It tells what would come, refuses what would be refused, and leaves no trace."""
     scope = scope_of()
-    told = await publish(stores, scope, note(), dry_run=True)
-    assert (told.created, told.changed, told.card.version, told.seq) == (True, True, 1, 0)
+    rehearsal = replace(scope, rehearsal=True)
+    told = await publish(stores, rehearsal, note())
+    assert (told.created, told.changed, told.card.version) == (True, True, 1)
     assert await events(stores, scope) == []
     await publish(stores, scope, note())
-    assert not (await publish(stores, scope, note(), dry_run=True)).changed
-    assert (await publish(stores, scope, note("two\n"), dry_run=True, expected_version=1)).card.version == 2
+    assert not (await publish(stores, rehearsal, note())).changed
+    assert (await publish(stores, rehearsal, note("two\n"), expected_version=1)).card.version == 2
     with pytest.raises(Conflict):
-        await publish(stores, scope, note("two\n"), dry_run=True)
+        await publish(stores, rehearsal, note("two\n"))
     assert len(await events(stores, scope)) == 1
 
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from card_texts import MANIFESTS, app, connector, events, note, publish, surface
+from card_texts import MANIFESTS, SHIPPED, app, connector, events, note, publish, surface
 
 from nexus_graph import cards
 from nexus_graph.cards import SettingsChange, SettingsEnd, SettingsFrame, SettingsHeartbeat
@@ -22,6 +22,7 @@ from nexus_graph.stores.work import Stores
 
 MakeScope = Callable[..., Scope]
 TIMEOUT = 20
+STRATEGIC = ("surface_settings", "app_definition", "connector_config")
 
 
 def following(
@@ -65,8 +66,8 @@ async def test_a_screen_in_one_query(stores: Stores, scope_of: MakeScope) -> Non
     await cards.retire(stores, MANIFESTS, scope, gone.card_id, 1)
     source = (await publish(stores, scope, connector("shop", "overview"))).card
     await publish(stores, scope, note(more="surface: overview\nsurfaces: [overview]\n"))
-    found = await cards.settings(stores, MANIFESTS, scope, "overview")
-    assert found == cards.Settings("overview", own, (first, later), (source,), ("surface_settings",))
+    found = await cards.settings(stores, SHIPPED, scope, "overview")
+    assert found == cards.Settings("overview", own, (first, later), (source,), STRATEGIC)
     assert found.card is not None
     assert found.card.header["sections"] == [{"section": "top", "title": "Top"}]
 
@@ -74,9 +75,8 @@ async def test_a_screen_in_one_query(stores: Stores, scope_of: MakeScope) -> Non
 async def test_a_screen_without_cards(stores: Stores, scope_of: MakeScope) -> None:
     """Nothing is published yet: an empty answer, and no event, since nothing was served."""
     scope = scope_of()
-    assert await cards.settings(stores, MANIFESTS, scope, "overview") == cards.Settings(
-        "overview", None, (), (), ("surface_settings",)
-    )
+    found = await cards.settings(stores, SHIPPED, scope, "overview")
+    assert found == cards.Settings("overview", None, (), (), STRATEGIC)
     assert await events(stores, scope) == []
     with pytest.raises(Invalid) as caught:
         await cards.settings(stores, MANIFESTS, scope, "Over view")

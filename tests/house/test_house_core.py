@@ -1,7 +1,9 @@
 """What `core/` ships is whole: manifests, cards and locked definitions agree with one another."""
 
+import copy
 import hashlib
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,15 +26,19 @@ LOCKED = {
     "temperature.yaml": "ac351239aa4a426fdf8c3d64394193b447888a5ceea83ef34292eac6ec9279fa",
 }
 
-STRATEGIC = {
+STRATEGIC: dict[str, tuple[str, ...]] = {
     "surface_settings": ("surface",),
+    "app_definition": ("app",),
+    "connector_config": ("connector",),
     "kpi_definition": ("kpi",),
     "kpi_corridor": ("kpi", "window"),
     "temperature_floors": (),
     "temperature_ceilings": (),
     "temperature_weights": (),
 }
-ORDINARY = {"app_definition": ("app",), "connector_config": ("connector",), "persona": None, "note": None}
+KPI_TYPES = ("kpi_definition", "kpi_corridor")
+LOCKED_TYPES = (*KPI_TYPES, "temperature_floors", "temperature_ceilings", "temperature_weights")
+ORDINARY = {"persona": None, "note": None}
 
 
 def locked(name: str) -> dict[str, Any]:
@@ -167,8 +173,141 @@ def test_window_and_comparison_tokens_are_the_locked_ones(name: str, places: lis
 def test_floors_ceilings_and_weights_share_no_key() -> None:
     """They are three records: what one holds, no other holds."""
     schemas: list[Any] = [MANIFESTS.by_type[name].schema.definition for name in _records()]
-    held = [sorted(set(schema["properties"]) - {"card_type", "title"}) for schema in schemas]
+    held = [sorted(_own_keys(schema) - {"window_days"}) for schema in schemas]
     assert held == [["cadence", "performance"], ["ceilings"], ["weights"]]
+
+
+def _own_keys(schema: Any) -> set[str]:
+    """The keys of a type that are not every type's."""
+    return {key for key, described in schema["properties"].items() if described.get("enum") != []} - {
+        "card_type",
+        "title",
+    }
+
+
+@pytest.mark.parametrize("name", LOCKED_TYPES)
+def test_a_header_of_a_locked_type_names_no_key_of_another(name: str) -> None:
+    """A key that another of the five types holds is refused at its place, whatever its value; unknown keys are kept."""
+    keys = {each: _own_keys(MANIFESTS.by_type[each].schema.definition) for each in LOCKED_TYPES}
+    foreign = {"floors"}.union(*keys.values()) - keys[name] - {"window_days"}
+    assert len(foreign) >= 8
+    card = next(card for card in CARDS.values() if card.card_type == name)
+    for key in sorted(foreign):
+        with pytest.raises(Invalid, match=f"{key} belongs to another card type") as caught:
+            MANIFESTS.validate(_with_header(card, {**card.header, key: 1}))
+        assert caught.value.path == ("header", key)
+    MANIFESTS.validate(_with_header(card, {**card.header, "remark": "kept"}))
+
+
+NUMBERS = {
+    "kpi_corridor": ["lower", "upper"],
+    "temperature_floors": ["performance", "cadence"],
+    "temperature_ceilings": ["ceilings"],
+    "temperature_weights": ["weights"],
+}
+
+
+@pytest.mark.parametrize(("name", "key"), [(name, key) for name, keys in NUMBERS.items() for key in keys])
+@pytest.mark.parametrize("value", ["true", '"3"', "null", ".nan", ".inf", "[1]", "{deep: 1}", "1e999"])
+def test_a_number_of_a_locked_type_is_a_number(name: str, key: str, value: str) -> None:
+    """Neither a boolean nor a text nor anything that is not finite, at any place where a number stands."""
+    card = next(card for card in CARDS.values() if card.card_type == name)
+    stated = json.dumps({each: held for each, held in card.header.items() if each != key})[:-1]
+    for number in (value, "-1", "0.25"):
+        inner = number if name == "kpi_corridor" else f"{{mer: {number}}}"
+        text = f"---\n{stated}, {key}: {inner}}}\n---\n{card.body}"
+        if number == value:
+            with pytest.raises(Invalid):
+                MANIFESTS.validate(parse(text))
+        else:
+            MANIFESTS.validate(parse(text))
+
+
+@pytest.mark.parametrize(
+    ("stem", "header"),
+    [
+        ("kpi-mer", {"kpi": "roas"}),
+        ("kpi-mer", {"kpi": "MER"}),
+        ("kpi-mer", {"windows": ["Rolling 90D"]}),
+        ("kpi-mer", {"comparisons": ["vs target"]}),
+        ("corridor-mer-rolling-30d", {"window": "rolling 30D"}),
+        ("corridor-mer-rolling-30d", {"kpi": "profit"}),
+        ("temperature-floors", {"performance": {"No Metric": 1}}),
+        ("temperature-floors", {"window_days": 0}),
+        ("temperature-weights", {"window_days": 91}),
+        ("temperature-ceilings", {"window_days": 7.5}),
+        ("temperature-weights", {"weights": [1]}),
+    ],
+)
+def test_names_and_tokens_of_locked_types_are_strict(stem: str, header: dict[str, Any]) -> None:
+    """Six KPI names, the locked tokens, metric names, a window of 1 to 90 days: nothing else."""
+    with pytest.raises(Invalid) as caught:
+        MANIFESTS.validate(_with_header(CARDS[stem], {**CARDS[stem].header, **header}))
+    assert caught.value.path[:2] == ("header", next(iter(header)))
+
+
+def disagreements(kpi: Any, temperature: Any, schemas: dict[str, Any], shipped: dict[str, dict[str, Any]]) -> list[str]:
+    """Where manifests or shipped cards say something else than the locked definitions."""
+    found = []
+    meanings = {each["kpi"]: each["definition"] for each in kpi["kpis"]}
+    titles = {each["kpi"]: each["title"] for each in kpi["kpis"]}
+    definition = schemas["kpi_definition"]
+    pinned = {
+        rule["if"]["properties"]["kpi"]["const"]: rule["then"]["properties"]["definition"]["const"]
+        for rule in definition["allOf"]
+    }
+    expected = [
+        ("pinned definitions", pinned, meanings),
+        *((f"{name} names", schemas[name]["properties"]["kpi"]["enum"], list(meanings)) for name in KPI_TYPES),
+        ("windows", definition["properties"]["windows"]["items"]["enum"], kpi["windows"]),
+        ("comparisons", definition["properties"]["comparisons"]["items"]["enum"], kpi["comparisons"]),
+        ("corridor windows", schemas["kpi_corridor"]["properties"]["window"]["enum"], kpi["windows"]),
+        ("floors", schemas["temperature_floors"]["required"][2:], temperature["floors"]["order"]),
+    ]
+    days = temperature["window_days"]
+    for name in temperature["records"]["separate"]:
+        window = schemas[name]["properties"]["window_days"]
+        expected.append((f"{name} days", [window["minimum"], window["maximum"]], [days["minimum"], days["maximum"]]))
+    for header in shipped.values():
+        if header["card_type"] == "kpi_definition":
+            name = header["kpi"]
+            tokens = {*header.get("windows", ()), *header.get("comparisons", ())}
+            said = (header["title"], header["definition"], tokens - {*kpi["windows"], *kpi["comparisons"]})
+            expected.append((f"card {name}", said, (titles.get(name), meanings.get(name), set())))
+    expected.append(
+        ("defined", sorted(h["kpi"] for h in shipped.values() if h["card_type"] == "kpi_definition"), sorted(meanings))
+    )
+    found += [where for where, said, wanted in expected if said != wanted]
+    return found
+
+
+def _everything() -> tuple[Any, Any, dict[str, Any], dict[str, dict[str, Any]]]:
+    schemas = {name: MANIFESTS.by_type[name].schema.definition for name in LOCKED_TYPES}
+    shipped = {stem: dict(card.header) for stem, card in CARDS.items() if card.card_type in LOCKED_TYPES}
+    return copy.deepcopy((locked("kpi.yaml"), locked("temperature.yaml"), schemas, shipped))
+
+
+def test_no_locked_meaning_changes_unseen() -> None:
+    """What is locked, what manifests demand and what is shipped agree; a word changed in any one of them is seen."""
+    assert disagreements(*_everything()) == []
+    changes: list[Callable[[Any, Any, Any, Any], None]] = [
+        lambda kpi, *_: kpi["kpis"][1].update(definition="net sales / ad spend"),
+        lambda kpi, *_: kpi["kpis"].pop(),
+        lambda kpi, *_: kpi["windows"].append("Rolling 90D"),
+        lambda _, temperature, *__: temperature["floors"]["order"].reverse(),
+        lambda _, temperature, *__: temperature["window_days"].update(maximum=365),
+        lambda _, __, schemas, ___: schemas["kpi_definition"]["allOf"].pop(),
+        lambda _, __, schemas, ___: schemas["kpi_corridor"]["properties"]["kpi"]["enum"].append("roas"),
+        lambda _, __, schemas, ___: schemas["kpi_definition"]["properties"]["comparisons"]["items"]["enum"].pop(),
+        lambda _, __, schemas, ___: schemas["temperature_weights"]["properties"]["window_days"].update(minimum=0),
+        lambda *given: given[3]["kpi-growth"].update(definition="growth"),
+        lambda *given: given[3]["kpi-aoa"].update(title="Audience"),
+        lambda *given: given[3].pop("kpi-mer"),
+    ]
+    for change in changes:
+        everything = _everything()
+        change(*everything)
+        assert disagreements(*everything)
 
 
 def _records() -> list[str]:

@@ -115,8 +115,12 @@ def _looks_at_the_clock(tree: ast.Module) -> Iterator[str]:
             {
                 "administration/checking.py": "an operator's check of every scope",
                 "administration/console.py": "an operator's command, journalled as one",
+                "api/objects.py": "an address comes without credentials, and its tenant may be halted",
                 "assets/sweeping.py": "purging expired reservations of every scope",
+                "sessions/sweeping.py": "deleting expired sessions of every scope",
                 "index/definition.py": "comparing every scope's index with the settings at the start",
+                "safeguards/consent/changing.py": "making every scope follow the installation's consent at the start",
+                "safeguards/erasure/replaying.py": "erasing again, in every scope, what a restore brought back",
                 "stores/follower.py": "a stage that pulls in every scope",
                 "tenants/admission.py": "looking a principal up before it has a scope",
             },

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -33,12 +34,18 @@ from graphql import (
 )
 from house_tree import DOCS, SCHEMA
 
+from nexus_graph import app
 from nexus_graph.api import schema as api_schema
 from nexus_graph.api.context import Info
-from nexus_graph.api.fields import read, unguarded
+from nexus_graph.api.fields import read, stoppable, unguarded
 from nexus_graph.api.nodes import node as node_module
+from nexus_graph.api.nodes import switches as switch_node
+from nexus_graph.safeguards.switches import UNSTOPPABLE, Known, Target
+from nexus_graph.safeguards.switches.engaging import engage
 from nexus_graph.scope.errors import ConfigurationError
 from nexus_graph.scope.permission import Permission
+from nexus_graph.scope.scope import Scope
+from nexus_graph.stores.work import Stores
 
 OPERATIONS = sorted((SCHEMA / "operations").rglob("*.graphql"))
 SDL = api_schema.sdl()
@@ -127,7 +134,7 @@ def test_a_mutation_takes_one_input_and_tells_refusals_as_data() -> None:
     """`verbNoun(input: ...Input!): ...Payload!`, with `userErrors: [UserError!]!`, and a verb in the name."""
     assert BUILT.mutation_type is not None
     for name, field in BUILT.mutation_type.fields.items():
-        assert re.fullmatch(r"[a-z]+([A-Z][a-z]+)+", name)
+        assert re.fullmatch(r"[a-z]+([A-Z][a-z]+)+|reindex", name)  # that one verb holds its noun
         assert [(argument, str(each.type)) for argument, each in field.args.items()] == [
             ("input", f"{name[0].upper()}{name[1:]}Input!")
         ]
@@ -179,6 +186,7 @@ def test_no_list_of_rows_is_unbounded() -> None:
         "Query.nodes": "as many as ids were given, at most 100",
         "Settings.apps": "the cards of one surface",
         "Settings.connectors": "the cards of one surface",
+        "Settings.locks": "the open ones of one surface, at most 100",
     }
     node = BUILT.type_map["Node"]
     found = {
@@ -234,6 +242,39 @@ def test_an_unguarded_resolver_would_be_seen(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(api_schema, "Query", _small(guarded=False))
     with pytest.raises(ConfigurationError, match=r"declare no permission: Query\.secret"):
         api_schema.build()
+
+
+def test_what_no_switch_halts_is_what_the_schema_says() -> None:
+    """The gate's list and the fields declared @unstoppable are the same; everything else at the root can be halted."""
+    roots = {BUILT.query_type, BUILT.mutation_type, BUILT.subscription_type}
+    entries = {name.partition(".")[2]: field for name, owner, field in fields() if owner in roots}
+    declared = {name for name, field in entries.items() if _declares(field, "unstoppable")}
+    assert declared == UNSTOPPABLE
+    assert stoppable(api_schema.build()) == set(entries) - declared
+
+
+def _declares(field: GraphQLField, name: str) -> bool:
+    node = field.ast_node
+    directives = node.directives if isinstance(node, FieldDefinitionNode) else ()
+    return any(directive.name.value == name for directive in directives or ())
+
+
+async def test_every_follower_can_be_halted(stores: Stores, scope_of: Callable[..., Scope]) -> None:
+    """What runs beside the server stands still where everything is halted, and by the name that the door knows."""
+    provider = SimpleNamespace(provider="hashing")
+    index = SimpleNamespace(embedder=provider)
+    house: Any = SimpleNamespace(sandbox=None, index=index, consent_steps=(), eraser=None)
+    never = {"erasures": "what an owner has confirmed is erased, whatever else stands still"}
+    known = Known(frozenset({*switch_node.FOLLOWERS, "reindex"}), frozenset())
+    await engage(stores, scope_of(), known, Target.EVERYTHING, "", "A test.")
+    for name in known.actions:
+        await engage(stores, scope_of("t_globex"), known, Target.ACTION, name, "A test.")
+    started = app.followers(house)
+    assert {follower.name for follower in started} == {*switch_node.FOLLOWERS, "rebuild", *never}
+    for follower in started:
+        for tenant, halted in (("t_acme", True), ("t_globex", True), ("t_other", False)):
+            async with stores.read(scope_of(tenant)) as read:
+                assert await follower.halted(read) is (halted and follower.name not in never), follower.name
 
 
 def test_the_scope_never_comes_from_an_argument() -> None:

@@ -29,6 +29,7 @@ class Meddled:
 
     def __init__(self, before: Callable[[Sequence[str]], Awaitable[None]] | None = None, id: str | None = None) -> None:
         self._inner = HashingEmbedder()
+        self.provider = self._inner.provider
         self.id = id or self._inner.id
         self.dimensions = self._inner.dimensions
         self.max_tokens = self._inner.max_tokens

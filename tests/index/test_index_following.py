@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -27,6 +28,8 @@ from nexus_graph import cards, index
 from nexus_graph.index import IndexState
 from nexus_graph.index.chunking import embedded_text
 from nexus_graph.index.embedding import HashingEmbedder
+from nexus_graph.safeguards.switches import Known, Target
+from nexus_graph.safeguards.switches.engaging import engage
 from nexus_graph.scope.errors import Invalid, Unavailable
 from nexus_graph.scope.handling import Handling
 from nexus_graph.scope.redaction import redact
@@ -197,14 +200,35 @@ async def test_an_embedder_that_is_down_only_delays(stores: Stores, scope_of: Ma
     embedder.before = None
     assert await follower.catch_up(stores)
     assert await index.wait_indexed(stores, scope, published.seq, 1.0, 0.1)
-    assert await index.settled_state(stores, scope, published, 1.0, 0.1) is IndexState.INDEXED
+    assert await index.settled_state(stores, used, scope, published, 1.0, 0.1) is IndexState.INDEXED
 
 
 async def test_waiting_for_the_index_ends_with_the_truth(stores: Stores, scope_of: MakeScope) -> None:
     """When nobody follows, the wait is over in time and the state says PENDING."""
     published = await publish(stores, scope_of(), note("returns", "Text."))
     assert not await index.wait_indexed(stores, scope_of(), published.seq, 0.01, 0.01)
-    assert await index.settled_state(stores, scope_of(), published, 0.01, 0.01) is IndexState.PENDING
+    assert await index.settled_state(stores, make_index(), scope_of(), published, 0.01, 0.01) is IndexState.PENDING
+
+
+@pytest.mark.parametrize(("target", "name"), [("EVERYTHING", ""), ("ACTION", "index"), ("PROVIDER", "hashing")])
+async def test_a_halted_index_stands_still_and_nobody_waits_for_it(
+    stores: Stores, scope_of: MakeScope, target: str, name: str
+) -> None:
+    """The kill switch halts it by each of its names: PENDING at once; what halts another leaves it alone."""
+    scope, used = scope_of(), make_index()
+    published = await publish(stores, scope, note("returns", "Text."))
+    known = Known(frozenset({"index", "atoms"}), frozenset({"hashing", "onnx"}))
+    await engage(stores, scope, known, Target(target), name, "Wrong model.")
+    await settle(stores, used)
+    async with asyncio.timeout(20):
+        assert await index.settled_state(stores, used, scope, published, 1000, 1000) is IndexState.PENDING
+    assert await rows(stores, scope, ENTRIES) == []
+    other = scope_of("t_globex")
+    for kind, not_ours in ((Target.ACTION, "atoms"), (Target.PROVIDER, "onnx")):
+        await engage(stores, other, known, kind, not_ours, "Not ours.")
+    elsewhere = await publish(stores, other, note("returns", "Text."))
+    await settle(stores, used)
+    assert await index.settled_state(stores, used, other, elsewhere, 20, 20) is IndexState.INDEXED
 
 
 async def test_another_embedder_never_mixes_into_a_scope(stores: Stores, scope_of: MakeScope) -> None:

@@ -15,7 +15,9 @@ from nexus_graph.cards import CardFilter, Comparison, FieldCondition
 from nexus_graph.index.chunking import chunks, embedded_text
 from nexus_graph.index.embedding import HashingEmbedder
 from nexus_graph.index.searching import ask, nearest
-from nexus_graph.scope.errors import Forbidden, Invalid, Unavailable
+from nexus_graph.safeguards.switches import Known, Target
+from nexus_graph.safeguards.switches.engaging import engage
+from nexus_graph.scope.errors import Forbidden, Halted, Invalid, Unavailable
 from nexus_graph.scope.scope import Env, Role, Scope
 from nexus_graph.stores.database import Connection
 from nexus_graph.stores.vectors.base import Nomination
@@ -91,6 +93,9 @@ class Generous:
     async def view(self, space: object) -> Generous:
         """Itself."""
         return self
+
+    def forget(self, tenant_id: str, env: str) -> None:
+        """Nothing."""
 
     async def apply(self, space: object, view: object, change: object) -> Generous:
         """Itself."""
@@ -239,7 +244,7 @@ async def test_an_older_snapshot_is_not_told_of_what_came_later(stores: Stores, 
     scope, used = scope_of(), make_index()
     await fill(stores, scope, 3)
     await settle(stores, used)
-    question = await ask(used, scope, "linen", EVERYTHING, 10)
+    question = await ask(stores, used, scope, "linen", EVERYTHING, 10)
     async with stores.read(scope) as earlier:
         before = await nearest(earlier, make_index(), question)
         await publish(stores, scope, note("card-0", "linen"), expected_version=1)
@@ -330,3 +335,20 @@ async def test_one_search_sees_one_state(stores: Stores, scope_of: MakeScope) ->
     late = await index.search(stores, used, scope, "linen", EVERYTHING, 10)
     assert late == await index.search(stores, make_index(), scope, "linen", EVERYTHING, 10)
     assert len(late.hits) == 4
+
+
+async def test_a_halted_embedder_is_given_no_question(stores: Stores, scope_of: MakeScope) -> None:
+    """A search answers Halted before its text leaves the house; another tenant's is answered."""
+    asked: list[object] = []
+
+    async def note_down(texts: object) -> None:
+        asked.append(texts)
+
+    used = make_index(Meddled(note_down))
+    known = Known(frozenset(), frozenset({"hashing"}))
+    await engage(stores, scope_of(), known, Target.PROVIDER, "hashing", "It leaks.")
+    with pytest.raises(Halted, match="The provider hashing is halted"):
+        await index.search(stores, used, scope_of(), "linen", EVERYTHING, 10)
+    assert asked == []
+    assert (await index.search(stores, used, scope_of("t_globex"), "linen", EVERYTHING, 10)).hits == ()
+    assert asked == [["linen"]]

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 import secrets
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from foreign_slots import KNOWN_IDS, Prober, Slot, Unclassified, slots
 from graphql import GraphQLObjectType, GraphQLSchema, build_client_schema, get_introspection_query
-from journey_house import Caller
-from journey_steps import card, derive, kept, publish, published, reserve, sha256
+from journey_house import WAIT_SECONDS, Caller
+from journey_steps import allowing, card, derive, kept, propose, publish, published, reserve, sha256
 
-TENANT_WIDE = {"RevokeMemberInput.subject"}
+TENANT_WIDE = {"RevokeMemberChange.subject", "RevokeMemberInput.subject", "SetMemberChange.subject"}
 """Members belong to all envs of their tenant."""
 
 OPEN = "mutation Open($input: OpenRunInput!) { openRun(input: $input) { run { id } } }"
@@ -23,6 +24,15 @@ NOTE = (
 PACK = "query Pack($ask: InfluencePackInput!) { influencePack(ask: $ask) { id digest refs { cardId } } }"
 ATOMS = "query Atoms($id: ID!) { asset(id: $id) { downloadAddress atoms(first: 9) { edges { node { id } } } } }"
 NEW_KEY = "mutation Key { createKey(input: { name: %s, days: 1 }) { key { keyId } secret } }"
+EXPORT = """mutation Start($input: StartExportInput!) { startExport(input: $input) {
+  export { id } userErrors { message } } }"""
+EXPORTED = "query State($id: ID!) { export(id: $id) { state } }"
+SESSION = """mutation Append($input: AppendSessionInput!) {
+  appendSession(input: $input) { session { id } userErrors { message } } }"""
+PLAN = "mutation Plan($input: PlanErasureInput!) { planErasure(input: $input) { erasure { id } } }"
+HALT = """mutation Halt($reason: String!) { engageKillSwitch(input: {
+  target: PROVIDER, name: "openai", reason: $reason }) { killSwitch { id } } }"""
+LOCK = "query Lock($id: ID!) { lock(id: $id) { target } }"
 MEMBER = "mutation Set($input: SetMemberInput!) { setMember(input: $input) { member { subject } } }"
 
 
@@ -51,6 +61,7 @@ class Place:
     """What there is in one tenant and env."""
 
     caller: Caller
+    other: Caller
     word: str
     ids: dict[str, list[str]] = field(default_factory=dict)
     names: dict[str, list[Probe]] = field(default_factory=dict)
@@ -104,13 +115,40 @@ class Place:
             case "subject" if place == "RevokeMemberInput.subject":
                 self.caller.ask(MEMBER, {"input": {"subject": fresh, "role": "MEMBER"}})
                 return fresh
+            case "id" if place == "SetTrainOkInput.id":
+                return self.ids["Asset"][0]
+            case "sessionId":
+                return remember(self.caller, fresh, fresh)
+            case "lockId" if place in ("RevokeLockInput.lockId", "RejectLockInput.lockId"):  # it is no draft afterwards
+                return propose(self.caller, {"reindex": True})["id"]
+            case "lockId":
+                return self.ids["StrategyLock"][0]
+            case "revision" if place == "EditLockInput.revision":  # never the right one: the lock stays what it is
+                return 0
+            case "erasureId":
+                return self.ids["Erasure"][0]
+            case "kind" if place == "PlanErasureInput.kind":
+                return "SUBJECT"
+            case "digest" if place == "ExecuteErasureInput.digest":  # never the right one
+                return fresh + fresh
+            case "switchId":
+                return self.ids["KillSwitch"][0]
             case "sha256":
                 return fresh + fresh
-            case "text" if place == "PublishCardInput.text":
+            case "text" if place in ("PublishCardInput.text", "PublishCardChange.text"):
                 return card(None, fresh)
         return {
             "text": "What stops the line?",
             "title": "a run",
+            "content": "a turn",
+            "reason": "It is time.",
+            "target": "PROVIDER",
+            "revision": 1,
+            "changeDigest": fresh + fresh,
+            "resource": "CARDS",
+            "optOut": False,
+            "kinds": ["CARD"],
+            "action": "retireCard",
             "filename": "a.txt",
             "contentType": "text/plain",
             "sizeBytes": self.size,
@@ -138,10 +176,10 @@ def introspect(caller: Caller) -> GraphQLSchema:
     return build_client_schema(caller.ask(get_introspection_query(descriptions=False)))
 
 
-async def fill(caller: Caller, schema: GraphQLSchema) -> Place:
-    """Put one of everything into a place."""
+async def fill(caller: Caller, other: Caller, schema: GraphQLSchema) -> Place:
+    """Put one of everything into a place; the other approves what needs a lock."""
     word = "zanzibar" + "".join(caller.headers[name].removeprefix("t_") for name in ("X-Nexus-Tenant", "X-Nexus-Env"))
-    place = Place(caller, word)
+    place = Place(caller, other, word)
     data = f"# {word}\n\nThe line stops when the {word} runs dry.\n".encode().ljust(place.size, b".")
     asset = kept(caller, f"{word}.md", "text/markdown", data, sourceRef=word)
     kept(caller, f"{word}.bin", f"application/x-{word}", b"\0" + data, captureLocation=word)
@@ -157,13 +195,17 @@ async def fill(caller: Caller, schema: GraphQLSchema) -> Place:
     published(caller, text + "Again.", expectedVersion=1)
     published(caller, card(f"{word}/odd", f"An odd {word}.", card_type=word))
     surface = f"{word}_screen"
-    publish_settings(caller, surface, word)
+    publish_settings(place, surface, word)
     made = caller.ask(NEW_KEY % json.dumps(word))["createKey"]
     place.agent, key_id = made["secret"], made["key"]["keyId"]
     agent = Caller(caller.server, caller.headers["X-Nexus-Tenant"], place.agent, caller.headers["X-Nexus-Env"])
     pack = agent.ask(PACK, {"ask": {"text": f"When does the {word} stop?"}})["influencePack"]
     member = f"{word}@people.example"
     caller.ask(MEMBER, {"input": {"subject": member, "role": "MEMBER"}})
+    later = card(f"{word}/later", word, card_type="temperature_weights", title=word, weights={"mer": 1})
+    lock = propose(caller, {"publishCard": {"text": later, "trainOk": True}}, reason=word)
+    target = caller.ask(LOCK, {"id": lock["id"]})["lock"]["target"]
+    switch = caller.ask(HALT, {"reason": word})["engageKillSwitch"]["killSwitch"]  # of what nothing here needs
     run = caller.ask(OPEN, {"input": {"title": word}})["openRun"]["run"]["id"]
     for slot in slots(schema):
         if slot.path[-1] == "idempotencyKey":
@@ -177,7 +219,21 @@ async def fill(caller: Caller, schema: GraphQLSchema) -> Place:
         "InfluencePack": [pack["id"]],
         "ResearchRun": [run],
         "LogEntry": ["entry_1"],
+        "StrategyLock": [lock["id"]],
+        "KillSwitch": [switch["id"]],
+        "TrainingExport": [exported(caller)],
+        "Erasure": [planned_erasure(caller, member)],
+        "Session": [remember(caller, f"{word}.session", word)],
     }
+    texts = [
+        Probe(asset, lambda ref: card(None, "A body.", artifact_refs=[ref])),
+        Probe(atom, lambda ref: card(None, "A body.", artifact_refs=[ref])),
+        Probe(f"{word}/card", lambda key: card(key, "A body.")),
+        Probe(first["id"], lambda card_id: card(None, "A body.", card_id=card_id)),
+        Probe(caller.headers["X-Nexus-Tenant"], lambda tenant: card(None, "A body.", tenant_id=tenant)),
+        Probe(surface, lambda name: settings_card(name, secrets.token_hex(16))),
+    ]
+    their_owner = f"owner@{caller.headers['X-Nexus-Tenant']}"
     place.names = {
         "AssetFilterInput.contentTypes": [Probe(f"application/x-{word}")],
         "AuditFilterInput.actor": [Probe(key_id)],
@@ -185,19 +241,21 @@ async def fill(caller: Caller, schema: GraphQLSchema) -> Place:
         "CardFilterInput.labels": [Probe(word)],
         "CardFilterInput.types": [Probe(word)],
         "FieldConditionInput.values": [Probe(word)],
-        "PublishCardInput.text": [
-            Probe(asset, lambda ref: card(None, "A body.", artifact_refs=[ref])),
-            Probe(atom, lambda ref: card(None, "A body.", artifact_refs=[ref])),
-            Probe(f"{word}/card", lambda key: card(key, "A body.")),
-            Probe(first["id"], lambda card_id: card(None, "A body.", card_id=card_id)),
-            Probe(caller.headers["X-Nexus-Tenant"], lambda tenant: card(None, "A body.", tenant_id=tenant)),
-            Probe(surface, lambda name: settings_card(name, secrets.token_hex(16))),
-        ],
+        "PlanErasureInput.subject": [Probe(member), Probe(key_id)],
+        "PublishCardInput.text": texts,
+        "PublishCardChange.text": texts,
+        "Query.locks.target": [Probe(target)],
+        "SetMemberChange.subject": [Probe(their_owner)],
+        "RevokeMemberChange.subject": [Probe(their_owner)],
+        "EraseSessionInput.sessionId": [Probe(f"{word}.session")],
+        "Query.session.id": [Probe(f"{word}.session")],
         "Query.settings.surface": [Probe(surface)],
         "Subscription.settingsChanged.surface": [],  # a quiet surface and a foreign one never end: a story of its own
         "ReserveAssetInput.sha256": [Probe(sha256(data))],
+        "ReleaseKillSwitchInput.switchId": [Probe(switch["id"])],
         "RevokeKeyInput.keyId": [Probe(key_id)],
         "RevokeMemberInput.subject": [Probe(member)],
+        "Viewer.can.target": [Probe(first["id"])],
     }
     nodes = {each.name for each in schema.get_possible_types(schema.get_type("Node"))}  # type: ignore[arg-type]
     if unknown := sorted(nodes - set(place.ids)):
@@ -212,15 +270,42 @@ async def fill(caller: Caller, schema: GraphQLSchema) -> Place:
     return place
 
 
+def exported(caller: Caller) -> str:
+    """Export everything that may leave, with something that may not; the export's id."""
+    published(caller, card(None, "Not for training."), trainOk=False)
+    payload = caller.ask(EXPORT, {"input": {"kinds": ["CARD", "ATOM"]}})["startExport"]
+    assert payload["userErrors"] == [], payload
+    export_id = str(payload["export"]["id"])
+    deadline = time.monotonic() + WAIT_SECONDS
+    while caller.ask(EXPORTED, {"id": export_id})["export"]["state"] == "RUNNING":
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    return export_id
+
+
+def planned_erasure(caller: Caller, subject: str) -> str:
+    """Plan an erasure that nobody carries out; its id."""
+    return str(caller.ask(PLAN, {"input": {"kind": "SUBJECT", "subject": subject}})["planErasure"]["erasure"]["id"])
+
+
+def remember(caller: Caller, session_id: str, text: str) -> str:
+    """Append to the caller's own session memory; the session's name."""
+    entries = [{"content": text, "trainOk": True}]
+    payload = caller.ask(SESSION, {"input": {"sessionId": session_id, "entries": entries}})["appendSession"]
+    assert payload["userErrors"] == [], payload
+    return session_id
+
+
 def settings_card(surface: str, title: str) -> str:
     """The settings of a surface."""
     sections = [{"section": "one", "title": "One"}]
     return card(None, "A screen.", card_type="surface_settings", title=title, surface=surface, sections=sections)
 
 
-def publish_settings(caller: Caller, surface: str, title: str) -> None:
-    """Publish settings of a surface for the first time."""
-    payload = publish(caller, settings_card(surface, title))
+def publish_settings(place: Place, surface: str, title: str) -> None:
+    """Publish settings of a surface for the first time, under a class lock since their text names no key."""
+    with allowing(place.caller, place.other, "surface_settings"):
+        payload = publish(place.caller, settings_card(surface, title))
     assert payload["userErrors"] == [], payload
 
 

@@ -32,35 +32,58 @@ from graphql import (
 HARMLESS = {"Boolean", "Int", "BigInt", "Float", "DateTime"}
 """Scalars that can name nothing of another tenant; enums can't either."""
 
-KNOWN_IDS = {"id", "ids", "assetId", "cardId", "runId"}
+KNOWN_IDS = {"id", "ids", "assetId", "cardId", "erasureId", "lockId", "runId"}
 """Arguments of type ID that take the ids of nodes."""
 
 FREE_TEXT = {
+    "AnyOfChanges.cardTypes",
     "AppendRunLogInput.data",
     "AppendRunLogInput.text",
+    "AppendSessionInput.sessionId",
+    "ApproveLockInput.changeDigest",
     "AuditFilterInput.types",
     "CreateKeyInput.name",
     "DeriveAtomsInput.op",
     "DeriveAtomsInput.params",
+    "EditLockInput.reason",
+    "EngageKillSwitchInput.name",
+    "EngageKillSwitchInput.reason",
     "ExcerptInput.headerField",
+    "ExecuteErasureInput.digest",
     "FieldConditionInput.field",
     "InfluencePackInput.text",
     "OpenRunInput.title",
+    "ProposeLockInput.reason",
+    "PutSessionSnapshotInput.content",
+    "PutSessionSnapshotInput.sessionId",
     "Query.search.text",
+    "ReleaseKillSwitchChange.switchId",
     "ReserveAssetInput.captureLocation",
     "ReserveAssetInput.contentType",
     "ReserveAssetInput.filename",
     "ReserveAssetInput.sourceRef",
+    "SessionEntryInput.content",
     "SetMemberInput.subject",
+    "Viewer.can.action",
 }
 """What is kept, compared by meaning, or a word of the schema itself: there is nothing to look up, whoever asks."""
 
 COMPANIONS: Mapping[str, Mapping[str, Any]] = {
     "before": {"last": 2},
     "AppendRunLogInput": {"text": "an entry"},
+    "EngageKillSwitchInput": {"name": "openai"},
+    "PlanErasureInput": {"subject": "somebody@people.example"},
+    "PublishCardChange.cardId": {"expectedVersion": 1},
     "PublishCardInput.cardId": {"expectedVersion": 1},
 }
 """What must stand beside an argument, or in an input, for it to be looked at."""
+
+
+ONE_OF: Mapping[str, Mapping[str, Any]] = {"LockChangeInput": {"reindex": True}}
+"""What stands in an input of which exactly one member is given, where none is looked at."""
+
+BENEATH = {"Session": "session"}
+"""Types with lists of their own that are no nodes, and the query that gives one by its id."""
 
 
 class Unclassified(Exception):
@@ -161,9 +184,15 @@ class Prober:
         text = f"{field_name}{arguments}{self._selection(get_named_type(field.type), 2)}"
         kind = self._roots.get(owner.name)
         if kind is None:
+            if owner.name == "Viewer":
+                return Call("query", f"query Probe({', '.join(declared)}) {{ viewer {{ {text} }} }}", variables)
             if owner.name not in self._nodes:
                 raise Unclassified(f"{owner.name}.{field_name} takes arguments, and no {owner.name} is at hand.")
-            text = f'node(id: "{self._nodes[owner.name]}") {{ ... on {owner.name} {{ {text} }} }}'
+            found = self._nodes[owner.name]
+            if owner.name in BENEATH:
+                text = f'{BENEATH[owner.name]}(id: "{found}") {{ {text} }}'
+            else:
+                text = f'node(id: "{found}") {{ ... on {owner.name} {{ {text} }} }}'
         head = f"{kind or 'query'} Probe({', '.join(declared)})" if declared else f"{kind or 'query'} Probe"
         return Call(kind or "query", f"{head} {{ {text} }}", variables)
 
@@ -176,6 +205,8 @@ class Prober:
         if not isinstance(named, GraphQLInputObjectType):
             return self._own(place)
         value: dict[str, Any] = dict(COMPANIONS.get(named.name, {}))
+        if not chosen:
+            value |= ONE_OF.get(named.name, {})
         for name, item in named.fields.items():
             inner = {path[1:]: given for path, given in chosen.items() if path[0] == name}
             if inner or is_required_input_field(item):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import httpx
@@ -22,6 +24,13 @@ SEAL = """mutation Seal($input: SealAssetInput!) { sealAsset(input: $input) {
   asset { id state sha256 sizeBytes sealedAt piiFlags } userErrors { __typename code message hint path } } }"""
 DERIVE = """mutation Derive($input: DeriveAtomsInput!) { deriveAtoms(input: $input) {
   op opVersion atoms made staled userErrors { __typename code message hint path } } }"""
+
+PROPOSE = """mutation Propose($input: ProposeLockInput!) { proposeLock(input: $input) {
+  lock { id state revision changeDigest expiresAt } userErrors { __typename code message hint path } } }"""
+APPROVE = """mutation Approve($input: ApproveLockInput!) { approveLock(input: $input) {
+  lock { id state revision decidedBy } userErrors { __typename code message hint path } } }"""
+REVOKE_LOCK = """mutation Revoke($input: RevokeLockInput!) { revokeLock(input: $input) {
+  lock { id state } userErrors { __typename code message } } }"""
 
 
 def card(key: str | None, body: str = "A body.\n", card_type: str = "note", **header: Any) -> str:
@@ -55,6 +64,46 @@ def refusal(payload: Any) -> Any:
     assert payload.get("asset") is None, payload
     [error] = payload["userErrors"]
     return error
+
+
+def propose(caller: Caller, change: Any, /, **more: Any) -> Any:
+    """The proposed lock; fails when it was refused."""
+    payload = caller.ask(PROPOSE, {"input": {"change": change, "reason": "It is time."} | more})["proposeLock"]
+    assert payload["userErrors"] == [], payload
+    return payload["lock"]
+
+
+def approve(caller: Caller, lock: Any) -> Any:
+    """The whole payload of approveLock for a lock as it was seen."""
+    seen = {"lockId": lock["id"], "revision": lock["revision"], "changeDigest": lock["changeDigest"]}
+    return caller.ask(APPROVE, {"input": seen})["approveLock"]
+
+
+def with_lock(proposer: Caller, approver: Caller, change: Any, /, **more: Any) -> Any:
+    """A lock that one proposed and the other approved."""
+    lock = propose(proposer, change, **more)
+    payload = approve(approver, lock)
+    assert payload["userErrors"] == [], payload
+    assert payload["lock"]["state"] == "APPROVED", payload
+    return lock
+
+
+def settled(owner: Caller, other: Caller, text: str, version: int = 0) -> Any:
+    """A strategic card, or the next of a version, published under a lock for exactly it."""
+    with_lock(owner, other, {"publishCard": {"text": text, "trainOk": True, "expectedVersion": version}})
+    return published(owner, text, expectedVersion=version)
+
+
+@contextmanager
+def allowing(proposer: Caller, approver: Caller, *card_types: str) -> Iterator[None]:
+    """Inside, cards of these types may be published and retired; nothing of the lock is left afterwards."""
+    types: Any = list(card_types)
+    actions = ["PUBLISH_CARD", "RETIRE_CARD"]
+    lock = with_lock(proposer, approver, {"anyOf": {"actions": actions, "cardTypes": types, "uses": 1000}})
+    try:
+        yield
+    finally:
+        proposer.ask(REVOKE_LOCK, {"input": {"lockId": lock["id"]}})
 
 
 def sha256(data: bytes) -> str:

@@ -48,16 +48,16 @@ def test_a_document_has_a_longest(world: World) -> None:
 
 def test_pages_within_pages_end(world: World) -> None:
     """An operation is answered with so many items at most; what is beyond is refused, and journalled once a field."""
-    agent = world.caller("t_acme", "agent")
+    agent = world.caller("t_globex", "agent")
     ids = [opened(agent)] * 100
     fields = "... on ResearchRun { counts { type } sources { id } }"
-    pages = " ".join(f"a{place}: nodes(ids: $ids) {{ {fields} }}" for place in range(60))
+    pages = " ".join(f"a{place}: nodes(ids: $ids) {{ {fields} }}" for place in range(51))
     document = f"query Much($ids: [ID!]!) {{ {pages} }}"
     trace = "0af7651916cd43dd8448eb211c80319c"
     answer = agent.answer(document, {"ids": ids}, traceparent=f"00-{trace}-b7ad6b7169203331-01").json()
     assert {error["extensions"]["code"] for error in answer["errors"]} == {"INVALID"}
     assert f"{MOST_ITEMS:,}" in answer["errors"][0]["message"]
-    entries = [edge["node"] for edge in world.caller("t_acme", "owner").ask(REFUSED)["audit"]["edges"]]
+    entries = [edge["node"] for edge in world.caller("t_globex", "owner").ask(REFUSED)["audit"]["edges"]]
     told = [entry["subject"]["id"] for entry in entries if entry["traceId"] == trace]
     assert 1 <= len(told) == len(set(told)), told
 

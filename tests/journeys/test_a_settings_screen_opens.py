@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
 from journey_house import Caller, MakeWorld, World, subscription_error
-from journey_steps import card, published, retire
+from journey_steps import allowing, card, propose, published, retire, with_lock
 
 SCREEN, CHANGED = "settings/SettingsScreen", "settings/SettingsChanged"
+BOTH = ["PUBLISH_CARD", "RETIRE_CARD"]
+TYPES = ("surface_settings", "app_definition", "connector_config")
+
+
+@pytest.fixture
+def allowed(world: World) -> Iterator[None]:
+    """In both tenants settings may be written for a while: an owner proposed it, an admin approved it."""
+    with ExitStack() as locks:
+        for tenant in ("t_acme", "t_globex"):
+            locks.enter_context(allowing(world.caller(tenant, "owner"), world.caller(tenant, "admin"), *TYPES))
+        yield
 
 
 def surface(name: str, body: str = "What the screen is for.\n") -> str:
@@ -36,6 +48,7 @@ def screen(who: Caller, world: World, name: str) -> Any:
     return who.ask(world.document(SCREEN), {"surface": name})
 
 
+@pytest.mark.usefixtures("allowed")
 def test_one_query_shows_the_surface_its_apps_and_its_connectors(world: World) -> None:
     """Parsed headers and bodies of the cards that name the surface, by key; retired and foreign ones are left out."""
     owner = world.caller("t_acme", "owner")
@@ -60,27 +73,47 @@ def test_one_query_shows_the_surface_its_apps_and_its_connectors(world: World) -
     assert (settings["connectors"][0]["version"], settings["connectors"][0]["publishedBy"]) == (1, "owner@t_acme")
 
 
-@pytest.mark.parametrize(("role", "allowed"), [("owner", True), ("admin", True), ("member", False)])
-def test_every_button_knows_whether_it_may_be_pressed(world: World, role: str, allowed: bool) -> None:
+@pytest.mark.usefixtures("allowed")
+@pytest.mark.parametrize(("role", "may"), [("owner", True), ("admin", True), ("member", False)])
+def test_every_button_knows_whether_it_may_be_pressed(world: World, role: str, may: bool) -> None:
     """What the screen says of an action is what the action answers, and a blocked one says what would clear it."""
     who = world.caller("t_acme", role)
     shown = screen(who, world, "buttons")
     assert (shown["viewer"]["subject"], shown["viewer"]["role"]) == (f"{role}@t_acme", role.upper())
     actions = {each["action"]: each for each in shown["settings"]["allowedActions"]}
     assert set(actions) == {"publishCard", "retireCard"}
-    assert ("cards:publish" in shown["viewer"]["permissions"]) == allowed
+    assert ("cards:publish" in shown["viewer"]["permissions"]) == may
     for action in actions.values():
-        assert action["allowed"] == allowed
-        assert (action["blockers"] == []) == allowed
+        assert action["allowed"] == may
+        assert (action["blockers"] == []) == may
         for blocker in action["blockers"]:
-            assert (blocker["gate"], blocker["code"]) == ("role", "FORBIDDEN")
+            assert (blocker["gate"], blocker["code"]) == ("ROLE", "FORBIDDEN")
             assert blocker["message"]
             assert blocker["unblock"]
     text = app(f"pressed_by_{role}", "buttons")
     pressed = who.answer(
         "mutation ($text: String!) { publishCard(input: {text: $text, trainOk: false}) { created } }", {"text": text}
     ).json()
-    assert (pressed.get("errors") is None) == allowed
+    assert (pressed.get("errors") is None) == may
+
+
+def test_a_button_that_needs_a_lock_says_so_and_shows_the_open_ones(world: World) -> None:
+    """Owners lack a lock; what is proposed for a card of the screen stands there, for a new card too, until it ends."""
+    owner, admin = world.caller("t_acme", "owner"), world.caller("t_acme", "admin")
+    shown = screen(owner, world, "bow")["settings"]
+    publishing = next(each for each in shown["allowedActions"] if each["action"] == "publishCard")
+    assert [blocker["code"] for blocker in publishing["blockers"]] == ["LOCK_REQUIRED"]
+    assert shown["locks"] == []
+    stated: dict[str, Any] = {"text": app("figurehead", "bow"), "trainOk": False, "expectedVersion": 0}
+    lock = propose(world.caller("t_acme", "member"), {"publishCard": stated})
+    [waiting] = screen(owner, world, "bow")["settings"]["locks"]
+    assert (waiting["id"], waiting["state"], waiting["difference"]["text"].count("+")) == (lock["id"], "DRAFT", 9)
+    assert screen(owner, world, "stern")["settings"]["locks"] == []
+    assert screen(world.caller("t_globex", "owner"), world, "bow")["settings"]["locks"] == []
+    with_lock(owner, admin, {"publishCard": stated})
+    assert [each["state"] for each in screen(admin, world, "bow")["settings"]["locks"]] == ["APPROVED", "DRAFT"]
+    published(owner, stated["text"], trainOk=False)
+    assert [each["id"] for each in screen(owner, world, "bow")["settings"]["locks"]] == [lock["id"]]
 
 
 def test_who_may_not_see_settings_is_refused(world: World) -> None:
@@ -115,6 +148,7 @@ async def test_a_screen_is_told_of_every_change_and_resumes_where_it_stopped(own
     """Publishing, revising and retiring reach the open stream; a reconnect with a cursor gets what was missed, once."""
     world = own_world(heartbeat_seconds="0.2")
     owner, member = world.caller("t_acme", "owner"), world.caller("t_acme", "member")
+    with_lock(owner, world.caller("t_acme", "admin"), {"anyOf": {"actions": BOTH, "cardTypes": TYPES, "uses": 20}})
     document = world.document(CHANGED)
     async with member.stream(document, {"surface": "deck"}) as frames:
         start = await heartbeat(frames)

@@ -29,7 +29,8 @@ from nexus_graph.scope.clock import system_clock
 from nexus_graph.tenants import tokens
 
 BOTH = "both@people.example"
-"""An owner of both tenants: only the header tells whose affairs are meant."""
+APPROVER = "approver@people.example"
+"""Owners of both tenants: only the header tells whose affairs are meant."""
 
 PLACES = (("t_acme", "dev"), ("t_globex", "dev"), ("t_acme", "staging"))
 PAIRS = [(PLACES[0], PLACES[1]), (PLACES[1], PLACES[0]), (PLACES[0], PLACES[2])]
@@ -39,8 +40,10 @@ VOLATILE = (
     (re.compile(r"nxk_[0-9a-f]{32}_[A-Za-z0-9_-]{43}"), "<key>"),
     (re.compile(r"[0-9a-f]{16,}"), "<hex>"),
     (re.compile(r'"seq":\d+|"entry_\d+"'), "<seq>"),
+    (re.compile(r'"left":[0-9.]+'), "<left>"),
 )
-"""What differs between any two answers: times, fresh ids, digests of fresh texts, and places in the journal."""
+"""What differs between any two answers: times, fresh ids, digests of fresh texts, places in the journal, what is left
+of a budget."""
 
 FIND = """query Find($text: String!) {
   search(text: $text, k: 50) { hits { text version { id text artifacts { __typename } } } }
@@ -131,20 +134,27 @@ async def raise_walls(
         (folder / "sitecustomize.py").write_text(holes)
         installation.environment["PYTHONPATH"] = str(folder)
     for tenant in ("t_acme", "t_globex"):
-        installation.run("member", "set", BOTH, "--tenant", tenant, "--env", "dev", "--role", "owner")
-    token = tokens.issue(
-        signing_key,
-        issuer=settings.token_issuer,
-        audience=settings.token_audience,
-        subject=BOTH,
-        now=system_clock(),
-        lifetime=timedelta(hours=1),
+        for subject in (BOTH, APPROVER):
+            installation.run("member", "set", subject, "--tenant", tenant, "--env", "dev", "--role", "owner")
+    token, approver = (
+        tokens.issue(
+            signing_key,
+            issuer=settings.token_issuer,
+            audience=settings.token_audience,
+            subject=subject,
+            now=system_clock(),
+            lifetime=timedelta(hours=1),
+        )
+        for subject in (BOTH, APPROVER)
     )
     server = Server(installation)
     server.start()
     try:
         schema = introspect(Caller(server, "t_acme", token))
-        places = {key: await fill(Caller(server, key[0], token, key[1]), schema) for key in filled}
+        places = {}
+        for tenant, env in filled:
+            other = Caller(server, tenant, approver, env)
+            places[tenant, env] = await fill(Caller(server, tenant, token, env), other, schema)
     except BaseException:
         server.stop()
         raise
@@ -256,8 +266,8 @@ async def test_settings_of_another_tenant_are_not_heard(walls: Walls) -> None:
     here, there = walls.places[PLACES[0]], walls.places[PLACES[1]]
     async with here.caller.stream(CHANGES, {"surface": "same_name"}) as frames:
         await anext(frames)  # a heartbeat: the stream stands
-        publish_settings(there.caller, "same_name", "Theirs")
-        publish_settings(here.caller, "same_name", "Mine")
+        publish_settings(there, "same_name", "Theirs")
+        publish_settings(here, "same_name", "Mine")
         async for frame in frames:
             assert frame["settingsChanged"]["__typename"] != "SettingsEnd"
             if frame["settingsChanged"]["__typename"] == "SettingsChange":
@@ -318,11 +328,12 @@ async def test_a_hole_is_found(tmp_path: Path, furnished: tuple[Path, Credential
 
 
 @pytest.mark.parametrize(
-    "field", ["lock(lockId: ID!): String", "lock(code: String!): String", "locks(first: Int, after: String): String"]
+    "field",
+    ["ticket(ticketId: ID!): String", "ticket(code: String!): String", "tickets(first: Int, after: String): String"],
 )
 def test_an_argument_that_nobody_thought_of_is_told(walls: Walls, field: str) -> None:
     """A new argument that could name something stops the test until it is given a value."""
     schema = build_schema(f"type Query {{ known(first: Int): String {field} }}")
     [slot] = checked(schema)
-    with pytest.raises(Unclassified, match="lock"):
+    with pytest.raises(Unclassified, match="ticket"):
         walls.places[PLACES[0]].probes(slot)

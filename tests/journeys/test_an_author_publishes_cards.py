@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from journey_house import Caller, World
-from journey_steps import card, derive, kept, publish, published, refusal, retire
+from journey_steps import allowing, card, derive, kept, publish, published, refusal, retire
 
 CARD = """query Card($id: ID!) { card(id: $id) {
   key version text digest retiredAt indexState
@@ -223,7 +223,8 @@ def test_one_filter_chooses_cards(world: World) -> None:
     published(admin, card("filter/b", labels=[*mine, "blue"], topic="boats", artifact_refs=[asset_id]))
     published(admin, card("filter/c", labels=mine, topic="trains", noted_on="2026-03-10", artifact_refs=[atom_id]))
     corridor: dict[str, Any] = {"title": "MER", "kpi": "mer", "window": "MTD", "lower": 2.5, "upper": 4}
-    published(admin, card("filter/d", card_type="kpi_corridor", labels=mine, **corridor))
+    with allowing(admin, world.caller("t_acme", "owner"), "kpi_corridor"):
+        published(admin, card("filter/d", card_type="kpi_corridor", labels=mine, **corridor))
 
     def chosen(**more: Any) -> list[str]:
         return [key.removeprefix("filter/") for key in keys(admin, filter={"labels": mine} | more)]

@@ -7,13 +7,14 @@ import random
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from nexus_graph import runs
 from nexus_graph.runs import EndFrame, EndReason, EntryFrame, Frame, GapFrame, HeartbeatFrame
-from nexus_graph.scope.errors import Forbidden, Invalid, NotFound, Unauthenticated
+from nexus_graph.scope.errors import Forbidden, Halted, Invalid, NotFound, Unauthenticated
 from nexus_graph.scope.handling import Handling
 from nexus_graph.scope.permission import Permission
 from nexus_graph.scope.redaction import redact
@@ -186,12 +187,17 @@ async def test_a_quiet_stream_sends_heartbeats_with_the_journal_position(stores:
 
 @pytest.mark.parametrize(
     ("refusal", "reason"),
-    [(Unauthenticated("over"), EndReason.EXPIRED), (Forbidden("out"), EndReason.REVOKED), (None, EndReason.REVOKED)],
+    [
+        (Unauthenticated("over"), EndReason.EXPIRED),
+        (Forbidden("out"), EndReason.REVOKED),
+        (Halted("halted", since=datetime.now(UTC), reason="Bad prices."), EndReason.HALTED),
+        (None, EndReason.REVOKED),
+    ],
 )
 async def test_a_right_that_ends_ends_the_stream_before_the_next_entry(
     stores: Stores, scope_of: ScopeOf, refusal: Exception | None, reason: EndReason
 ) -> None:
-    """Expiry, a revoked membership and the loss of runs:read each end the stream; the entry after it is not told."""
+    """Expiry, a revoked membership, the kill switch, the loss of runs:read: each ends it; what follows is not told."""
     scope = scope_of()
     await write(stores, scope, "run_1")
     renewed = [scope]

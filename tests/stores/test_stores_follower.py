@@ -18,7 +18,7 @@ from nexus_graph.stores.follower import Deed, Entry, Follower, reached, wait_for
 from nexus_graph.stores.journal import Event, RunKind, RunStatus
 from nexus_graph.stores.signals.local import LocalSignals
 from nexus_graph.stores.statement import Statement
-from nexus_graph.stores.work import Stores
+from nexus_graph.stores.work import Read, Stores
 
 ScopeOf = Callable[..., Scope]
 EVENTS = Statement("select * from journal_events where tenant_id = :tenant_id and env = :env and action = :action")
@@ -278,3 +278,53 @@ async def test_a_scope_that_can_not_be_read_holds_up_no_other_and_ends_no_follow
     assert [seq for _, _, seq in seen] == [1, 2]
     told = [line for line in logs if line["event"] == "follower.held_up"]
     assert {(line["tenant"], line["error"]) for line in told} == {("t_acme", "JSONDecodeError")}
+
+
+async def test_a_halted_scope_waits_where_it_is_and_goes_on_without_news(stores: Stores, scope_of: ScopeOf) -> None:
+    """Its checkpoint stays and the other tenant is followed; once it is free, the next round takes what waited."""
+    acme, globex = scope_of(), scope_of("t_globex")
+    for scope in (acme, globex):
+        await write(stores, scope, "wanted")
+    seen: Seen = []
+    halted = {acme.key}
+
+    async def standing(read: Read) -> bool:
+        return read.scope.key in halted
+
+    follower = Follower("f", ("wanted",), noting(seen), halted=standing)
+    await drain(follower, stores)
+    assert seen == [("t_globex", "dev", 1)]
+    assert not await checkpoint(stores, acme, 1)
+    async with asyncio.timeout(20):
+        assert not await wait_for(stores, acme, "f", 1, 1000, 1000, standing)
+        assert await wait_for(stores, globex, "f", 1, 1000, 1000, standing)
+    halted.clear()
+    await drain(follower, stores)
+    assert seen == [("t_globex", "dev", 1), ("t_acme", "dev", 1)]
+    assert await checkpoint(stores, acme, 1)
+
+
+async def test_a_deed_that_is_halted_on_its_way_is_cancelled_and_begins_anew(
+    stores: Stores, scope_of: ScopeOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A long deed does not outlive the halt; its entries come again, and none is given up."""
+    monkeypatch.setattr("nexus_graph.stores.follower._LOOK_SECONDS", 0.01)
+    await write(stores, scope_of(), "wanted", "wanted")
+    seen: Seen = []
+    halted = asyncio.Event()
+
+    async def endless(stores: Stores, scope: Scope, entries: Sequence[Entry]) -> None:
+        halted.set()
+        await asyncio.Event().wait()
+
+    async def standing(_: Read) -> bool:
+        return halted.is_set()
+
+    follower = Follower("f", ("wanted",), endless, halted=standing)
+    async with asyncio.timeout(20):
+        assert not await follower.catch_up(stores)
+    assert not await checkpoint(stores, scope_of(), 1)
+    halted.clear()
+    follower.deed = noting(seen)
+    await drain(follower, stores)
+    assert [seq for _, _, seq in seen] == [1, 2]

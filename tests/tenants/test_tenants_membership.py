@@ -6,13 +6,22 @@ import asyncio
 from collections.abc import Callable
 
 import pytest
+from lock_steps import approved
 
-from nexus_graph.scope.errors import Conflict, Forbidden, Invalid, NexusError, NotFound
+from nexus_graph.scope.errors import Conflict, Forbidden, Invalid, LockRequired, NexusError, NotFound
 from nexus_graph.scope.scope import Env, Role, Scope
 from nexus_graph.stores.paging import Window
 from nexus_graph.stores.statement import Statement
 from nexus_graph.stores.work import Once, Stores
-from nexus_graph.tenants.membership import create_tenant, members, revoke_member, set_member, tenants
+from nexus_graph.tenants.membership import (
+    create_tenant,
+    members,
+    owner_change,
+    ownership,
+    revoke_member,
+    set_member,
+    tenants,
+)
 from nexus_graph.tenants.model import MemberStatus
 
 ScopeOf = Callable[..., Scope]
@@ -58,13 +67,31 @@ async def test_only_an_owner_makes_changes_or_revokes_owners(stores: Stores, acm
         with pytest.raises(Forbidden):
             await deed
     assert (await set_member(stores, admin, "bob", "admin")).role is Role.ADMIN
-    assert (await set_member(stores, scope_of(who="ada"), "bob", "owner")).role is Role.OWNER
+    owner = scope_of(who="ada")
+    with pytest.raises(LockRequired, match="CHANGE_OWNER"):
+        await set_member(stores, owner, "bob", "owner")
+    await approved(stores, owner, admin, await owner_change(stores, owner, "bob", "owner"))
+    assert (await set_member(stores, owner, "bob", "owner")).role is Role.OWNER
+    with pytest.raises(LockRequired):
+        await revoke_member(stores, owner, "bob")
+    await approved(stores, admin, owner, await owner_change(stores, admin, "bob", None))
+    assert (await revoke_member(stores, owner, "bob")).status is MemberStatus.REVOKED
+
+
+async def test_a_lock_is_for_owners_alone(stores: Stores, acme: Scope, scope_of: ScopeOf) -> None:
+    """A change that concerns no owner needs none and can't have one; nobody can't be revoked."""
+    owner = scope_of(who="ada")
+    for deed in (owner_change(stores, owner, "bob", "admin"), owner_change(stores, owner, "adam", None)):
+        with pytest.raises(Invalid, match="No owner"):
+            await deed
+    with pytest.raises(NotFound):
+        await owner_change(stores, owner, "nobody", None)
 
 
 async def test_the_last_owner_stays(stores: Stores, acme: Scope, scope_of: ScopeOf) -> None:
     """Revoked, lowered or pending: refused until there is another active owner."""
     owner = scope_of(who="ada")
-    await set_member(stores, owner, "zoe", "owner", pending=True)  # does not count
+    await set_member(stores, acme, "zoe", "owner", pending=True)  # does not count
     for deed in (
         set_member(stores, owner, "ada", "member"),
         set_member(stores, owner, "ada", "owner", pending=True),
@@ -72,8 +99,8 @@ async def test_the_last_owner_stays(stores: Stores, acme: Scope, scope_of: Scope
     ):
         with pytest.raises(Conflict):
             await deed
-    await set_member(stores, owner, "zoe", "owner")
-    assert (await revoke_member(stores, owner, "ada")).status is MemberStatus.REVOKED
+    await set_member(stores, acme, "zoe", "owner")
+    assert (await revoke_member(stores, acme, "ada")).status is MemberStatus.REVOKED
 
 
 async def test_two_owners_who_revoke_each_other_at_once_leave_one(
@@ -81,6 +108,9 @@ async def test_two_owners_who_revoke_each_other_at_once_leave_one(
 ) -> None:
     """The guard stands inside the transaction."""
     await set_member(stores, acme, "zoe", "owner")
+    ada, adam = scope_of(who="ada"), scope_of(role=Role.ADMIN, who="adam")
+    for subject in ("ada", "zoe"):
+        await approved(stores, ada, adam, await owner_change(stores, ada, subject, None))
     outcomes = await asyncio.gather(
         revoke_member(stores, scope_of(who="ada"), "zoe"),
         revoke_member(stores, scope_of(who="zoe"), "ada"),
@@ -140,4 +170,6 @@ async def test_a_change_is_journalled_and_repeated_only_in_the_answer(
     async with stores.read(acme) as read:
         rows = [tuple(row) for row in await read.rows(EVENTS)]
     changes = [("member.changed", subject) for subject in ("ada", "adam", "bob")]
-    assert rows == [("tenant.created", "t_acme"), *changes]
+    assert [row for row in rows if row[0] != "lock.waived"] == [("tenant.created", "t_acme"), *changes]
+    [(_, waived)] = [row for row in rows if row[0] == "lock.waived"]  # ada became an owner by the operator's word
+    assert waived == ownership("ada", Role.OWNER, MemberStatus.ACTIVE).digest

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
@@ -12,11 +13,13 @@ from nexus_graph import assets
 from nexus_graph.api.context import Info
 from nexus_graph.api.fields import change, read
 from nexus_graph.api.idempotency import RepeatableInput, once
+from nexus_graph.api.nodes.allowed_actions import AllowedAction, allowed
 from nexus_graph.api.paging import After, Before, Connection, First, Last
 from nexus_graph.api.scalars import BigInt, Node, described
 from nexus_graph.api.user_errors import UserError
 from nexus_graph.assets import AssetFilter, AssetState, Reservation
 from nexus_graph.scope.clock import iso
+from nexus_graph.scope.errors import Conflict
 from nexus_graph.scope.permission import Permission
 from nexus_graph.stores.blobs import base
 
@@ -79,6 +82,12 @@ class Asset(Node):
             created_by=asset.created_by,
         )
 
+    @read(Permission.VIEWER_READ, "What the viewer may do to it.")
+    async def allowed_actions(self, info: Info) -> list[AllowedAction]:
+        """Preflight; all assets of the operation at once."""
+        found = [allowed(info, action, str(self.id)) for action in ("sealAsset", "deriveAtoms")]
+        return list(await asyncio.gather(*found))
+
     @read(Permission.ATOMS_READ, "The atoms derived from it, in the order of the file.")
     async def atoms(
         self,
@@ -109,7 +118,10 @@ class Asset(Node):
         if self.state is not AssetState.SEALED:
             return None
         house = info.context.house
-        return await assets.download(house.stores, house.asset_rules, info.context.scope, str(self.id))
+        try:
+            return await assets.download(house.stores, house.asset_rules, info.context.scope, str(self.id))
+        except Conflict:  # sealed in a dry run only
+            return None
 
 
 @strawberry.type(description="A name and its value.")
@@ -166,7 +178,9 @@ class ReserveAssetPayload:
     """Payload of reserveAsset."""
 
     asset: Asset | None = strawberry.field(default=None, description="The asset; null when refused.")
-    upload: Upload | None = strawberry.field(default=None, description="Where to send the bytes; null for a duplicate.")
+    upload: Upload | None = strawberry.field(
+        default=None, description="Where to send the bytes; null for a duplicate and in a dry run."
+    )
     duplicate: bool = strawberry.field(
         default=False, description="Whether these bytes are here already: nothing to do."
     )
@@ -276,6 +290,7 @@ class AssetMutation:
         Permission.ASSETS_WRITE,
         "Verify the uploaded bytes against the declaration and make them immutable.",
         locked=None,
+        points=20,
     )
     async def seal_asset(
         self, info: Info, input: Annotated[SealAssetInput, strawberry.argument(description="Which.")]

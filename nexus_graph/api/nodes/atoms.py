@@ -194,7 +194,7 @@ class AtomQuery:
             for _, recipe in sorted(atoms.RECIPES.items())
         ]
 
-    @read(Permission.ATOMS_READ, "Derive an atom again from the raw bytes and compare.")
+    @read(Permission.ATOMS_READ, "Derive an atom again from the raw bytes and compare.", points=50)
     async def verify_atom(
         self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="Its id.")]
     ) -> AtomVerification:
@@ -208,7 +208,12 @@ class AtomQuery:
 class AtomMutation:
     """Mutations of the room."""
 
-    @change(Permission.ATOMS_DERIVE, "Derive atoms from a sealed asset. Doing it twice changes nothing.", locked=None)
+    @change(
+        Permission.ATOMS_DERIVE,
+        "Derive atoms from a sealed asset. Doing it twice changes nothing.",
+        locked=None,
+        points=50,
+    )
     async def derive_atoms(
         self, info: Info, input: Annotated[DeriveAtomsInput, strawberry.argument(description="What and how.")]
     ) -> DeriveAtomsPayload:

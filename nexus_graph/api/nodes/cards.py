@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Any, TypeAlias
 
@@ -13,15 +14,16 @@ from nexus_graph import cards, index
 from nexus_graph.api.context import Info
 from nexus_graph.api.fields import change, read
 from nexus_graph.api.idempotency import RepeatableInput, once
+from nexus_graph.api.nodes.allowed_actions import AllowedAction, allowed
 from nexus_graph.api.nodes.assets import Asset
 from nexus_graph.api.nodes.atoms import Atom
 from nexus_graph.api.nodes.card_filters import CardFilterInput, card_filter
 from nexus_graph.api.paging import After, Before, Connection, First, Last
 from nexus_graph.api.scalars import Node, described
-from nexus_graph.api.user_errors import UserError
+from nexus_graph.api.user_errors import UserError, user_error
 from nexus_graph.index import IndexState
 from nexus_graph.index.filters import filter_json
-from nexus_graph.scope.errors import NotFound
+from nexus_graph.scope.errors import LockRequired, NotFound
 from nexus_graph.scope.permission import Permission
 
 described(
@@ -34,6 +36,9 @@ described(
         "RETIRED": "No, and it never will: retired, or an earlier version.",
     },
 )
+
+ACTIONS = ("publishCard", "retireCard")
+"""What can be done to a card."""
 
 Artifact: TypeAlias = Annotated[
     Asset | Atom, strawberry.union("Artifact", description="What a card rests on: a raw asset or an atom of one.")
@@ -65,7 +70,9 @@ class CardContent:
         return JSON({**self.card.header, **cards.engine_values(info.context.scope, self.card)})
 
     @read(
-        Permission.CARDS_READ, "The text with what the engine owns in its header. Publishing it again changes nothing."
+        Permission.CARDS_READ,
+        "The text with what the engine owns in its header. Publishing it again changes nothing.",
+        points=2,
     )
     async def exported(self, info: Info) -> str:
         """The text as it leaves the house."""
@@ -97,6 +104,12 @@ class Card(CardContent, Node):
             id=strawberry.ID(card.card_id), key=card.key, retired_at=card.retired_at, card=card, **_content(card)
         )
 
+    @read(Permission.VIEWER_READ, "What the viewer may do to it.")
+    async def allowed_actions(self, info: Info) -> list[AllowedAction]:
+        """Preflight; all cards of the operation at once."""
+        found = [allowed(info, action, str(self.id), self.card_type) for action in ACTIONS]
+        return list(await asyncio.gather(*found))
+
     @read(Permission.CARDS_READ, "Whether search finds it.")
     async def index_state(self, info: Info) -> IndexState:
         """The index's own word."""
@@ -114,7 +127,7 @@ class Card(CardContent, Node):
         page = await cards.versions(context.house.stores, context.scope, self.card.card_id, window)
         return cursors.connection(page, CardVersion.of)
 
-    @read(Permission.CARDS_READ, "The textual difference between two of its versions.")
+    @read(Permission.CARDS_READ, "The textual difference between two of its versions.", points=2)
     async def difference(
         self,
         info: Info,
@@ -234,6 +247,12 @@ class PublishCardPayload:
     index_state: IndexState | None = strawberry.field(
         default=None, description="Whether search finds this version already."
     )
+    difference: CardDifference | None = strawberry.field(
+        default=None, description="Of a dry run: what it would do to the text, also where a lock is missing."
+    )
+    change_digest: str | None = strawberry.field(
+        default=None, description="Of a dry run: what a lock would have to bind; null where none is needed."
+    )
     user_errors: list[UserError] = strawberry.field(default_factory=list, description="What to mend; empty on success.")
 
 
@@ -311,30 +330,36 @@ class CardMutation:
         Permission.CARDS_PUBLISH,
         "Publish a new card or a new version, and wait until search finds it.",
         locked="the card's type is strategic",
+        points=20,
     )
     async def publish_card(
         self, info: Info, input: Annotated[PublishCardInput, strawberry.argument(description="Text and conditions.")]
     ) -> PublishCardPayload:
         """Publish."""
         house, scope = info.context.house, info.context.scope
-        published = await cards.publish(
-            house.stores,
-            house.manifests,
-            scope,
-            input.text,
-            train_ok=input.train_ok,
-            expected_version=input.expected_version,
-            card_id=None if input.card_id is None else str(input.card_id),
-            once=once("publishCard", input),
-        )
+        revised = None if input.card_id is None else str(input.card_id)
+        stated = {"train_ok": input.train_ok, "expected_version": input.expected_version, "card_id": revised}
+        arguments: dict[str, Any] = {"text": input.text, **stated}
+        preview = PublishCardPayload()
+        if input.dry_run:
+            proposed = await cards.propose(house.stores, house.manifests, scope, **arguments)
+            preview.difference = CardDifference.of(proposed.difference)
+            preview.change_digest = proposed.change.digest if proposed.strategic else None
+        try:
+            published = await cards.publish(
+                house.stores, house.manifests, scope, **arguments, once=once("publishCard", input)
+            )
+        except LockRequired as error:
+            if not input.dry_run:
+                raise
+            return replace(preview, user_errors=[user_error(error)])
         state = None
         if not input.dry_run:
             state = await index.settled_state(
-                house.stores, scope, published, house.config.index_wait_seconds, house.config.poll_seconds
+                house.stores, house.index, scope, published, house.config.index_wait_seconds, house.config.poll_seconds
             )
-        return PublishCardPayload(
-            card=Card.of(published.card), created=published.created, changed=published.changed, index_state=state
-        )
+        card, created, changed = Card.of(published.card), published.created, published.changed
+        return replace(preview, card=card, created=created, changed=changed, index_state=state)
 
     @change(
         Permission.CARDS_RETIRE,

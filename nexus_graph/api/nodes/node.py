@@ -12,6 +12,8 @@ from nexus_graph.api.fields import read
 from nexus_graph.api.nodes.assets import Asset
 from nexus_graph.api.nodes.atoms import Atom
 from nexus_graph.api.nodes.cards import Card, CardVersion
+from nexus_graph.api.nodes.exports import TrainingExport
+from nexus_graph.api.nodes.locks import StrategyLock
 from nexus_graph.api.nodes.packs import InfluencePack
 from nexus_graph.api.nodes.runs import ResearchRun
 from nexus_graph.api.scalars import Node
@@ -60,9 +62,15 @@ async def _find(info: Info, node_id: str) -> Node | None:
     if kind == "atom" and scope.may(Permission.ATOMS_READ):
         atom = await loaders.atoms.load(node_id)
         return Atom.of(atom) if atom else None
+    if kind == "lock" and scope.may(Permission.LOCKS_READ):
+        lock = await loaders.locks.load(node_id)
+        return StrategyLock.of(lock) if lock else None
     if kind == "pack" and scope.may(Permission.PACKS_READ):
         pack = await loaders.packs.load(node_id)
         return InfluencePack.of(pack) if pack else None
+    if kind == "export" and scope.may(Permission.EXPORTS_READ):
+        export = await loaders.exports.load(node_id)
+        return TrainingExport.of(export) if export else None
     if kind == "run" and scope.may(Permission.RUNS_READ):
         run = await loaders.runs.load(node_id)
         return ResearchRun.of(run) if run else None

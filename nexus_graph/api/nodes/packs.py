@@ -43,6 +43,7 @@ described(
         "VERSION": "Another version.",
         "EXCERPT": "Another excerpt.",
         "ARTIFACTS": "Other artifacts.",
+        "ERASED": "An erasure took the question (no card is named), or this card; it can't be asked again.",
     },
 )
 
@@ -66,10 +67,13 @@ class PackRef:
     card_version: int = strawberry.field(description="The version that was current.")
     card_digest: str = strawberry.field(description="SHA-256 of that version's text.")
     artifact_refs: list[strawberry.ID] = strawberry.field(description="What that version cites.")
-    excerpt: Excerpt | None = strawberry.field(description="Null where the card lacks the header field asked for.")
+    excerpt: Excerpt | None = strawberry.field(
+        description="Null where the card lacks the header field asked for, and once erased."
+    )
+    erased: bool = strawberry.field(description="Whether an erasure took the card: only the reference is left.")
 
     @classmethod
-    def of(cls, ref: packs.Ref) -> PackRef:
+    def of(cls, ref: packs.Ref, *, erased: bool) -> PackRef:
         """From the room's value."""
         cut = ref.excerpt
         return cls(
@@ -80,6 +84,7 @@ class PackRef:
             card_digest=ref.card_digest,
             artifact_refs=[strawberry.ID(artifact) for artifact in ref.artifact_refs],
             excerpt=None if cut is None else Excerpt(text=cut.text, start=cut.start, end=cut.end),
+            erased=erased,
         )
 
     @read(Permission.CARDS_READ, "The version itself, and through it atoms and raw assets; null once erased.")
@@ -93,7 +98,8 @@ class PackRef:
 class PackVerification:
     """A verification."""
 
-    holds: bool = strawberry.field(description="Whether every digest, excerpt and reference holds.")
+    holds: bool = strawberry.field(description="Whether every digest, excerpt and reference holds; false once erased.")
+    erased: bool = strawberry.field(description="Whether an erasure took words out of it, which is no fault.")
     digest: str = strawberry.field(description="The digest that the stored bytes have now.")
     faults: list[str] = strawberry.field(description="What does not hold; empty when all does.")
 
@@ -133,6 +139,7 @@ class InfluencePack(Node):
     complete: bool = strawberry.field(description="Whether every published card was in the index.")
     exact: bool = strawberry.field(description="Whether nothing nearer was left out by approximation.")
     refs: list[PackRef] = strawberry.field(description="The cards, best first.")
+    erased: bool = strawberry.field(description="Whether an erasure took its question and what it quoted of some card.")
     pii_flags: list[str] = strawberry.field(description="Kinds of personal data in its cards and its question.")
     train_ok: bool = strawberry.field(description="Whether training on it is allowed: only if on all its cards.")
     first_served_at: datetime = strawberry.field(description="When it was served first.")
@@ -151,20 +158,21 @@ class InfluencePack(Node):
             index_state=contents.index_state,
             complete=contents.complete,
             exact=contents.exact,
-            refs=[PackRef.of(ref) for ref in contents.refs],
+            refs=[PackRef.of(ref, erased=ref.card_id in (pack.erased or ())) for ref in contents.refs],
+            erased=pack.erased is not None,
             pii_flags=list(pack.handling.pii_flags),
             train_ok=pack.handling.train_ok,
             first_served_at=pack.first_served_at,
         )
 
-    @read(Permission.PACKS_READ, "Recomputes every digest from what is stored.")
+    @read(Permission.PACKS_READ, "Recomputes every digest from what is stored.", points=10)
     async def verification(self, info: Info) -> PackVerification:
         """Verify."""
         found = await packs.verify(info.context.house.stores, info.context.scope, str(self.id))
         faults = [fault.reason if fault.rank is None else f"ref {fault.rank}: {fault.reason}" for fault in found.faults]
-        return PackVerification(holds=found.holds, digest=found.digest, faults=faults)
+        return PackVerification(holds=found.holds, erased=found.erased, digest=found.digest, faults=faults)
 
-    @read(Permission.PACKS_REQUEST, "Asks the same question now and names every difference. Keeps nothing.")
+    @read(Permission.PACKS_REQUEST, "Asks the same question now and names every difference. Keeps nothing.", points=20)
     async def replay(self, info: Info) -> PackReplay:
         """Replay."""
         house = info.context.house
@@ -209,7 +217,7 @@ class InfluencePackInput:
 class PackQuery:
     """Queries of the room."""
 
-    @read(Permission.PACKS_REQUEST, "A sealed pack that answers a question now. Serving it is journalled.")
+    @read(Permission.PACKS_REQUEST, "A sealed pack that answers a question now. Serving it is journalled.", points=20)
     async def influence_pack(
         self, info: Info, ask: Annotated[InfluencePackInput, strawberry.argument(description="The question.")]
     ) -> InfluencePack:

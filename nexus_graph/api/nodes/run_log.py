@@ -26,6 +26,7 @@ described(
         "RUN_ENDED": "The run is over and every entry was delivered.",
         "EXPIRED": "The credentials ran out: connect again and go on with the last cursor.",
         "REVOKED": "The right to see it is gone.",
+        "HALTED": "The kill switch was engaged: once it is released, go on with the last cursor.",
         "SHUTDOWN": "The server goes down: connect again and go on with the last cursor.",
     },
 )

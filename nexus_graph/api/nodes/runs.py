@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -12,6 +13,7 @@ from nexus_graph import runs
 from nexus_graph.api.context import Info
 from nexus_graph.api.fields import change, read
 from nexus_graph.api.idempotency import RepeatableInput, once
+from nexus_graph.api.nodes.allowed_actions import AllowedAction, allowed
 from nexus_graph.api.paging import After, Before, Connection, CursorList, First, Last
 from nexus_graph.api.scalars import BigInt, Node, described
 from nexus_graph.api.user_errors import UserError
@@ -35,6 +37,7 @@ described(
         "EXPORT": "Something was exported.",
         "ERASE": "Something was erased.",
         "RESEARCH": "Opened by a client, which writes its own entries.",
+        "SESSION": "Session memory was written or swept.",
         "READ": "Content was read.",
         "ADMIN": "Members, keys and other housekeeping.",
     },
@@ -158,6 +161,12 @@ class ResearchRun(Node):
             actor=Actor(kind=PrincipalKind(run.actor_kind), id=run.actor_id),
             trace_id=run.trace_id,
         )
+
+    @read(Permission.VIEWER_READ, "What the viewer may do to it.")
+    async def allowed_actions(self, info: Info) -> list[AllowedAction]:
+        """Preflight; all runs of the operation at once."""
+        found = [allowed(info, action, str(self.id)) for action in ("appendRunLog", "closeRun")]
+        return list(await asyncio.gather(*found))
 
     @read(Permission.RUNS_READ, "How many entries of each type it has.")
     async def counts(self, info: Info) -> list[Count]:
@@ -288,7 +297,7 @@ class RunQuery:
         page = await runs.list_runs(context.house.stores, context.scope, chosen, window)
         return cursors.connection(page, ResearchRun.of)
 
-    @read(Permission.AUDIT_READ, "Everything that happened in this tenant and env, newest first.")
+    @read(Permission.AUDIT_READ, "Everything that happened in this tenant and env, newest first.", unstoppable=True)
     async def audit(
         self,
         info: Info,

@@ -51,7 +51,7 @@ class SearchResult:
 class SearchQuery:
     """Queries of the room."""
 
-    @read(Permission.INDEX_SEARCH, "The current cards nearest to a text.")
+    @read(Permission.INDEX_SEARCH, "The current cards nearest to a text.", points=10)
     async def search(
         self,
         info: Info,

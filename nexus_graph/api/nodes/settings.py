@@ -12,23 +12,14 @@ import strawberry
 from nexus_graph import cards
 from nexus_graph.api.context import Info
 from nexus_graph.api.fields import read, stream
-from nexus_graph.api.nodes.cards import Card
+from nexus_graph.api.nodes.allowed_actions import AllowedAction, allowed
+from nexus_graph.api.nodes.cards import ACTIONS, Card
+from nexus_graph.api.nodes.locks import StrategyLock
 from nexus_graph.api.paging import CursorList
-from nexus_graph.api.user_errors import Blocker
-from nexus_graph.scope.decision import Gate
-from nexus_graph.scope.errors import Forbidden
+from nexus_graph.cards.surfaces import SETTINGS_TYPES, SURFACE
+from nexus_graph.safeguards import locks
 from nexus_graph.scope.permission import Permission
-from nexus_graph.scope.scope import Scope
 from nexus_graph.stores.streaming import EndReason
-
-
-@strawberry.type(description="Whether the viewer may do something here, and if not, why.")
-class AllowedAction:
-    """An action's preflight."""
-
-    action: str = strawberry.field(description="The mutation, such as publishCard.")
-    allowed: bool = strawberry.field(description="Whether it would pass the gates now.")
-    blockers: list[Blocker] = strawberry.field(description="What is in the way; empty when allowed.")
 
 
 @strawberry.type(description="What a settings screen shows, and what its viewer may do.")
@@ -39,7 +30,21 @@ class Settings:
     card: Card | None = strawberry.field(description="The surface's own settings card; null until one is published.")
     apps: list[Card] = strawberry.field(description="App cards that name the surface, by key.")
     connectors: list[Card] = strawberry.field(description="Connector cards that name the surface, by key.")
-    allowed_actions: list[AllowedAction] = strawberry.field(description="What the viewer may do here.")
+
+    @read(Permission.VIEWER_READ, "What the viewer may do to the surface's own card, one that is still to be made too.")
+    async def allowed_actions(self, info: Info) -> list[AllowedAction]:
+        """Preflight."""
+        target = None if self.card is None else str(self.card.id)
+        return [await allowed(info, action, target, SURFACE) for action in ACTIONS]
+
+    @read(Permission.LOCKS_READ, "Open Strategy Locks that concern the cards here, latest first, at most 100.")
+    async def locks(self, info: Info) -> list[StrategyLock]:
+        """Drafts and approved ones."""
+        stores, scope = info.context.house.stores, info.context.scope
+        shown = [card for card in (self.card, *self.apps, *self.connectors) if card is not None]
+        targets = [str(card.id) for card in shown]
+        found = await locks.concerning(stores, scope, targets, self.surface, SETTINGS_TYPES)
+        return [StrategyLock.of(lock) for lock in found]
 
 
 @strawberry.type(description="A settings card of the surface was published or retired.")
@@ -76,14 +81,12 @@ SettingsFrame = Annotated[
 
 Surface = Annotated[str, strawberry.argument(description="The surface, such as overview.")]
 
-_ACTIONS = (("publishCard", Permission.CARDS_PUBLISH), ("retireCard", Permission.CARDS_RETIRE))
-
 
 @strawberry.type
 class SettingsQuery:
     """Queries of the room."""
 
-    @read(Permission.SETTINGS_READ, "All settings of a surface, in one query.")
+    @read(Permission.SETTINGS_READ, "All settings of a surface, in one query.", points=5)
     async def settings(self, info: Info, surface: Surface) -> Settings:
         """The settings of a surface."""
         house, scope = info.context.house, info.context.scope
@@ -93,7 +96,6 @@ class SettingsQuery:
             card=Card.of(found.card) if found.card else None,
             apps=[Card.of(card) for card in found.apps],
             connectors=[Card.of(card) for card in found.connectors],
-            allowed_actions=[_preflight(scope, action, permission) for action, permission in _ACTIONS],
         )
 
 
@@ -143,13 +145,3 @@ def _frame(frame: cards.SettingsFrame, cursors: CursorList) -> SettingsChange | 
             return SettingsHeartbeat(at=at, cursor=cursors.write((seq,)))
         case cards.SettingsEnd(reason):
             return SettingsEnd(reason=reason)
-
-
-def _preflight(scope: Scope, action: str, permission: Permission) -> AllowedAction:
-    """Asks the gate that enforces. The other safeguards add their blockers here when they come."""
-    try:
-        scope.require(permission)
-    except Forbidden as error:
-        blocker = Blocker(gate=Gate.ROLE, code=error.code, message=error.message, unblock=error.hint)
-        return AllowedAction(action=action, allowed=False, blockers=[blocker])
-    return AllowedAction(action=action, allowed=True, blockers=[])

@@ -10,6 +10,7 @@ import strawberry
 from nexus_graph.api.context import Info
 from nexus_graph.api.fields import change, read
 from nexus_graph.api.idempotency import DeedInput, RepeatableInput, once
+from nexus_graph.api.nodes.allowed_actions import AllowedAction, allowed
 from nexus_graph.api.paging import After, Before, Connection, First, Last
 from nexus_graph.api.scalars import described
 from nexus_graph.api.user_errors import UserError
@@ -55,6 +56,27 @@ class Viewer:
     env: Env = strawberry.field(description="The env of this request.")
     permissions: list[str] = strawberry.field(description="Every right held, sorted, such as cards:read.")
     expires_at: datetime | None = strawberry.field(description="When these credentials end.")
+
+    @read(
+        Permission.VIEWER_READ,
+        "Whether the viewer may do something now, and if not, all that stands in the way and what would clear it.",
+        unstoppable=True,
+    )
+    async def can(
+        self,
+        info: Info,
+        action: Annotated[
+            str, strawberry.argument(description="A mutation, query or subscription by its name, such as publishCard.")
+        ],
+        target: Annotated[
+            strawberry.ID | None,
+            strawberry.argument(
+                description="What it would be done to: the id of a card, asset, run or key, a subject, a resource, ..."
+            ),
+        ] = None,
+    ) -> AllowedAction:
+        """Preflight."""
+        return await allowed(info, action, None if target is None else str(target))
 
 
 @strawberry.type(description="Somebody's place in the tenant, in all its envs.")
@@ -140,7 +162,7 @@ class KeyPayload:
     """Payload of createKey and revokeKey."""
 
     key: ApiKey | None = strawberry.field(default=None, description="The key; null when refused.")
-    secret: str | None = strawberry.field(default=None, description="The key's text, shown this once.")
+    secret: str | None = strawberry.field(default=None, description="The key's text, shown once; null in a dry run.")
     user_errors: list[UserError] = strawberry.field(default_factory=list, description="What to mend; empty on success.")
 
 
@@ -148,7 +170,7 @@ class KeyPayload:
 class TenantQuery:
     """The directory's queries."""
 
-    @read(Permission.VIEWER_READ, "Who asks, for which tenant and env, and with which rights.")
+    @read(Permission.VIEWER_READ, "Who asks, for which tenant and env, and with which rights.", unstoppable=True)
     async def viewer(self, info: Info) -> Viewer:
         """The admitted scope."""
         scope = info.context.scope
@@ -228,7 +250,7 @@ class TenantMutation:
     ) -> KeyPayload:
         """Make a key. It takes no idempotency key: the secret is never kept, so it could not be answered again."""
         key, secret = await keys.create_key(info.context.house.stores, info.context.scope, input.name, input.days)
-        return KeyPayload(key=ApiKey.of(key), secret=secret)
+        return KeyPayload(key=ApiKey.of(key), secret=None if input.dry_run else secret)
 
     @change(Permission.KEYS_WRITE, "End an API key at once.", locked=None, unstoppable=True)
     async def revoke_key(

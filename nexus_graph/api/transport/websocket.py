@@ -1,7 +1,8 @@
 """GraphQL over websockets: the `graphql-transport-ws` protocol.
 
 Spec: github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md. Close codes beyond it: 4403 for credentials that have run
-out (the client comes back with new ones and its cursor), 4401 for refused or revoked ones, 1013 for a stalled client.
+out (the client comes back with new ones and its cursor), 4401 for refused or revoked ones, 1013 for a stalled client,
+4429 for a connection too many.
 """
 
 from __future__ import annotations
@@ -20,11 +21,12 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 from strawberry.types.execution import ExecutionResult
 from strawberry.utils.aio import aclosing
 
+from nexus_graph.api.charging import cost, look, pay_for_flaws
 from nexus_graph.api.context import Context, from_connection_init
 from nexus_graph.api.errors import executed, formatted, refusal
 from nexus_graph.api.house import House
 from nexus_graph.api.transport.operation import Operation, decode
-from nexus_graph.scope.errors import Invalid, NexusError, Unauthenticated, Unavailable
+from nexus_graph.scope.errors import Invalid, NexusError, Throttled, Unauthenticated, Unavailable
 from nexus_graph.scope.ids import new_id
 from nexus_graph.scope.scope import Scope
 from nexus_graph.stores.journal import RunKind
@@ -51,7 +53,8 @@ class WebSocketEndpoint:
             await websocket.close(4406, "Subprotocol not acceptable")
             return
         await websocket.accept(subprotocol=PROTOCOL)
-        await _Socket(self._schema, self._house, websocket).converse()
+        with self._house.watch.metrics.sockets.track_inprogress():
+            await _Socket(self._schema, self._house, websocket).converse()
 
 
 class _Gone(Exception):
@@ -64,6 +67,7 @@ class _Socket:
         self._house = house
         self._websocket = websocket
         self._scope: Scope | None = None
+        self._traceparent: str | None = None
         self._initialised = False
         self._operations: dict[str, asyncio.Task[None]] = {}
 
@@ -78,6 +82,8 @@ class _Socket:
         except (WebSocketDisconnect, RuntimeError, _Gone):
             return  # gone, or closed by us while we listened
         finally:
+            if self._scope is not None:
+                self._house.rates.sockets.leave(self._scope)
             tasks = [patience, *self._operations.values()]
             for task in tasks:
                 task.cancel()
@@ -90,6 +96,7 @@ class _Socket:
     async def _refuse(self, error: NexusError) -> None:
         """Close: who ran out of time comes back with new credentials, who found us busy comes back, others stay out."""
         log.warning("connection.refused", code=error.code)
+        self._house.watch.metrics.refused(error)
         if isinstance(error, Unavailable):
             await self.close(1013, "Try again later")
         else:
@@ -133,10 +140,16 @@ class _Socket:
             return
         self._initialised = True
         try:
-            self._scope = await self._house.admission.admit(from_connection_init(payload or {}))
+            presented = from_connection_init(payload or {})
+            scope = await self._house.admission.admit(presented)
         except NexusError as error:
             await self._refuse(error)
             return
+        if not self._house.rates.sockets.enter(scope):
+            await self._house.rates.refusals.tell(scope)
+            await self.close(4429, "Too many connections")
+            return
+        self._scope, self._traceparent = scope, presented.traceparent
         await self._send({"type": "connection_ack"})
 
     async def _subscribe(self, message: Mapping[str, Any]) -> None:
@@ -167,19 +180,24 @@ class _Socket:
             except NexusError as error:
                 await self._refuse(error)
                 return
-            context = Context(self._house, scope)
-            try:
-                await self._execute(operation_id, Operation.of(payload), context)
-            except _Gone:
-                raise
-            except Exception as error:  # syntax errors and defects; neither may cost the other operations their socket
-                cause = error if isinstance(error, GraphQLError) else GraphQLError(str(error), original_error=error)
-                await self._give_up(operation_id, formatted([cause], scope.trace_id), context)
+            with self._house.watch.operation(self._traceparent) as observation:
+                await self._answer(operation_id, payload, Context(self._house, scope, observation))
         except _Gone:
             await self.close(1013, "Try again later")
         finally:
             if self._operations.get(operation_id) is me:
                 del self._operations[operation_id]
+
+    async def _answer(self, operation_id: str, payload: object, context: Context) -> None:
+        try:
+            operation = Operation.of(payload)
+            await look(context, operation)
+            await self._execute(operation_id, operation, context)
+        except _Gone:
+            raise
+        except Exception as error:  # syntax errors and defects; neither may cost the other operations their socket
+            cause = error if isinstance(error, GraphQLError) else GraphQLError(str(error), original_error=error)
+            await self._give_up(operation_id, formatted([cause], context.scope.trace_id), context)
 
     async def _execute(self, operation_id: str, operation: Operation, context: Context) -> None:
         results = await self._schema.stream(
@@ -188,19 +206,28 @@ class _Socket:
             context_value=context,
             operation_name=operation.name,
         )
+        first = True
         async with aclosing(results):
             async for each in results:
                 result = cast("ExecutionResult", each)  # incremental delivery is not switched on
                 errors = formatted(result.errors, context.scope.trace_id) if result.errors else None
+                context.observation.answered(errors)
                 if errors and not executed(result):
                     await self._give_up(operation_id, errors, context)
                     return
                 answer = {"data": result.data} | ({"errors": errors} if errors else {})
+                if first:
+                    answer["extensions"], first = cost(context), False
                 await self._send({"id": operation_id, "type": "next", "payload": answer})
         await self._end(operation_id, "complete")
 
     async def _give_up(self, operation_id: str, errors: list[dict[str, Any]], context: Context) -> None:
         """End an operation with errors, journalled unless the field that refused has done so."""
+        context.observation.answered(errors)
+        try:
+            await pay_for_flaws(context)
+        except Throttled as error:
+            errors = refusal(error, context.scope.trace_id)["errors"]
         if not context.told:
             await context.journal_refusal(RunKind.READ, "request", None, errors[0]["extensions"]["code"])
         await self._end(operation_id, "error", errors)

@@ -19,8 +19,12 @@ class Embedder(Protocol):
     """Turns texts into vectors.
 
     `id` names all that decides what a vector looks like: `name@digest:dimensions:chunking`. Vectors of two ids never
-    mix. `max_tokens` is how much of a text the model reads; what follows is ignored.
+    mix. `max_tokens` is how much of a text the model reads; what follows is ignored. `provider` is its kind, the value
+    of NEXUS_EMBEDDER, by which a kill switch halts it.
     """
+
+    @property
+    def provider(self) -> str: ...
 
     @property
     def id(self) -> str: ...

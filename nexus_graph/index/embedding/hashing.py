@@ -32,6 +32,7 @@ class HashingEmbedder:
     """See the module. Reads a text to its end; gives the same bits in every process and on every machine."""
 
     def __init__(self) -> None:
+        self.provider = "hashing"
         self.id = embedder_id("hashing@v1", _DIMENSIONS)
         self.dimensions = _DIMENSIONS
         self.max_tokens = MAX_CHARACTERS

@@ -53,6 +53,7 @@ class OnnxEmbedder:
         self._inputs = _checked_inputs(self._session)
         self._lanes = os.cpu_count() or 1
         self._threads = ThreadPoolExecutor(max_workers=self._lanes, thread_name_prefix="embedder")
+        self.provider = "onnx"
         self.max_tokens = MAX_TOKENS
         self.dimensions = len(self._row("dimensions"))
         self.id = embedder_id(_name(tokenizer, model), self.dimensions)

@@ -58,6 +58,7 @@ class OpenAIEmbedder:
             headers={"Authorization": f"Bearer {key.strip()}"},
             trust_env=False,  # the settings name everything; the environment adds nothing
         )
+        self.provider = "openai"
         self.dimensions = dimensions
         self.max_tokens = 8191
         name = f"{model}@{digest({'address': str(self._url), 'model': model})[:12]}"

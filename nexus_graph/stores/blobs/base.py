@@ -84,8 +84,11 @@ class Blobs(Protocol):
     def keys(self, prefix: str, *, stored_before: datetime | None = None) -> AsyncIterator[str]:
         """Every key that begins with a prefix, in order; only objects stored before an instant, if one is given."""
 
-    async def clear_unfinished(self, before: datetime) -> int:
-        """Remove what uploads that began before an instant and never ended left behind. Returns how many there were."""
+    async def clear_unfinished(self, before: datetime | None, prefix: str = "") -> int:
+        """Remove what uploads that began before an instant (None: ever) and never ended left behind.
+
+        Returns how many there were, of those under keys that begin with a prefix.
+        """
 
     async def ready(self) -> None:
         """Raises Unavailable when the store can't be written."""
@@ -93,6 +96,9 @@ class Blobs(Protocol):
 
 class Exchange(Protocol):
     """A store whose addresses lead back to this server, so that the front door has to carry the bytes."""
+
+    def place(self, token: str, method: str) -> tuple[str, str]:
+        """Tenant and env of the object that the address with this token leads to by PUT or GET. Raises Forbidden."""
 
     def expected(self, token: str) -> int:
         """How many bytes the upload address with this token takes. Raises Forbidden."""
@@ -153,6 +159,11 @@ class ScopedBlobs:
         """Every key of the scope that begins with a prefix, without the root."""
         async for key in self._blobs.keys(self.root + prefix, stored_before=stored_before):
             yield key.removeprefix(self.root)
+
+    async def clear_unfinished(self, prefix: str = "") -> None:
+        """Remove what unended uploads under a prefix left behind, however young. For erasure alone."""
+        if not self._rehearsal:
+            await self._blobs.clear_unfinished(None, self.root + prefix)
 
     def _rooted(self, key: str) -> str:
         return self.root + valid_key(key)

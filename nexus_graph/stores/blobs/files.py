@@ -78,11 +78,11 @@ class FileBlobs:
             if not file.temporary and (stored_before is None or file.at < micros(stored_before)):
                 yield file.key
 
-    async def clear_unfinished(self, before: datetime) -> int:
+    async def clear_unfinished(self, before: datetime | None, prefix: str = "") -> int:
         """Remove the temporary files of uploads that were last written to before an instant. Returns how many."""
         count = 0
-        async for file in self._files(""):
-            if file.temporary and file.at < micros(before):
+        async for file in self._files(prefix):
+            if file.temporary and (before is None or file.at < micros(before)):
                 await _in_thread(self._folder.remove, file.key)
                 count += 1
         return count
@@ -95,6 +95,11 @@ class FileBlobs:
             await _in_thread(self._folder.remove, _PROBE)
         finally:
             incoming.discard()
+
+    def place(self, token: str, method: str) -> tuple[str, str]:
+        """Tenant and env of the object that the address with this token leads to by PUT or GET. Raises Forbidden."""
+        _, tenant_id, env, *_ = self._signer.grant(token, method, self._clock()).key.split("/")
+        return tenant_id, env
 
     def expected(self, token: str) -> int:
         """How many bytes the upload address with this token takes. Raises Forbidden."""

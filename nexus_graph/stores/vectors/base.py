@@ -91,6 +91,10 @@ class Vectors(Protocol):
         """The newest copy of a space, empty when there is none."""
         ...
 
+    def forget(self, tenant_id: str, env: str) -> None:
+        """Let go of every copy of a tenant and env in this process."""
+        ...
+
     async def apply(self, space: Space, view: View, change: Change) -> View:
         """The copy `view` after `change`, kept for those who come later. Raises Unavailable when it can't be kept."""
         ...

@@ -122,6 +122,11 @@ class LocalVectors:
         self._make_room()
         return after
 
+    def forget(self, tenant_id: str, env: str) -> None:
+        """See `base.Vectors`."""
+        for space in [space for space in self._views if (space.tenant_id, space.env) == (tenant_id, env)]:
+            del self._views[space]
+
     def _make_room(self) -> None:
         while len(self._views) > 1 and sum(view.size for view in self._views.values()) > self.budget:
             self._views.popitem(last=False)

@@ -24,6 +24,7 @@ def upgrade() -> None:
         sa.Column("capture_location", sa.String(), nullable=True),
         sa.Column("source_ref", sa.String(), nullable=True),
         sa.Column("pii_flags", sa.String(), nullable=False),
+        sa.Column("declared_train_ok", sa.Boolean(), nullable=False),
         sa.Column("train_ok", sa.Boolean(), nullable=False),
         sa.Column("created_by", sa.String(), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),

@@ -72,6 +72,7 @@ def upgrade() -> None:
         sa.Column("labels", sa.String(), nullable=False),
         sa.Column("artifact_refs", sa.String(), nullable=False),
         sa.Column("pii_flags", sa.String(), nullable=False),
+        sa.Column("declared_train_ok", sa.Boolean(), nullable=False),
         sa.Column("train_ok", sa.Boolean(), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("created_by", sa.String(), nullable=False),
