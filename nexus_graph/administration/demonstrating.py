@@ -12,7 +12,7 @@ import typer
 import yaml
 
 from nexus_graph import atoms, cards
-from nexus_graph.administration import console
+from nexus_graph.administration import approving, console
 from nexus_graph.administration.client import Client
 from nexus_graph.administration.console import Ticker
 from nexus_graph.administration.directory import development_token
@@ -68,7 +68,11 @@ async def _story(house: House, tick: Ticker) -> dict[str, str]:
         credentials |= {f"{tenant} {who}": secret for who, secret in found.items()}
         owner, admin = (Client(house.config.address, tenant, ENV, found[who]) for who in ("owner", "admin"))
         try:
-            await _fill(owner, admin, resource("core") / "demo" / folder, folder, tick)
+            source = resource("core") / "demo" / folder
+            await _fill(owner, admin, source, folder, tick)
+            if (source / "change").is_dir():
+                texts = [(source / "change" / f"{when}.md").read_text("utf-8") for when in ("before", "after")]
+                await approving.change_settings(owner, admin, *texts)
         finally:
             await owner.close()
             await admin.close()
@@ -118,31 +122,16 @@ async def _fill(owner: Client, admin: Client, folder: Path, name: str, tick: Tic
     console.say(f"\n{name}: {len(files)} raw files")
     console.table(["file", "recipe", "atoms"], rows)
     texts = sorted((folder / "cards").iterdir())
+    written = {path.name: {"text": cited(path.read_text("utf-8"), places), "trainOk": True} for path in texts}
+    await approving.allow_settings(owner, admin, name, [*written.values()])
     new = 0
     for path in texts:
         tick(f"{name}: cards", total=len(texts))
-        text = cited(path.read_text("utf-8"), places)
-        published = await _publish(owner, admin, path.name, {"text": text, "trainOk": True})
+        published = await owner.ask("ingest/PublishCard", written[path.name])
         if published["indexState"] != "INDEXED":
             raise Unavailable(f"{path.name} is {published['indexState']}, not INDEXED.")
         new += published["changed"]
     console.say(f"{name}: {len(texts)} cards published and indexed, {new} of them new")
-
-
-async def _publish(owner: Client, admin: Client, name: str, card: dict[str, Any]) -> dict[str, Any]:
-    """Publish a card; what is strategic is refused first, then proposed by one and approved by the other."""
-    change = {"publishCard": card}
-    preview = await owner.ask("locks/PreviewLock", {"change": change})
-    if preview["strategic"] and preview["difference"]["text"]:
-        try:
-            await owner.ask("ingest/PublishCard", card)
-        except Unavailable as error:
-            console.say(f"{name}: {error.message}")
-        lock = (await owner.ask("locks/ProposeLock", {"input": {"change": change, "reason": "For the demo."}}))["lock"]
-        seen = {name: lock[name] for name in ("id", "revision", "changeDigest")}
-        approved = (await admin.ask("locks/ApproveLock", seen))["lock"]
-        console.say(f"{name}: proposed by the owner, approved by {approved['decidedBy']}, applied")
-    return await owner.ask("ingest/PublishCard", card)
 
 
 async def _upload(owner: Client, path: Path) -> str:

@@ -40,8 +40,10 @@ def test_demo_once_tells_the_story_and_repeats_it(empty: Folder) -> None:
         assert recipe in first.out.lower(), recipe
     assert "curl -s http://127.0.0.1:" in first.out
     assert {"t_acme owner", "t_globex agent"} <= set(re.findall(r"^(t_\w+ \w+): \S+$", first.out, re.MULTILINE))
-    assert "surface-pump-board.md: ingest/PublishCard was refused: PUBLISH_CARD needs an approved" in first.out
-    assert "surface-pump-board.md: proposed by the owner, approved by admin@globex.example, applied" in first.out
+    assert "one lock for them, admin@globex.example approved it" in first.out
+    assert "ingest/PublishCard was refused: PUBLISH_CARD needs an approved Strategy Lock." in first.out
+    assert "+A colleague may give up to EUR 40 without asking, and says why." in first.out
+    assert "approved by admin@acme.example, and applied: version 2" in first.out
     held = counts(empty)
     assert held["tenants"] == 2
     assert held["members"] == 6
