@@ -3,33 +3,28 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
+from program import Program
 
 COMMAND_SECONDS = 120
 START_SECONDS = 30
 PLACE = ("--tenant", "t_acme", "--env", "dev")
-
-# Forked from a process that has imported the program already: a hundred fresh interpreters take longer than the rest.
-_PROCESSES = multiprocessing.get_context("forkserver")
-_PROCESSES.set_forkserver_preload(["pytest", "nexus_graph.__main__"])
 
 
 @dataclass(frozen=True, slots=True)
 class Done:
     """What a command left behind."""
 
-    status: int | None
+    status: int
     out: str
     err: str
 
@@ -49,16 +44,11 @@ class Folder:
         """Run a command, with settings beside those of the folder; None takes one away."""
         changes = {f"NEXUS_{name.upper()}": value for name, value in settings.items()}
         environment = {name: value for name, value in (self.environment | changes).items() if value is not None}
-        streams = self.path.with_suffix(".out"), self.path.with_suffix(".err")
-        process = _PROCESSES.Process(target=_command, args=(self.path, environment, arguments, *streams))
-        process.start()
-        process.join(COMMAND_SECONDS)
-        status = process.exitcode
-        if status is None:
-            process.kill()
-            process.join()
-        process.close()
-        return Done(status, *(stream.read_text() for stream in streams))
+        out, err = self.path.with_suffix(".out"), self.path.with_suffix(".err")
+        for stream in (out, err):
+            stream.unlink(missing_ok=True)
+        status = Program(self.path, environment, *arguments, out=out, err=err).wait(COMMAND_SECONDS)
+        return Done(status, out.read_text(), err.read_text())
 
     def good(self, *arguments: str, **settings: str | None) -> str:
         """What a command printed that must end with status 0 and nothing but progress on standard error."""
@@ -94,18 +84,6 @@ class Folder:
     def log(self) -> Path:
         """What the started command printed."""
         return self.path.with_suffix(".log")
-
-
-def _command(folder: Path, environment: Mapping[str, str], arguments: tuple[str, ...], out: Path, err: Path) -> None:
-    from nexus_graph.__main__ import main
-
-    os.chdir(folder)
-    os.environ.clear()
-    os.environ.update(environment)
-    for path, stream in ((out, 1), (err, 2)):
-        os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), stream)
-    sys.argv = ["nexus-graph", *arguments]
-    main()
 
 
 def until_answered(address: str, process: subprocess.Popen[bytes], log: Path) -> None:

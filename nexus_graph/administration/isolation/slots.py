@@ -6,7 +6,7 @@ nobody has classified here raises `Unclassified`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,10 +29,12 @@ from graphql import (
     is_required_input_field,
 )
 
+from nexus_graph.scope.errors import NexusError
+
 HARMLESS = {"Boolean", "Int", "BigInt", "Float", "DateTime"}
 """Scalars that can name nothing of another tenant; enums can't either."""
 
-KNOWN_IDS = {"id", "ids", "assetId", "cardId", "erasureId", "lockId", "runId"}
+KNOWN_IDS = {"id", "ids", "assetId", "cardId", "erasureId", "lockId", "runId", "switchId"}
 """Arguments of type ID that take the ids of nodes."""
 
 FREE_TEXT = {
@@ -68,10 +70,13 @@ FREE_TEXT = {
 }
 """What is kept, compared by meaning, or a word of the schema itself: there is nothing to look up, whoever asks."""
 
+HALTED = "recipes"
+"""A field that may be halted: it takes no arguments, so that nothing is walked less for it."""
+
 COMPANIONS: Mapping[str, Mapping[str, Any]] = {
     "before": {"last": 2},
     "AppendRunLogInput": {"text": "an entry"},
-    "EngageKillSwitchInput": {"name": "openai"},
+    "EngageKillSwitchInput": {"name": HALTED},
     "PlanErasureInput": {"subject": "somebody@people.example"},
     "PublishCardChange.cardId": {"expectedVersion": 1},
     "PublishCardInput.cardId": {"expectedVersion": 1},
@@ -82,12 +87,15 @@ COMPANIONS: Mapping[str, Mapping[str, Any]] = {
 ONE_OF: Mapping[str, Mapping[str, Any]] = {"LockChangeInput": {"reindex": True}}
 """What stands in an input of which exactly one member is given, where none is looked at."""
 
+DEEPER = {"ErasurePayload": 3}
+"""What is asked for deeper than two levels, because what it says about the argument lies there."""
+
 BENEATH = {"Session": "session"}
 """Types with lists of their own that are no nodes, and the query that gives one by its id."""
 
 
-class Unclassified(Exception):
-    """The schema has an argument or a type that this test knows no value for. Give it one."""
+class Unclassified(NexusError):
+    """The schema has an argument or a type that this proof knows no value for. Give it one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +152,7 @@ def _leaves(
 class Prober:
     """Makes calls: `own` gives a valid value of the viewer's for a required argument, by its place."""
 
-    def __init__(self, schema: GraphQLSchema, own: Callable[[str], Any], nodes: Mapping[str, str]) -> None:
+    def __init__(self, schema: GraphQLSchema, own: Callable[[str], Awaitable[Any]], nodes: Mapping[str, str]) -> None:
         self._schema = schema
         self._own = own
         self._nodes = nodes
@@ -158,21 +166,21 @@ class Prober:
             if root is not None
         }
 
-    def call(self, slot: Slot, value: Any) -> Call:
+    async def call(self, slot: Slot, value: Any) -> Call:
         """The call that puts a value into a slot and is in order otherwise."""
-        return self._call(slot.owner, slot.field, {slot.path: [value] if slot.many else value})
+        return await self._call(slot.owner, slot.field, {slot.path: [value] if slot.many else value})
 
-    def connection(self, owner: GraphQLObjectType, field: str) -> Call:
+    async def connection(self, owner: GraphQLObjectType, field: str) -> Call:
         """The call for the first edges of a list."""
-        return self._call(owner, field, {})
+        return await self._call(owner, field, {})
 
-    def _call(self, owner: GraphQLObjectType, field_name: str, given: Mapping[tuple[str, ...], Any]) -> Call:
+    async def _call(self, owner: GraphQLObjectType, field_name: str, given: Mapping[tuple[str, ...], Any]) -> Call:
         field = owner.fields[field_name]
         variables, declared, passed = dict[str, Any](), list[str](), list[str]()
         for name, argument in field.args.items():
             chosen = {path[1:]: value for path, value in given.items() if path[0] == name}
             if chosen or is_required_argument(argument):
-                variables[name] = self._value(f"{owner.name}.{field_name}.{name}", argument, chosen)
+                variables[name] = await self._value(f"{owner.name}.{field_name}.{name}", argument, chosen)
         for path in given:
             variables |= {name: value for name, value in COMPANIONS.get(path[0], {}).items() if name in field.args}
         if "first" in field.args and "last" not in variables:
@@ -181,7 +189,8 @@ class Prober:
             declared.append(f"${name}: {field.args[name].type}")
             passed.append(f"{name}: ${name}")
         arguments = f"({', '.join(passed)})" if passed else ""
-        text = f"{field_name}{arguments}{self._selection(get_named_type(field.type), 2)}"
+        named = get_named_type(field.type)
+        text = f"{field_name}{arguments}{self._selection(named, DEEPER.get(named.name, 2))}"
         kind = self._roots.get(owner.name)
         if kind is None:
             if owner.name == "Viewer":
@@ -196,21 +205,21 @@ class Prober:
         head = f"{kind or 'query'} Probe({', '.join(declared)})" if declared else f"{kind or 'query'} Probe"
         return Call(kind or "query", f"{head} {{ {text} }}", variables)
 
-    def _value(
+    async def _value(
         self, place: str, argument: GraphQLArgument | GraphQLInputField, chosen: Mapping[tuple[str, ...], Any]
     ) -> Any:
         if () in chosen:
             return chosen[()]
         named = get_named_type(argument.type)
         if not isinstance(named, GraphQLInputObjectType):
-            return self._own(place)
+            return await self._own(place)
         value: dict[str, Any] = dict(COMPANIONS.get(named.name, {}))
         if not chosen:
             value |= ONE_OF.get(named.name, {})
         for name, item in named.fields.items():
             inner = {path[1:]: given for path, given in chosen.items() if path[0] == name}
             if inner or is_required_input_field(item):
-                value[name] = self._value(f"{named.name}.{name}", item, inner)
+                value[name] = await self._value(f"{named.name}.{name}", item, inner)
                 value |= COMPANIONS.get(f"{named.name}.{name}", {}) if inner else {}
         bare = argument.type.of_type if is_non_null_type(argument.type) else argument.type
         return [value] if is_list_type(bare) else value
@@ -226,7 +235,7 @@ class Prober:
             ]
             return f" {{ __typename {' '.join(parts)} }}"
         if not isinstance(named, GraphQLObjectType):
-            raise Unclassified(f"{named.name} is of a kind that this test can't ask for.")
+            raise Unclassified(f"{named.name} is of a kind that this proof can't ask for.")
         return f" {{ __typename {self._fields(named, depth, {})} }}"
 
     def _fields(self, owner: GraphQLObjectType, depth: int, seen: dict[str, str]) -> str:
