@@ -48,6 +48,7 @@ from nexus_graph.safeguards.consent.following import follower as consent_followe
 from nexus_graph.safeguards.erasure import Eraser, Ledger, Pseudonyms, gates
 from nexus_graph.safeguards.quotas import Leases
 from nexus_graph.safeguards.rates import Rates
+from nexus_graph.safeguards.rates.refusals import GATHER_SECONDS
 from nexus_graph.scope.clock import system_clock
 from nexus_graph.scope.policy import Policy
 from nexus_graph.scope.resources import resource
@@ -78,6 +79,9 @@ ERASURE_STEPS = (
     tenants_erasing.STEP,
 )
 """In the order in which the river flows. Who may come in is looked at last, and shut out first."""
+
+ERASURE_PAUSE = 1.5 * GATHER_SECONDS
+"""Seconds between the shutting of the door and the erasing, where others are served meanwhile."""
 
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]  # each gets an answer of our own
 _ROUTES = ("/graphql", "/healthz", "/readyz", "/metrics", "/objects")
@@ -129,13 +133,13 @@ async def open_house(config: Config, *, any_embedder: bool = False) -> AsyncIter
             house = House(
                 config=config,
                 stores=stores,
-                admission=Admission(stores, verifier, policy),
+                admission=Admission(stores, verifier, policy, rates.refusals),
                 cursors=Cursors(config.signing_secret.get_secret_value()),
                 asset_rules=AssetRules(config.largest_asset, config.reservation_seconds, config.address_seconds),
                 sandbox=sandbox,
                 manifests=manifests,
                 index=vectors,
-                eraser=eraser(config, vectors.forget),
+                eraser=eraser(config, vectors.forget, ERASURE_PAUSE),
                 consent_steps=(ASSETS, ATOMS, CARDS, PACKS),
                 leases=Leases(stores),
                 rates=rates,
@@ -152,10 +156,10 @@ async def open_house(config: Config, *, any_embedder: bool = False) -> AsyncIter
             await embedder.close()
 
 
-def eraser(config: Config, forget: Callable[[Tenancy], None] = lambda scope: None) -> Eraser:
-    """What an erasure needs; `forget` lets go of what this process holds of a scope."""
+def eraser(config: Config, forget: Callable[[Tenancy], None] = lambda scope: None, pause: float = 0.0) -> Eraser:
+    """What an erasure needs; `forget` lets go of what this process holds of a scope; see `Eraser` for `pause`."""
     secret = config.signing_secret.get_secret_value()
-    return Eraser(ERASURE_STEPS, Ledger(config.erasure_ledger), Pseudonyms(secret), forget)
+    return Eraser(ERASURE_STEPS, Ledger(config.erasure_ledger), Pseudonyms(secret), forget, pause)
 
 
 def followers(house: House) -> list[Follower]:

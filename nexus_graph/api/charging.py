@@ -14,10 +14,10 @@ from nexus_graph.api.context import Context
 from nexus_graph.api.costing import Prices
 from nexus_graph.api.transport.operation import Operation
 from nexus_graph.safeguards.rates import Bill, Budget, Price
-from nexus_graph.scope.errors import Throttled
+from nexus_graph.scope.errors import Invalid, Throttled
 
 FLAWED = Price(10)
-"""What a request costs that is refused before it runs: no JSON, no GraphQL, not of this schema."""
+"""What a request costs that is refused before it runs: no JSON, not of this schema, dearer than any budget."""
 
 
 class Charged(SchemaExtension):
@@ -57,7 +57,7 @@ async def look(context: Context, operation: Operation) -> None:
 
 async def pay_for_flaws(context: Context) -> None:
     """Take the price of a request that could not run, unless it is paid for already. Raises Throttled."""
-    if context.bill is None:
+    if context.bill is None or isinstance(context.bill.refusal, Invalid):
         await pay(context, FLAWED)
 
 

@@ -55,6 +55,10 @@ class Context:
         if self._left < 0:
             raise Invalid(f"The operation asks for more than {MOST_ITEMS:,} items.", hint="Ask for smaller pages.")
 
+    def forget(self) -> None:
+        """Let go of what was loaded: one mutation changes what the next one is told."""
+        self.loaders = Loaders(self.house, self.scope)
+
     @contextmanager
     def rehearsing(self) -> Iterator[None]:
         """What is done inside is done and taken back. For one mutation at a time, as the specification wants it."""

@@ -4,6 +4,7 @@
     a list with a size     (`first`, `last`, `k`, the number of `ids`) costs a point an item, and multiplies what is
                            selected below its items
     a list without a size  multiplies what is selected below it by five
+    an argument            costs a point for each whole KiB of text in it, where it is used
     `__schema`, `__type`   cost one introspection each
     an operation           costs a point at least
 
@@ -36,11 +37,15 @@ from graphql import (
     GraphQLObjectType,
     GraphQLSchema,
     InlineFragmentNode,
+    ListValueNode,
+    ObjectValueNode,
     OperationDefinitionNode,
     SelectionNode,
     SelectionSetNode,
+    StringValueNode,
     Undefined,
     ValueNode,
+    VariableNode,
     get_named_type,
     value_from_ast_untyped,
 )
@@ -48,12 +53,14 @@ from strawberry.types.base import StrawberryObjectDefinition
 
 from nexus_graph.api.fields import Cost
 from nexus_graph.safeguards.rates import Price
+from nexus_graph.safeguards.switches import UNSTOPPABLE
 
 SIZES = ("first", "last", "k", "ids")
 """Arguments, and members of an input argument, that say how many items a field is asked for."""
 UNSIZED = 5
 """Items that a list counts as when nothing says how many are asked for."""
 INTROSPECTIONS = ("__schema", "__type")
+KIB = 1024
 LEAST = 1
 HIGHEST = 10**12
 """Prices do not grow beyond it: no budget does either."""
@@ -129,7 +136,15 @@ class Prices:
     ) -> Price:
         """The price of a valid operation. Variables that do not fit their types are refused later: they cost little."""
         measure = _Measuring(self._graph, self._fields, document, operation, variables or {}).of(operation)
-        return Price(max(LEAST, measure.times(None)), measure.introspections)
+        return Price(max(LEAST, measure.times(None)), measure.introspections, _is_urgent(operation))
+
+
+def _is_urgent(operation: OperationDefinitionNode) -> bool:
+    """Whether it asks for nothing but what no kill switch halts: an agent that runs away must not hold up its halt."""
+    return all(
+        isinstance(selection, FieldNode) and selection.name.value in UNSTOPPABLE
+        for selection in operation.selection_set.selections
+    )
 
 
 def _is_list(field: GraphQLField) -> bool:
@@ -170,6 +185,7 @@ class _Measuring:
             each.name.value: each for each in document.definitions if isinstance(each, FragmentDefinitionNode)
         }
         self._known: dict[str, Measure] = {}
+        self._texts: dict[str, int] = {}
         defaults = {
             each.variable.name.value: value_from_ast_untyped(each.default_value)
             for each in operation.variable_definitions or ()
@@ -212,15 +228,31 @@ class _Measuring:
         known = self._fields.get((kind.name, name))
         if known is None:  # __typename
             return _NOTHING
+        points = known.points + sum(self._text(argument.value) for argument in node.arguments or ()) // KIB
         below = self._selected(node.selection_set, known.type) if node.selection_set else _NOTHING
         size = self._size(node, known)
         if not known.is_list:
-            return Measure(min(known.points + below.times(size), HIGHEST))
+            return Measure(min(points + below.times(size), HIGHEST))
         if size is not None:
-            return Measure(min(known.points + size * (1 + below.times(None)), HIGHEST))
+            return Measure(min(points + size * (1 + below.times(None)), HIGHEST))
         if node.selection_set is None:
-            return Measure(known.points)
-        return Measure(known.points, 1, below.times(None))
+            return Measure(points)
+        return Measure(points, 1, below.times(None))
+
+    def _text(self, node: ValueNode) -> int:
+        """The characters of all texts in a value. A variable is looked through once, however often it is used."""
+        if isinstance(node, VariableNode):
+            name = node.name.value
+            if name not in self._texts:
+                self._texts[name] = _characters(self._variables.get(name))
+            return self._texts[name]
+        if isinstance(node, StringValueNode):
+            return len(node.value)
+        if isinstance(node, ListValueNode):
+            return sum(self._text(item) for item in node.values)
+        if isinstance(node, ObjectValueNode):
+            return sum(self._text(field.value) for field in node.fields)
+        return 0
 
     def _size(self, node: FieldNode, known: _Field) -> int | None:
         if not known.sizes:
@@ -250,6 +282,19 @@ class _Measuring:
             if argument.name.value == "if":
                 return value_from_ast_untyped(argument.value, self._variables)
         return None
+
+
+def _characters(value: object) -> int:
+    total, waiting = 0, [value]
+    while waiting:
+        each = waiting.pop()
+        if isinstance(each, str):
+            total += len(each)
+        elif isinstance(each, Mapping):
+            waiting += [*each.keys(), *each.values()]
+        elif isinstance(each, (list, tuple)):
+            waiting += each
+    return total
 
 
 def _number(value: object) -> int | None:

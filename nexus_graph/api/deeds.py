@@ -44,11 +44,15 @@ ANYTHING = ""
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """May this be done to that? `target` None: to nothing in particular. `card_type`, where the caller knows it."""
+    """May this be done to that? `target` None: to nothing in particular.
+
+    `card_type` and `version` are those of the card that it is done to, where the caller knows it.
+    """
 
     declared: Declared
     target: str | None
     card_type: str | None = None
+    version: int = 0
 
 
 Complete = Callable[["House", Read, Deed, Question], Awaitable[Deed]]
@@ -84,20 +88,21 @@ def _objects(_: House) -> str | None:
     return OBJECTS
 
 
-def _strategic(action: StrategicAction, takes: Mapping[Resource, int]) -> Complete:
-    """A deed to a card, which is strategic when the card's type is."""
+def _strategic(action: StrategicAction, takes: Mapping[Resource, int], follows: str) -> Complete:
+    """A deed to a card, which is strategic when the card's type is. Its change names the version that it `follows`."""
 
     async def complete(house: House, read: Read, deed: Deed, question: Question) -> Deed:
-        card_type = question.card_type
+        card_type, version = question.card_type, question.version
         if card_type is None and question.target is not None:
             if (row := await read.row(cards_table.FIND, card_id=question.target)) is None:
                 raise NotFound("card", path=("target",))
-            card_type = row["card_type"]
+            card_type, version = row["card_type"], row["version"]
         new = action is StrategicAction.PUBLISH_CARD and question.target is None
         deed = replace(deed, takes={**takes, Resource.CARDS: 1} if new else takes)
         if card_type is None or not house.manifests.strategic(card_type):
             return deed
-        return replace(deed, change=Change(action, question.target or ANYTHING, {}, card_type, open=True))
+        known: dict[str, Json] = {follows: version}
+        return replace(deed, change=Change(action, question.target or ANYTHING, known, card_type, open=True))
 
     return complete
 
@@ -133,8 +138,7 @@ async def _member(house: House, read: Read, deed: Deed, question: Question) -> D
         raise NotFound("member", path=("target",))
     if row is None or row["role"] != Role.OWNER:
         return deed
-    content: dict[str, Json] = {"status": "REVOKED"} if deed.action == "revokeMember" else {}
-    change = Change(StrategicAction.CHANGE_OWNER, question.target, content, open=True)
+    change = Change(StrategicAction.CHANGE_OWNER, question.target, {"mutation": deed.action}, open=True)
     return replace(deed, change=change, barred=membership.not_an_owner(read.scope))
 
 
@@ -237,8 +241,8 @@ _PROVIDERS: Mapping[str, Callable[[House], str | None]] = {
 """Outside services that an action can't do without: a kill switch may halt them."""
 
 _ACTIONS: Mapping[str, Complete] = {
-    "publishCard": _strategic(StrategicAction.PUBLISH_CARD, {Resource.INDEX_WRITES: 1}),
-    "retireCard": _strategic(StrategicAction.RETIRE_CARD, {Resource.INDEX_WRITES: 1}),
+    "publishCard": _strategic(StrategicAction.PUBLISH_CARD, {Resource.INDEX_WRITES: 1}, "follows"),
+    "retireCard": _strategic(StrategicAction.RETIRE_CARD, {Resource.INDEX_WRITES: 1}, "version"),
     "setMember": _member,
     "revokeMember": _member,
     "revokeKey": _existing("key", _find_key),

@@ -164,9 +164,11 @@ class _Gate(FieldExtension):
     async def resolve_async(self, next_: Callable[..., Any], source: Any, info: Info, **arguments: Any) -> Any:
         """Any field; what a subscription answers with is a stream, which is watched for refusals as well."""
         context: Context = info.context
-        if self._payload is not None and arguments["input"].dry_run:
-            with context.rehearsing():
-                return await self._answer(context, next_, source, info, arguments)
+        if self._payload is not None:
+            context.forget()
+            if arguments["input"].dry_run:
+                with context.rehearsing():
+                    return await self._answer(context, next_, source, info, arguments)
         return await self._answer(context, next_, source, info, arguments)
 
     async def _answer(

@@ -31,9 +31,12 @@ class Node:
     id: strawberry.ID = strawberry.field(description="Opaque and stable. Good in its own tenant and env only.")
 
 
-def described(values: Values, description: str, meanings: Mapping[str, str]) -> Values:
-    """Make a Python enum a GraphQL enum whose every value is described. Raises KeyError for a value that isn't."""
-    enum: Any = strawberry.enum(values, description=description)
+def described(values: Values, description: str, meanings: Mapping[str, str], name: str | None = None) -> Values:
+    """Make a Python enum a GraphQL enum whose every value is described. Raises KeyError for a value that isn't.
+
+    `name` says of which room it is, where its own name is clear inside that room only.
+    """
+    enum: Any = strawberry.enum(values, name=name, description=description)
     for value in enum.__strawberry_definition__.values:
         value.description = meanings[value.name]
     return values

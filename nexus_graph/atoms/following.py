@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from nexus_graph import assets
 from nexus_graph.assets import Asset
-from nexus_graph.atoms import table
 from nexus_graph.atoms.deriving import Derived, keep, read
 from nexus_graph.atoms.recipes import recipe_for
 from nexus_graph.atoms.sandbox import Sandbox
@@ -18,9 +17,11 @@ from nexus_graph.scope.redaction import redact
 from nexus_graph.scope.scope import Scope
 from nexus_graph.stores.follower import Entry, Follower
 from nexus_graph.stores.journal import Event, RunKind, RunStatus, Severity
+from nexus_graph.stores.outcomes import outcomes
 from nexus_graph.stores.work import Stores
 
 FOLLOWER = "atoms"
+_OUTCOMES = ("atoms.derived", "atoms.refused", "atoms.skipped")
 _BATCH = 4  # files of one scope in a row: each may take as long as a derivation is allowed
 
 
@@ -60,15 +61,13 @@ def follower(sandbox: Sandbox) -> Follower:
 
 async def _waiting(stores: Stores, scope: Scope, entries: Sequence[Entry]) -> list[_Sealed]:
     """The entries whose outcome is not in their run yet. After a crash, entries come a second time."""
-    runs = [*dict.fromkeys(entry.run_id for entry in entries)]
     async with stores.read(scope) as read:
-        running = {row["run_id"] for row in await read.rows(table.RUNNING, runs=runs)}
-        told = {(row["run_id"], row["subject_id"]): row["seq"] for row in await read.rows(table.TOLD, runs=runs)}
+        known = await outcomes(read, entries, _OUTCOMES)
     found = await assets.fetch(stores, scope, [entry.subject_id for entry in entries])
     return [
-        _Sealed(entry, found.get(entry.subject_id), entry.run_id if entry.run_id in running else None)
+        _Sealed(entry, found.get(entry.subject_id), known.run_of(entry))
         for entry in entries
-        if told.get((entry.run_id, entry.subject_id), 0) < entry.seq
+        if not known.is_told(entry)
     ]
 
 

@@ -154,8 +154,7 @@ class Sandbox:
 
     async def _take(self) -> _Worker:
         """The worker that was used last, or a new one."""
-        if self._closed:
-            raise Unavailable("No more files are read: the server is stopping.")
+        self._refuse_when_closed()
         while self._idle:
             worker = self._idle.pop()
             if worker.process.returncode is None:
@@ -163,8 +162,15 @@ class Sandbox:
             self._dismiss(worker)
         else:
             worker = await _Worker.spawn(self._program, self._limits)
+            if self._closed:  # meanwhile, when nobody knew of this worker yet
+                self._dismiss(worker)
+            self._refuse_when_closed()
         self._busy.add(worker)
         return worker
+
+    def _refuse_when_closed(self) -> None:
+        if self._closed:
+            raise Unavailable("No more files are read: the server is stopping.")
 
     async def _ask(self, worker: _Worker, op: str, job: bytes, data: bytes) -> Mapping[str, Any]:
         most = 6 * self._limits.text_bytes + 2**10 * self._limits.atoms + 2**16

@@ -77,16 +77,6 @@ ADD = Statement(
     "on conflict (tenant_id, env, atom_id) do nothing"
 )
 
-RUNNING = Statement(
-    "select run_id from journal_runs "
-    "where tenant_id = :tenant_id and env = :env and status = 'RUNNING' and run_id in (:runs...)"
-)
-TOLD = Statement(
-    "select run_id, subject_id, max(seq) as seq from journal_events "
-    "where tenant_id = :tenant_id and env = :env and run_id in (:runs...) "
-    "and action in ('atoms.derived', 'atoms.refused', 'atoms.skipped') group by run_id, subject_id"
-)
-
 # What the check compares
 
 WHOLE_ATOMS = Statement(

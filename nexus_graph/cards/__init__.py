@@ -12,7 +12,7 @@ from nexus_graph.cards.format import parse
 from nexus_graph.cards.manifests import FieldKind, Manifest, Manifests
 from nexus_graph.cards.model import ArtifactKind, Card, CardFilter, Comparison, FieldCondition, FieldValue
 from nexus_graph.cards.publishing import Proposed, Published, propose, publish
-from nexus_graph.cards.reading import citing, difference, fetch, fetch_versions, list_cards, versions
+from nexus_graph.cards.reading import citing, difference, fetch, fetch_versions, list_cards, record_read, versions
 from nexus_graph.cards.rendering import declare
 from nexus_graph.cards.retiring import propose_retirement, retire, retirement
 from nexus_graph.cards.settings import (
@@ -63,6 +63,7 @@ __all__ = [
     "propose",
     "propose_retirement",
     "publish",
+    "record_read",
     "retire",
     "retirement",
     "settings",

@@ -97,7 +97,8 @@ async def publish(
 class Proposed:
     """A publication that nobody has made yet: the change that a lock would bind, and what it would do to the text.
 
-    `surfaces` are the settings screens that it concerns. `named`: it would come to the same card each time.
+    `surfaces` are the settings screens that it concerns. `named`: it would come to the same card each time. `before` is
+    the card as it stands, None for a new one: whoever shows the difference serves it.
     """
 
     change: Change
@@ -106,6 +107,7 @@ class Proposed:
     difference: Difference
     surfaces: tuple[str, ...]
     named: bool
+    before: Card | None
 
 
 async def propose(
@@ -130,7 +132,15 @@ async def propose(
     before = "" if plan.before is None else plan.before.text
     difference = await asyncio.to_thread(unified, before, draft.parsed.text)
     concerned = _concerned(plan.card, plan.before)
-    return Proposed(_change(plan), draft.strategic, draft.parsed.text, difference, concerned, named is not None)
+    return Proposed(
+        change=_change(plan),
+        strategic=draft.strategic,
+        text=draft.parsed.text,
+        difference=difference,
+        surfaces=concerned,
+        named=named is not None,
+        before=plan.before,
+    )
 
 
 def _deed(draft: Draft, plan: _Plan) -> Deed:

@@ -59,6 +59,7 @@ async def propose_retirement(
         difference=await asyncio.to_thread(unified, card.text, ""),
         surfaces=surfaces(card.card_type, card.header),
         named=True,
+        before=card,
     )
 
 

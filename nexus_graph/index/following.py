@@ -22,6 +22,7 @@ from nexus_graph.scope.redaction import redact
 from nexus_graph.scope.scope import Scope
 from nexus_graph.stores.follower import Entry, Follower, IsHalted, wait_for
 from nexus_graph.stores.journal import Event, RunKind, RunStatus, Severity
+from nexus_graph.stores.outcomes import Outcomes, outcomes
 from nexus_graph.stores.work import Stores
 
 _BATCH = 16  # cards of one scope in a row: a long one takes seconds
@@ -68,48 +69,38 @@ class _Batch:
     """What was known before the work began: vectors of the cards that need some, runs that may be continued."""
 
     prepared: Mapping[str, Prepared]
-    running: frozenset[str]
-    told: Mapping[tuple[str, str], int]
+    outcomes: Outcomes
     last_of_run: Mapping[str, int]
-
-    def run_of(self, entry: Entry) -> str | None:
-        """The run that the outcome belongs to; None: a run of its own."""
-        return entry.run_id if entry.run_id in self.running else None
-
-    def is_told(self, entry: Entry) -> bool:
-        """Whether the outcome of this entry stands in its run already: it came a second time."""
-        return self.told.get((entry.run_id, entry.subject_id), 0) > entry.seq
 
 
 async def _settle_all(stores: Stores, index: Index, scope: Scope, entries: Sequence[Entry]) -> Sequence[Entry]:
     """Settle each entry's card. Returns the entries whose card got another version meanwhile."""
     batch = await _batch(stores, index, scope, entries)
     return [
-        entry for entry in entries if not batch.is_told(entry) and not await _settle(stores, index, scope, entry, batch)
+        entry
+        for entry in entries
+        if not batch.outcomes.is_told(entry) and not await _settle(stores, index, scope, entry, batch)
     ]
 
 
 async def _batch(stores: Stores, index: Index, scope: Scope, entries: Sequence[Entry]) -> _Batch:
     ids = [*dict.fromkeys(entry.subject_id for entry in entries)]
-    runs = [*dict.fromkeys(entry.run_id for entry in entries)]
     async with stores.read(scope) as read:
         await active(read, index)
         standing = await read.rows(table.STANDING, definition_id=index.definition_id, ids=ids)
         due = [row["card_id"] for row in standing if row["retired_at"] is None and not is_settled(row)]
         cards = [card_of(row) for row in await read.rows(table.CURRENT, ids=due)] if due else []
-        running = await read.rows(table.RUNNING, runs=runs)
-        told = await read.rows(table.TOLD, runs=runs)
+        known = await outcomes(read, entries, [*_ACTIONS.values()])
     return _Batch(
         prepared={card.card_id: await prepare(index, card) for card in cards},
-        running=frozenset(row["run_id"] for row in running),
-        told={(row["run_id"], row["subject_id"]): row["seq"] for row in told},
+        outcomes=known,
         last_of_run={entry.run_id: entry.seq for entry in entries},
     )
 
 
 async def _settle(stores: Stores, index: Index, scope: Scope, entry: Entry, batch: _Batch) -> bool:
     """Bring the index to where the entry's card stands. False when the vectors at hand are of another version."""
-    run_id = batch.run_of(entry)
+    run_id = batch.outcomes.run_of(entry)
     async with stores.work(scope, RunKind.INDEX, run_id=run_id) as work:
         row = await work.row(table.STANDING, definition_id=index.definition_id, ids=[entry.subject_id])
         if row is None:  # erased, and its vectors with it

@@ -18,12 +18,14 @@ from nexus_graph.index.definition import Index
 from nexus_graph.index.model import EMPTY_STATE, IndexState
 from nexus_graph.safeguards import Deed, index_rebuild, switches
 from nexus_graph.scope.clock import micros
-from nexus_graph.scope.errors import NexusError
+from nexus_graph.scope.errors import Conflict, NexusError
 from nexus_graph.scope.permission import Permission
+from nexus_graph.scope.redaction import redact
 from nexus_graph.scope.scope import Scope
 from nexus_graph.stores.database import Row
 from nexus_graph.stores.follower import Entry, Follower
 from nexus_graph.stores.journal import RunKind, RunStatus
+from nexus_graph.stores.outcomes import running
 from nexus_graph.stores.work import Once, Stores
 
 Progress = Callable[[int, int], None]
@@ -54,15 +56,23 @@ def rebuilding(index: Index) -> Deed:
 
 
 def rebuilder(index: Index) -> Follower:
-    """Rebuilds what was asked for. A follower of its own: cards that are published meanwhile do not wait for it."""
+    """Rebuilds what was asked for. A follower of its own: cards that are published meanwhile do not wait for it.
+
+    A request for another definition than this installation's fails: nobody approved that one.
+    """
 
     async def deed(stores: Stores, scope: Scope, entries: Sequence[Entry]) -> None:
+        here = redact(index.definition_id).value  # as the journal tells it
         for entry in entries:
             async with stores.read(scope) as read:
-                running = await read.rows(table.RUNNING, runs=[entry.run_id])
-            if running:  # else it was done, or has failed, before the checkpoint was moved
-                with suppress(NexusError):  # the run says that it failed; whoever wants it asks again
-                    await _rebuild(stores, index, scope, entry.run_id, None)
+                is_running = await running(read, [entry.run_id])
+            if not is_running:
+                continue  # it was done, or has failed, before the checkpoint was moved
+            if entry.payload is None or entry.payload["input"]["definition"] != here:
+                await _fail(stores, index, scope, entry.run_id, Conflict.code)
+                continue
+            with suppress(NexusError):  # the run says that it failed; whoever wants it asks again
+                await _rebuild(stores, index, scope, entry.run_id, None)
 
     halted = switches.halts("reindex", index.embedder.provider)
     return Follower("rebuild", (REQUESTED,), deed, batch=1, halted=halted)
@@ -87,10 +97,14 @@ async def _rebuild(stores: Stores, index: Index, scope: Scope, run_id: str, prog
         while behind := await _switch(stores, index, scope, run_id, built):
             built += await build(stores, index, scope, run_id, behind, beside=True)
     except NexusError as error:
-        async with stores.work(scope, RunKind.INDEX, run_id=run_id) as work:
-            record(work, index, "index.rebuild_failed", {"error": error.code}, RunStatus.FAILED)
+        await _fail(stores, index, scope, run_id, error.code)
         raise
     return built
+
+
+async def _fail(stores: Stores, index: Index, scope: Scope, run_id: str, code: str) -> None:
+    async with stores.work(scope, RunKind.INDEX, run_id=run_id) as work:
+        record(work, index, "index.rebuild_failed", {"error": code}, RunStatus.FAILED)
 
 
 async def _build_all(stores: Stores, index: Index, scope: Scope, run_id: str, progress: Progress | None) -> int:

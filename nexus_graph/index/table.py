@@ -208,15 +208,3 @@ LOOSE_VECTORS = Statement(
 COUNT_VECTORS = Statement(
     "select count(*) from index_vectors where tenant_id = :tenant_id and env = :env and definition_id = :definition_id"
 )
-
-# The runs that an indexed card was published in
-
-RUNNING = Statement(
-    "select run_id from journal_runs "
-    "where tenant_id = :tenant_id and env = :env and status = 'RUNNING' and run_id in (:runs...)"
-)
-TOLD = Statement(
-    "select run_id, subject_id, max(seq) as seq from journal_events "
-    "where tenant_id = :tenant_id and env = :env and run_id in (:runs...) "
-    "and action in ('card.indexed', 'card.unindexed', 'card.index_failed') group by run_id, subject_id"
-)

@@ -40,8 +40,9 @@ class StrategicAction(StrEnum):
 class Change:
     """A strategic change, exactly. A lock binds its digest; another content is another change.
 
-    `target` names what it is done to (a card id, a subject, a resource), `card_type` the type of a card. An `open`
-    change has no content yet: a screen asks whether any would be allowed. Nobody enforces or binds such a one.
+    `target` names what it is done to (a card id, a subject, a resource), `card_type` the type of a card. Of an `open`
+    change only a part of the content is known yet: a screen asks whether any such change would be allowed. Nobody
+    enforces or binds such a one.
     """
 
     action: StrategicAction

@@ -6,13 +6,12 @@ import re
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from nexus_graph.safeguards.rates.refusals import Refusals, Told
 from nexus_graph.scope.errors import Forbidden, Invalid, Unauthenticated
-from nexus_graph.scope.handling import Handling
 from nexus_graph.scope.permission import Permission
 from nexus_graph.scope.policy import Policy
-from nexus_graph.scope.redaction import redact
 from nexus_graph.scope.scope import Env, Principal, PrincipalKind, Role, Scope, Surface, env, tenant
-from nexus_graph.stores.journal import Event, RunKind, RunStatus, Severity
+from nexus_graph.stores.journal import RunKind
 from nexus_graph.stores.work import Stores
 from nexus_graph.tenants import keys, table
 from nexus_graph.tenants.model import MemberStatus
@@ -36,10 +35,14 @@ class Presented:
 
 
 class Admission:
-    """Turns presented credentials into a Scope and, on live streams, checks again that it still holds."""
+    """Turns presented credentials into a Scope and, on live streams, checks again that it still holds.
 
-    def __init__(self, stores: Stores, verifier: Verifier, policy: Policy) -> None:
+    Who is not let in is journalled by way of `refusals`: a stranger may knock as often as they like.
+    """
+
+    def __init__(self, stores: Stores, verifier: Verifier, policy: Policy, refusals: Refusals) -> None:
         self._stores = stores
+        self._refusals = refusals
         self._verifier = verifier
         self.policy = policy
 
@@ -107,16 +110,8 @@ class Admission:
         raise _outside()
 
     async def _journal(self, system: Scope, principal: Principal, code: str) -> None:
-        event = Event(
-            "admission.refused",
-            principal.kind.value,
-            principal.id,
-            redact({"output": {"code": code}}),
-            Handling((), train_ok=False),
-            Severity.WARNING,
-            RunStatus.REFUSED,
-        )
-        await self._stores.record(system, RunKind.ADMIN, event)
+        told = Told("admission.refused", principal.kind.value, principal.id, code, RunKind.ADMIN)
+        await self._refusals.tell(system, told)
 
     def _scope(
         self, system: Scope, principal: Principal, role: Role, expires_at: datetime, presented: Presented

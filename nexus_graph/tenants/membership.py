@@ -114,7 +114,8 @@ async def owner_change(
 
 def ownership(subject: str, role: Role, status: MemberStatus) -> Change:
     """Making, changing or revoking an owner, as a lock binds it."""
-    content: dict[str, Json] = {"role": role.value, "status": status.value}
+    mutation = "revokeMember" if status is MemberStatus.REVOKED else "setMember"
+    content: dict[str, Json] = {"mutation": mutation, "role": role.value, "status": status.value}
     return Change(StrategicAction.CHANGE_OWNER, subject, content)
 
 

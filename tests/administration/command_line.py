@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import socket
-import subprocess
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,16 +67,10 @@ class Folder:
         assert done.status == status, done
         return json.loads(done.out)
 
-    def start(self, *arguments: str) -> subprocess.Popen[bytes]:
-        """Start a command in an interpreter of its own and leave it running; its streams go to `log`."""
-        with self.log.open("wb") as stream:
-            return subprocess.Popen(
-                [sys.executable, "-m", "nexus_graph", *arguments],
-                cwd=self.path,
-                env=self.environment,
-                stdout=stream,
-                stderr=stream,
-            )
+    def start(self, *arguments: str) -> Program:
+        """Start a command and leave it running; its streams go to `log`."""
+        self.log.write_bytes(b"")
+        return Program(self.path, self.environment, *arguments, out=self.log, err=self.log)
 
     @property
     def log(self) -> Path:
@@ -86,7 +78,7 @@ class Folder:
         return self.path.with_suffix(".log")
 
 
-def until_answered(address: str, process: subprocess.Popen[bytes], log: Path) -> None:
+def until_answered(address: str, process: Program, log: Path) -> None:
     """Wait until a server is ready."""
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:

@@ -88,6 +88,5 @@ def test_demo_serves_on_until_interrupted(empty: Folder) -> None:
         assert process.wait(20) == 130
         assert "Traceback" not in empty.log.read_text()
     finally:
-        if process.poll() is None:
-            process.kill()
-            process.wait()
+        process.send_signal(signal.SIGKILL)
+        process.wait(20)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pty
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -137,7 +138,7 @@ def test_hundreds_of_files_are_found_afterwards(installed: Folder, material: Pat
             ).json()
             assert answer["data"]["search"] == {"complete": True, "hits": [{"version": {"title": f"About {word}"}}]}
     finally:
-        process.terminate()
+        process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 0
 
 

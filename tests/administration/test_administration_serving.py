@@ -7,7 +7,6 @@ import json
 import shutil
 import signal
 import socket
-import subprocess
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
@@ -34,7 +33,7 @@ class Running:
         folder.good("member", "set", "ann", *PLACE, "--role", "owner")
         token = folder.json("token", "ann")["token"]
         self.headers = {"Authorization": f"Bearer {token}", "X-Nexus-Tenant": "t_acme", "X-Nexus-Env": "dev"}
-        self.process: subprocess.Popen[bytes] = folder.start("serve", "--port", str(self.port))
+        self.process = folder.start("serve", "--port", str(self.port))
         until_answered(self.address, self.process, folder.log)
 
     def get(self, path: str) -> httpx.Response:
@@ -53,9 +52,8 @@ def running(installed: Folder) -> Iterator[Running]:
     """A running server; it is gone afterwards, whatever happened."""
     server = Running(installed)
     yield server
-    if server.process.poll() is None:
-        server.process.kill()
-        server.process.wait()
+    server.process.send_signal(signal.SIGKILL)
+    server.process.wait(20)
 
 
 def test_serve_says_why_it_does_not_start(installed: Folder) -> None:

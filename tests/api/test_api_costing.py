@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -113,6 +114,36 @@ def test_variables_count_like_literals(document: str, variables: dict[str, Any],
     if document is FEW:
         document = document.replace("$k: Int)", "$k: Int! = 10)")
     assert price(document, variables) == expected
+
+
+def test_what_is_sent_counts_where_it_is_used() -> None:
+    """A point for each KiB of an argument, literal or variable, each time: to look through a megabyte is work."""
+    field = 'appendSession(input: {sessionId: "s", entries: [{content: %s, trainOk: true}]}) { __typename }'
+    small, large = (price("mutation { %s }" % (field % json.dumps("x" * size))) for size in (1, 2048))
+    assert large == small + 2
+    thrice = " ".join(f"a{place}: {field % '$text'}" for place in range(3))
+    for kib in (1, 64, 1024):
+        document = f"mutation M($text: String!) {{ {thrice} }}"
+        assert price(document, {"text": "x" * 1024 * kib}) == 3 * (small + kib)
+    given = "mutation M($input: AppendSessionInput!) { appendSession(input: $input) { __typename } }"
+    entries = [{"content": "x" * 512, "trainOk": True}] * 4
+    assert price(given, {"input": {"sessionId": "s", "entries": entries}}) == small + 2
+
+
+@pytest.mark.parametrize(
+    ("document", "urgent"),
+    [
+        ('mutation { engageKillSwitch(input: {target: EVERYTHING, reason: "x"}) { killSwitch { id } } }', True),
+        ("{ viewer { role } killSwitches(first: 1) { edges { node { id } } } }", True),
+        ("{ viewer { role } cards(first: 1) { edges { node { id } } } }", False),
+        ("{ ...All } fragment All on Query { cards(first: 1) { edges { node { id } } } }", False),
+    ],
+)
+def test_what_no_switch_halts_is_urgent(document: str, urgent: bool) -> None:
+    """An operation of such fields alone is paid by its actor alone; anything beside them makes it an ordinary one."""
+    parsed = parse(document)
+    operation = next(each for each in parsed.definitions if isinstance(each, OperationDefinitionNode))
+    assert SCHEMA.prices.price(parsed, operation, None).urgent == urgent
 
 
 def test_introspection_is_counted_by_itself() -> None:

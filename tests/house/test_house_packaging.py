@@ -46,7 +46,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the wheel installed in it, and nothing of the checkout."""
     folder = tmp_path_factory.mktemp("installed")
-    options = ("--no-deps", "--no-index", "--no-compile", "--disable-pip-version-check", "--quiet")
+    options = ("--no-deps", "--no-index", "--disable-pip-version-check", "--quiet")
     run(sys.executable, "-m", "pip", "install", *options, "--target", folder, wheel, folder=folder)
     return folder
 

@@ -9,6 +9,7 @@ from index_house import (
     DEFINITIONS,
     ENTRIES,
     MANIFESTS,
+    RUNS,
     VECTORS,
     Meddled,
     actions,
@@ -18,11 +19,13 @@ from index_house import (
     rows,
     settle,
 )
+from lock_steps import approved
 
 from nexus_graph import cards, index
 from nexus_graph.cards import CardFilter
+from nexus_graph.safeguards import index_rebuild
 from nexus_graph.scope.errors import Forbidden, Unavailable
-from nexus_graph.scope.scope import Env, Scope
+from nexus_graph.scope.scope import Env, Role, Scope
 from nexus_graph.stores.work import Stores
 
 MakeScope = Callable[..., Scope]
@@ -128,6 +131,23 @@ async def test_a_copy_in_memory_survives_two_switches(stores: Stores, scope_of: 
     assert hits == await found(stores, make_index(), scope)
     assert retired not in hits
     assert (await index.check(stores, first, ENGINE)).agrees
+
+
+async def test_only_the_definition_that_was_asked_for_is_built(stores: Stores, scope_of: MakeScope) -> None:
+    """A lock is for one definition: where there is another one the run fails, and searches stay as they are."""
+    owner, used, other = scope_of(), make_index(), make_index(Meddled(id=OTHER))
+    await fill(stores, owner, 2)
+    await settle(stores, used)
+    for built, status in ((other, "FAILED"), (used, "SUCCEEDED")):
+        await approved(stores, owner, scope_of(role=Role.ADMIN), index_rebuild(used.definition_id))
+        run_id = await index.request_rebuild(stores, used, owner)
+        while await index.rebuilder(built).catch_up(stores):
+            pass
+        assert [row["status"] for row in await rows(stores, owner, RUNS) if row["run_id"] == run_id] == [status]
+        assert {row["definition_id"] for row in await rows(stores, owner, VECTORS)} == {used.definition_id}
+    assert (await actions(stores, owner, "index."))[-3:] == [
+        *("index.rebuild_requested", "index.built", "index.rebuilt")
+    ]
 
 
 async def test_the_same_definition_can_be_rebuilt_in_place(stores: Stores, scope_of: MakeScope) -> None:

@@ -8,8 +8,7 @@ import os
 import re
 import signal
 import socket
-import subprocess
-import sys
+import tempfile
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -19,6 +18,7 @@ from typing import Any
 
 import httpx
 import pytest
+from program import Program
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosedOK
 from websockets.typing import Subprotocol
@@ -37,6 +37,7 @@ Credentials = dict[tuple[str, str], str]
 Furnished = tuple[Path, Credentials]
 
 START_SECONDS = 30
+COMMAND_SECONDS = 120
 WAIT_SECONDS = 20
 STORY_SECONDS = 60
 PROTOCOL = Subprotocol("graphql-transport-ws")
@@ -56,16 +57,11 @@ class Installation:
 
     def run(self, *arguments: str, status: int = 0) -> str:
         """Run `nexus-graph` and return what it printed; fails unless it ends with `status`."""
-        done = subprocess.run(
-            [sys.executable, "-m", "nexus_graph", *arguments],
-            cwd=self.folder,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
-        assert done.returncode == status, f"{arguments}: {done.returncode}\n{done.stdout}\n{done.stderr}"
-        return done.stdout if status == 0 else done.stdout + done.stderr
+        with tempfile.TemporaryDirectory() as said:
+            out, err = Path(said, "out"), Path(said, "err")
+            ended = Program(self.folder, self.environment, *arguments, out=out, err=err).wait(COMMAND_SECONDS)
+            assert ended == status, f"{arguments}: {ended}\n{out.read_text()}\n{err.read_text()}"
+            return out.read_text() if status == 0 else out.read_text() + err.read_text()
 
     def json(self, *arguments: str) -> Any:
         """Run `nexus-graph ... --json` and return the document."""
@@ -78,7 +74,7 @@ class Server:
     def __init__(self, installation: Installation) -> None:
         self.installation = installation
         self.port = free_port()
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: Program | None = None
         self.log = installation.folder / "server.log"
 
     @property
@@ -88,14 +84,9 @@ class Server:
 
     def start(self) -> None:
         """Start, and wait until it is ready."""
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "nexus_graph", "serve", "--port", str(self.port)],
-                cwd=self.installation.folder,
-                env=self.installation.environment,
-                stdout=log,
-                stderr=log,
-            )
+        command = ("serve", "--port", str(self.port))
+        place = self.installation
+        self.process = Program(place.folder, place.environment, *command, out=self.log, err=self.log)
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
             assert self.process.poll() is None, self.log.read_text()
@@ -113,16 +104,15 @@ class Server:
 
     def check_log(self) -> None:
         """Fail when the log tells of a defect."""
-        lines = self.log.read_text().splitlines()
-        assert not [
-            line for line in lines if re.search(r'Traceback|request\.defect|"level": ?"(error|critical)"', line)
-        ]
+        defect = re.compile(r'Traceback|request\.defect|"level": ?"(error|critical)"')
+        told = [line for line in self.log.read_text().splitlines() if defect.search(line)]
+        assert told == [], told
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
         """End it and return its status."""
         assert self.process is not None
         self.process.send_signal(how)
-        return self.process.wait(timeout=20)
+        return self.process.wait(WAIT_SECONDS)
 
 
 class Caller:

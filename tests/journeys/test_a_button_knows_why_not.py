@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
-from deed_examples import EXAMPLES, STRATEGIC, Cast, approved, document, done, note
+from deed_examples import EXAMPLES, STRATEGIC, Cast, approved, document, done, note, screen
 from graphql import GraphQLSchema, build_schema
 from journey_house import Caller, Furnished, Installation, MakeWorld, Server, World
 from journey_steps import upload
@@ -223,3 +223,32 @@ def test_a_target_elsewhere_is_not_found(world: World) -> None:
     assert len({error["message"] for error in errors}) == 1
     assert codes(can(world.caller("t_globex", "owner"), "retireCard", card["card"]["id"])) == []
     assert owner.error(CAN, {"action": "retire"})["extensions"]["code"] == "INVALID"
+
+
+def test_a_lock_for_something_else_opens_no_button(stage: World) -> None:
+    """One for a version that was followed by another, or to make an owner a member, allows no retiring or revoking."""
+    cast = cast_of(stage)
+    owner, text = stage.caller("t_acme", "owner"), screen()
+    first = {"text": text, "trainOk": True, "expectedVersion": 0}
+    approved(cast, {"publishCard": first})
+    card = done(cast.owner, "publishCard", "card { id }", first)["card"]["id"]
+    retired = {"cardId": card, "expectedVersion": 1}
+    approved(cast, {"retireCard": retired})
+    approved(cast, {"publishCard": {"text": text + "Late.\n", "trainOk": True, "expectedVersion": 1}})
+    assert codes(can(owner, "publishCard", card)) == codes(can(owner, "retireCard", card)) == []
+    assert press(owner, "retireCard", retired, dry_run=True)[1] == []
+    second = {"text": text + "More.\n", "trainOk": True, "expectedVersion": 1}
+    approved(cast, {"publishCard": second})
+    done(cast.owner, "publishCard", "card { id }", second)
+    shown = owner.ask("query ($id: ID!) { card(id: $id) { allowedActions { action allowed } } }", {"id": card})
+    assert [each["allowed"] for each in shown["card"]["allowedActions"]] == [False, False]
+    assert codes(can(owner, "publishCard", card)) == codes(can(owner, "retireCard", card)) == ["LOCK_REQUIRED"]
+    assert press(owner, "retireCard", {**retired, "expectedVersion": 2}, dry_run=True)[1] == ["LOCK_REQUIRED"]
+
+    made, unmade = ({"subject": "second@t_acme", "role": role} for role in ("OWNER", "MEMBER"))
+    approved(cast, {"setMember": made})
+    done(cast.owner, "setMember", "member { role }", made)
+    approved(cast, {"setMember": unmade})
+    assert codes(can(owner, "revokeMember", "second@t_acme")) == ["LOCK_REQUIRED"]
+    assert press(owner, "revokeMember", {"subject": "second@t_acme"})[1] == ["LOCK_REQUIRED"]
+    assert codes(can(owner, "setMember", "second@t_acme")) == press(owner, "setMember", unmade)[1] == []

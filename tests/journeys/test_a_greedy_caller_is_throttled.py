@@ -13,6 +13,7 @@ from journey_house import Caller, MakeWorld, World, http, receive, subscribe
 from websockets.exceptions import ConnectionClosed
 
 BURST, PAGE = 1000, 100  # points of an actor; points of the page below
+FLAWED = 10  # points of a request that can't run
 CARDS = "query Page { cards(first: 99) { edges { node { id } } } }"
 BUDGET = """{ budget { actor { left burst perSecond } tenant { left burst perSecond }
   introspection { left burst perSecond } streams { open limit } sockets { open limit } } }"""
@@ -125,12 +126,17 @@ def dearer_than_ever(admin: Caller) -> None:
     error = admin.error(CARDS.replace("99", "1000"))
     assert error["extensions"]["code"] == "INVALID"
     assert "1,001 points; the budget of its actor never holds more than 1,000" in error["message"]
+    assert admin.answer(CARDS.replace("99", "1000")).json()["extensions"]["cost"]["points"] == FLAWED
+    before = admin.ask(BUDGET)["budget"]["actor"]["left"]
+    for _ in range(3):
+        assert admin.error(CARDS.replace("99", "1000"))["extensions"]["code"] == "INVALID"
+    assert admin.ask(BUDGET)["budget"]["actor"]["left"] <= before - 3 * FLAWED, "refusing it was work too"
     before = admin.ask(BUDGET)["budget"]["actor"]["left"]
     assert admin.error("{ noSuchField }")["extensions"]["code"] == "INVALID"
     address = f"{admin.server.address}/graphql"
     broken = http("POST", address, content=b"{", headers=admin.headers | {"Content-Type": "application/json"})
     assert broken.json()["errors"][0]["extensions"]["code"] == "INVALID"
-    assert admin.ask(BUDGET)["budget"]["actor"]["left"] <= before - 20
+    assert admin.ask(BUDGET)["budget"]["actor"]["left"] <= before - 2 * FLAWED
 
 
 def test_every_answer_tells_its_cost_and_the_budget_what_is_left(world: World) -> None:

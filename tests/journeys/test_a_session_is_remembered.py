@@ -6,7 +6,7 @@ import json
 import time
 from typing import Any
 
-from journey_house import WAIT_SECONDS, Caller, World
+from journey_house import WAIT_SECONDS, Caller, MakeWorld, World
 
 APPEND = """mutation Append($input: AppendSessionInput!) { appendSession(input: $input) {
   session { id entryCount expiresAt } userErrors { __typename code message path } } }"""
@@ -105,3 +105,35 @@ def test_it_ends_on_time(world: World) -> None:
     assert again["session"]["entryCount"] == 1
     assert contents(member) == {"short": ["anew"]}
     member.ask(ERASE, {"input": {"sessionId": "short"}})
+    for seconds in (0, -1, 30 * 86_400 + 1):
+        given = {"sessionId": "long", "entries": turns("for ever"), "ttlSeconds": seconds}
+        [error] = member.ask(APPEND, {"input": given})["appendSession"]["userErrors"]
+        assert (error["code"], error["path"]) == ("INVALID", ["input", "ttlSeconds"])
+    assert contents(member) == {}
+
+
+def test_what_has_expired_is_swept(own_world: MakeWorld) -> None:
+    """From the disk, and the audit tells that it was; what still lives stays."""
+    world = own_world()
+    member, owner = world.caller("t_acme", "member"), world.caller("t_acme", "owner")
+    for name, words, seconds in (("short", "a gone canary", 1), ("long", "a living canary", 60)):
+        member.ask(APPEND, {"input": {"sessionId": name, "entries": turns(words), "ttlSeconds": seconds}})
+    data = world.server.installation.folder / "nexus-data"
+
+    def kept(words: bytes) -> bool:
+        return any(words in path.read_bytes() for path in data.rglob("*") if path.is_file())
+
+    assert kept(b"a gone canary")
+    time.sleep(1.0)
+    assert world.server.stop() == 0
+    world.server.start()  # the sweep is the first thing that a process does
+    swept: list[Any] = []
+    deadline = time.monotonic() + WAIT_SECONDS
+    while not swept:
+        assert time.monotonic() < deadline
+        swept = owner.ask(AUDIT, {"filter": {"types": ["session.swept"]}})["audit"]["edges"]
+    assert swept[0]["node"]["payload"]["output"] == {"sessions": 1, "entries": 1}
+    assert contents(member) == {"long": ["a living canary"]}
+    assert world.server.stop() == 0
+    assert not kept(b"a gone canary")
+    assert kept(b"a living canary")

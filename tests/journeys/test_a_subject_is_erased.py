@@ -183,3 +183,39 @@ def test_a_subject_leaves_no_byte_and_no_restore_brings_one_back(own_world: Make
     server.start()
     assert certified(owner, erasure_id)["certificate"]["digest"]
     assert left(world, *STAYS) == set(STAYS)
+
+
+def test_a_tenants_env_is_emptied(own_world: MakeWorld) -> None:
+    """Refused to all but an owner with the right digest; then nobody comes in, and only the chain is left of it.
+
+    It was the tenant's last env, so the certificate is where an operator looks: in the ledger.
+    """
+    world = own_world()
+    owner, other = world.caller("t_acme", "owner"), world.caller("t_globex", "owner")
+    furnish(owner, "canary")
+    furnish(other, "owner")
+    asked = {"kind": "TENANT_ENV"}
+    for who in ("admin", "member", "agent"):
+        assert refusal(world.caller("t_acme", who), PLAN, **asked) == "FORBIDDEN"
+    assert refusal(owner, PLAN, **asked, subject=SUE) == "INVALID"
+    planned = owner.ask(PLAN, {"input": asked})["planErasure"]["erasure"]
+    confirmation = {"erasureId": planned["id"], "digest": planned["plan"]["digest"]}
+    assert refusal(world.caller("t_acme", "admin"), EXECUTE, **confirmation) == "FORBIDDEN"
+    assert refusal(owner, EXECUTE, **confirmation | {"digest": "0" * 64}) == "CONFLICT"
+    assert refusal(other, EXECUTE, **confirmation) == "NOT_FOUND"
+    words = ("canary-card-words", "canary-asset-bytes", "canary-file-name", "canary-key", "owner@t_acme")
+    assert left(world, *words, *STAYS) == {*words, *STAYS}
+
+    assert execute(owner, *confirmation.values())["erasure"]["run"] == {"kind": "ERASE", "status": "RUNNING"}
+    deadline = time.monotonic() + WAIT_SECONDS
+    while not (entries := world.server.installation.json("erasure", "ledger")):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    assert [(entry["erasure_id"], entry["tenant_id"], entry["env"]) for entry in entries] == [
+        (planned["id"], "t_acme", "dev")
+    ]
+    assert owner.error("{ viewer { role } }")["extensions"]["code"] == "FORBIDDEN"
+    assert other.ask("{ viewer { role } }") == {"viewer": {"role": "OWNER"}}
+    assert world.server.stop() == 0
+    assert left(world, *words, *STAYS) == set(STAYS)
+    assert chain_holds(world.server.installation.folder)

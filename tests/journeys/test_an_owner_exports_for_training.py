@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import time
 from typing import Any
 
@@ -33,7 +34,11 @@ def done(caller: Caller, *kinds: str) -> Any:
     """An export that was started and is done, with its id."""
     payload = start(caller, *kinds)
     assert payload["userErrors"] == [], payload
-    export_id = payload["export"]["id"]
+    return ended(caller, payload["export"]["id"])
+
+
+def ended(caller: Caller, export_id: str) -> Any:
+    """An export once it is done, with its id."""
     deadline = time.monotonic() + STORY_SECONDS
     while caller.ask(STATE, {"id": export_id})["export"]["state"] == "RUNNING":
         assert time.monotonic() < deadline
@@ -118,6 +123,24 @@ async def test_from_request_to_bytes(own_world: MakeWorld) -> None:
         seen = [frame["runLog"] async for frame in frames if frame["runLog"]["__typename"] != "RunLogHeartbeat"]
     assert [frame["entry"]["type"] for frame in seen[:-1]] == log
     assert seen[-1]["status"] == "SUCCEEDED"
+
+
+def test_an_export_outlives_a_power_cut(own_world: MakeWorld) -> None:
+    """Killed while it runs, it goes on by itself, and its bytes are those of one that was never interrupted."""
+    world = own_world()
+    owner = world.caller("t_acme", "owner")
+    for number in range(5):
+        published(owner, card(f"power/{number}", f"Words of card {number}.\n"))
+    begun = start(owner)["export"]
+    assert begun["state"] == "RUNNING"
+    world.server.stop(signal.SIGKILL)
+    world.server.start()
+    found = ended(owner, begun["id"])
+    assert found["counts"] == {"covered": 5, "decided": 5, "included": 5, "excluded": 0}
+    assert found["run"]["status"] == "SUCCEEDED"
+    another = done(owner)
+    assert parts(found) == parts(another)
+    assert download(found["manifest"]) == download(another["manifest"])
 
 
 def test_who_may_export(world: World) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from journey_house import Caller, Furnished, Installation, Server, World, http, subscription_error
-from journey_steps import DERIVE, card, derive, kept, publish, published, reserve, upload, with_lock
+from journey_steps import DERIVE, PROPOSE, card, derive, kept, publish, published, reserve, upload, with_lock
 
 ENGAGE = """mutation Engage($input: EngageKillSwitchInput!) { engageKillSwitch(input: $input) {
   killSwitch { id target name reason engagedBy engagedAt releasedBy releasedAt }
@@ -154,6 +154,30 @@ def test_what_is_needed_to_get_out_of_it_is_never_halted(house: World) -> None:
     history = owner.ask(SWITCHES, {"engagedOnly": False})["killSwitches"]["edges"]
     assert (history[0]["node"]["id"], history[0]["node"]["releasedBy"]) == (switch["id"], "admin@t_acme")
     assert not is_halted(owner, NEW_KEY)
+
+
+def test_a_release_is_never_allowed_in_advance(house: World) -> None:
+    """No class of changes holds it, and a lock for a switch needs one that is engaged here: then two people look."""
+    owner, admin, globex = (
+        house.caller(*who) for who in (("t_acme", "owner"), ("t_acme", "admin"), ("t_globex", "owner"))
+    )
+
+    def refusal(caller: Caller, change: Any) -> str:
+        asked = {"input": {"change": change, "reason": "In advance."}}
+        [error] = caller.ask(PROPOSE, asked)["proposeLock"]["userErrors"]
+        return f"{error['code']} {error['message']}"
+
+    for actions in (["RELEASE_KILL_SWITCH"], ["SET_QUOTA", "RELEASE_KILL_SWITCH"]):
+        assert "very switch" in refusal(owner, {"anyOf": {"actions": actions, "uses": 9}})
+    with_lock(owner, admin, {"anyOf": {"actions": ["SET_QUOTA", "REINDEX"], "uses": 9}})
+    unknown = refusal(owner, {"releaseKillSwitch": {"switchId": "switch_1"}})
+    with halted(house) as switch:
+        [error] = owner.ask(RELEASE, {"id": switch["id"]})["releaseKillSwitch"]["userErrors"]
+        assert error["code"] == "LOCK_REQUIRED"
+        assert refusal(globex, {"releaseKillSwitch": {"switchId": switch["id"]}}) == unknown
+    assert unknown.startswith("NOT_FOUND")
+    assert refusal(owner, {"releaseKillSwitch": {"switchId": switch["id"]}}).startswith("CONFLICT")
+    assert refusal(owner, {"setQuota": {"resource": "CARDS", "limit": -1}}).startswith("INVALID A limit is 0 to")
 
 
 def test_an_action_is_halted_alone_and_a_name_must_be_one_that_there_is(house: World) -> None:

@@ -7,8 +7,6 @@ import random
 import shutil
 import signal
 import sqlite3
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
@@ -20,9 +18,11 @@ import httpx
 import pytest
 from journey_house import Caller, Credentials, Installation, Server
 from journey_steps import PUBLISH, RESERVE, SEAL, card, sha256
+from program import Program
 
 ROUNDS = 6
 WRITERS = 4
+ROUND_SECONDS = 30
 QUIET_SECONDS = 20
 
 OPEN = "mutation Open($input: OpenRunInput!) { openRun(input: $input) { run { id } userErrors { message } } }"
@@ -49,6 +49,7 @@ class Kept:
     cards: dict[str, str] = field(default_factory=dict)
     packs: set[str] = field(default_factory=set)
     notes: dict[str, list[str]] = field(default_factory=dict)
+    deeds: int = 0
 
 
 class Writer:
@@ -77,6 +78,7 @@ class Writer:
                     self._unanswered = lambda deed=deed, number=number: deed(number)
                     await self._unanswered()
                     self._unanswered = None
+                    self._kept.deeds += 1
             except httpx.TransportError:
                 return
 
@@ -152,7 +154,10 @@ async def test_nothing_acknowledged_is_lost(server: Server, furnished: tuple[Pat
     for _ in range(ROUNDS):
         await asyncio.to_thread(server.start)
         writing = [asyncio.create_task(writer.write(server.address)) for writer in writers]
-        await asyncio.sleep(dice.uniform(0.05, 0.9))
+        enough = kept.deeds + dice.randint(8, 40)  # deeds, not seconds: as much is written on a slow machine
+        async with asyncio.timeout(ROUND_SECONDS):
+            while kept.deeds < enough:  # noqa: ASYNC110 - what is waited for is a number
+                await asyncio.sleep(0.001)
         assert await asyncio.to_thread(server.stop, signal.SIGKILL) == -signal.SIGKILL
         await asyncio.gather(*writing)
     await asyncio.to_thread(server.start)
@@ -255,18 +260,10 @@ def test_an_interrupted_import_is_finished_by_the_next(tmp_path: Path, furnished
 
 def _killed_at(installation: Installation, moment: str, *arguments: str) -> None:
     """Run a command and kill it as soon as its progress tells of a moment; it may be through by then."""
-    process = subprocess.Popen(
-        [sys.executable, "-u", "-m", "nexus_graph", *arguments],
-        cwd=installation.folder,
-        env=installation.environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stderr is not None
-    for line in process.stderr:
-        if line.startswith(moment):
-            process.kill()
-            break
-    process.stderr.close()
-    process.wait(timeout=30)
+    said = installation.folder / "said"
+    said.unlink(missing_ok=True)
+    process = Program(installation.folder, installation.environment, *arguments, out=said, err=said)
+    while process.poll() is None and not (said.exists() and moment in said.read_text()):
+        time.sleep(0.002)
+    process.send_signal(signal.SIGKILL)
+    process.wait(ROUND_SECONDS)

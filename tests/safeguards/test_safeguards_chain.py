@@ -43,12 +43,13 @@ SEED, STATES = 20261122, 60
 GIVEN = Handling((), train_ok=True)
 KPI = Change(StrategicAction.PUBLISH_CARD, "card_1", {"textDigest": "d1"}, "kpi_definition")
 OTHER = replace(KPI, content={"textDigest": "d2"})
+OPEN = replace(KPI, content={}, open=True)
 CLASS = ChangeClass((StrategicAction.PUBLISH_CARD,), ("kpi_definition",), 2)
 MINE = Forbidden("It is somebody else's.")
 DEEDS = (
     Deed("publishCard", Permission.CARDS_PUBLISH, {Resource.INDEX_WRITES: 1}, handling=GIVEN),
     Deed("publishCard", Permission.CARDS_PUBLISH, {Resource.INDEX_WRITES: 1}, KPI, GIVEN),
-    Deed("publishCard", Permission.CARDS_PUBLISH, {Resource.INDEX_WRITES: 1}, replace(KPI, open=True), GIVEN),
+    Deed("publishCard", Permission.CARDS_PUBLISH, {Resource.INDEX_WRITES: 1}, OPEN, GIVEN),
     Deed("reserveAsset", Permission.ASSETS_WRITE, {Resource.STORED_BYTES: 500, Resource.ASSETS: 1}, handling=GIVEN),
     Deed("search", Permission.INDEX_SEARCH, price=20, provider="onnx"),
     Deed("closeRun", Permission.RUNS_WRITE, barred=MINE),

@@ -78,6 +78,7 @@ async def test_a_class_is_bounded_and_canonical(stores: Stores, scope_of: MakeSc
         ({"binds": replace(CLASS, uses=0)}, "uses"),
         ({"binds": replace(CLASS, uses=1001)}, "uses"),
         ({"binds": replace(CLASS, actions=())}, "at least one action"),
+        ({"binds": replace(CLASS, actions=(*CLASS.actions, StrategicAction.RELEASE_KILL_SWITCH))}, "very switch"),
         ({"binds": replace(CLASS, card_types=())}, "Card types"),
         ({"binds": replace(CLASS, actions=(StrategicAction.REINDEX,))}, "Card types"),
         ({"binds": replace(CLASS, card_types=("Kpi%",))}, "card types"),

@@ -118,6 +118,20 @@ _BY_CONTENT = {"publishCard", "setMember"}
 """Strategic by what is sent, not by what it is done to: `can` does not see the content."""
 
 
+def test_each_mutation_of_a_document_is_told_of_those_before_it(house: Inside) -> None:
+    """What the first left to do is halted by the second, and the third says so of the same card."""
+    sent_twice = "publishCard(input: {text: $text, trainOk: true}) { card { allowedActions { action allowed } } }"
+    halting = 'engageKillSwitch(input: {target: ACTION, name: "retireCard", reason: "A drill"}) { killSwitch { id } }'
+    text = f"mutation Thrice($text: String!) {{ first: {sent_twice} second: {halting} third: {sent_twice} }}"
+    answer = house.caller("owner").ask(text, {"text": note()})
+    house.run(release(house.house.stores, system(), answer["second"]["killSwitch"]["id"]))
+    shown = [{each["action"]: each["allowed"] for each in answer[name]["card"]["allowedActions"]} for name in _TWICE]
+    assert shown == [{"publishCard": True, "retireCard": True}, {"publishCard": True, "retireCard": False}]
+
+
+_TWICE = ("first", "third")
+
+
 def test_a_budget_that_is_too_small_is_foretold(tmp_path_factory: pytest.TempPathFactory) -> None:
     """With points for a question left but not for a deed, the deed is THROTTLED, and `can` says so."""
     folder = tmp_path_factory.mktemp("budget")

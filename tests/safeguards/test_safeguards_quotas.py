@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,7 +16,7 @@ from nexus_graph import assets, cards, safeguards
 from nexus_graph.assets import Asset, AssetRules, Reservation
 from nexus_graph.safeguards import Deed, Resource, quotas
 from nexus_graph.safeguards.model import quota_change
-from nexus_graph.safeguards.quotas import Held, Leases, Usage, table
+from nexus_graph.safeguards.quotas import Held, Usage, table
 from nexus_graph.safeguards.quotas.limiting import all_usages, set_quota
 from nexus_graph.safeguards.quotas.model import LARGEST_LIMIT
 from nexus_graph.scope.errors import Conflict, Forbidden, Invalid, LockRequired, QuotaExceeded
@@ -28,7 +27,6 @@ from nexus_graph.scope.redaction import redact
 from nexus_graph.scope.resources import resource
 from nexus_graph.scope.scope import Env, Role, Scope
 from nexus_graph.stores.blobs.base import ScopedBlobs
-from nexus_graph.stores.database import Database
 from nexus_graph.stores.journal import Event, RunKind
 from nexus_graph.stores.statement import Statement
 from nexus_graph.stores.work import Once, Stores, Work
@@ -293,95 +291,3 @@ async def test_giving_back_more_than_is_held_leaves_nothing(stores: Stores, oper
 def told(work: Work) -> None:
     """Records something, since a work that wrote must."""
     work.record(Event("card.erased", "card", "", redact({}), Handling((), train_ok=False)))
-
-
-@pytest.fixture
-async def neighbour(stores: Stores, tmp_path: Path) -> AsyncIterator[Stores]:
-    """Another process on the same database."""
-    database = Database(tmp_path / "nexus.db")
-    await database.open()
-    yield replace(stores, database=database)
-    await database.close()
-
-
-async def test_streams_are_leased_exactly_over_processes(stores: Stores, neighbour: Stores, owner: Scope) -> None:
-    """Forty who come at once in two processes, room for seven: seven; and each end makes room for one."""
-    processes = [Leases(limited(each, live_streams=7)) for each in (stores, neighbour)]
-    ending = asyncio.Event()
-    seated: list[int] = []
-
-    async def follow(number: int) -> None:
-        async with processes[number % 2].held(owner):
-            seated.append(number)
-            await ending.wait()
-
-    tasks = [asyncio.create_task(follow(number)) for number in range(40)]
-    done: set[asyncio.Task[None]] = set()
-    async with asyncio.timeout(10):
-        while len(done) < 33:
-            done |= (await asyncio.wait(set(tasks) - done, return_when=asyncio.FIRST_COMPLETED))[0]
-    assert all(isinstance(task.exception(), QuotaExceeded) for task in done)
-    assert len(seated) == 7
-    assert await held(stores, owner, Resource.LIVE_STREAMS) == (7, 0)
-    ending.set()
-    await asyncio.gather(*tasks, return_exceptions=True)
-    assert await held(stores, owner, Resource.LIVE_STREAMS) == (0, 0)
-
-
-async def test_one_actor_leaves_streams_to_the_others(stores: Stores, scope_of: MakeScope) -> None:
-    """An actor has a bound of its own, within that of the tenant."""
-    few = limited(stores, actor_streams=1, live_streams=2)
-    leases = Leases(few)
-    one, two, three = (scope_of("t_acme", Role.MEMBER, who=who) for who in ("one", "two", "three"))
-    async with leases.held(one):
-        with pytest.raises(QuotaExceeded, match="1 of 1 that one actor may have"):
-            await leases.held(one).__aenter__()
-        assert (await beforehand(few, one), await beforehand(few, two)) == ("1 of 1 that one", None)
-        async with leases.held(two):
-            async with stores.read(two) as read:
-                assert await quotas.open_streams(read) == (1, 2)
-            with pytest.raises(QuotaExceeded, match="2 of 2 are used"):
-                await leases.held(three).__aenter__()
-            assert await beforehand(few, three) == "2 of 2 are used"
-            async with leases.held(scope_of("t_globex", Role.MEMBER, who="one")):
-                pass
-        async with leases.held(three):
-            pass
-
-
-async def beforehand(stores: Stores, scope: Scope) -> str | None:
-    """What somebody is told who asks whether one more stream would be let in: the figures."""
-    async with stores.read(scope) as read:
-        decision = await safeguards.decide(read, Deed("runLog", Permission.RUNS_READ, {Resource.LIVE_STREAMS: 1}))
-    return next((" ".join(each.message.partition(": ")[2].rstrip(".").split()[:5]) for each in decision.blockers), None)
-
-
-async def test_what_a_crashed_process_held_runs_out(stores: Stores, owner: Scope, clock: Any) -> None:
-    """Leases that nobody renews count for thirty seconds; those that are renewed for as long as they last."""
-    few = limited(stores, live_streams=1)
-    crashed, leases = Leases(few), Leases(few)
-    lost = crashed.held(owner)
-    await lost.__aenter__()
-    clock.advance(seconds=29)
-    with pytest.raises(QuotaExceeded):
-        await leases.held(owner).__aenter__()
-    await leases.renew()  # others' are not touched
-    assert await held(few, owner, Resource.LIVE_STREAMS) == (1, 0)
-    clock.advance(seconds=1)
-    assert await held(few, owner, Resource.LIVE_STREAMS) == (0, 0)
-    async with leases.held(owner):
-        for _ in range(5):
-            clock.advance(seconds=20)
-            await leases.renew()
-            assert await held(few, owner, Resource.LIVE_STREAMS) == (1, 0)
-            with pytest.raises(QuotaExceeded):
-                await crashed.held(owner).__aenter__()
-    assert await held(few, owner, Resource.LIVE_STREAMS) == (0, 0)
-    async with stores.counting() as connection:  # what nobody ended is kept for an hour, then forgotten
-        assert len(await connection.rows("select * from stream_leases", {})) == 1
-    clock.advance(hours=1)
-    async with leases.held(owner), stores.read(owner) as read:
-        assert await quotas.open_streams(read) == (1, 1)
-    async with stores.counting() as connection:
-        assert await connection.rows("select * from stream_leases", {}) == []
-    await lost.__aexit__(None, None, None)  # its process comes back: there is nothing left to end

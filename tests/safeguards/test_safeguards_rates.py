@@ -90,6 +90,18 @@ async def test_a_tenant_budget_binds_all_actors_and_envs(small: Stores, scope_of
     assert (await process.take(scope_of(GLOBEX), Price(90))).refusal is None
 
 
+async def test_what_is_urgent_waits_for_nobody_else(small: Stores, scope_of: MakeScope) -> None:
+    """With the tenant's budget spent by others, an actor still pays for a halt, out of its own."""
+    process = Rates(small)
+    for number in range(3):
+        assert (await process.take(scope_of(who=f"runaway {number}"), Price(100))).refusal is None
+    owner = scope_of(who="owner")
+    assert (await process.take(owner, Price(10))).refusal is not None
+    assert (await process.take(owner, Price(10, urgent=True))).refusal is None
+    assert await left(small, owner) == 90
+    assert (await process.take(owner, Price(91, urgent=True))).refusal is not None
+
+
 async def test_the_told_time_is_enough_and_needed(small: Stores, scope_of: MakeScope, clock: Clock) -> None:
     """A refused take passes after `retry_after`, and not a moment before."""
     scope = scope_of()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from joserfc.jwk import KeySet, OKPKey
 
+from nexus_graph.safeguards.rates.refusals import Refusals
 from nexus_graph.scope.errors import Forbidden, Invalid, NexusError, Unauthenticated
 from nexus_graph.scope.policy import Policy
 from nexus_graph.scope.scope import Env, PrincipalKind, Role, Scope
@@ -35,7 +36,15 @@ def system(tenant: str = "t_acme", env: Env = Env.DEV) -> Scope:
 
 
 @pytest.fixture
-async def admission(stores: Stores, policy: Policy, tmp_path: Path) -> Admission:
+async def refusals(stores: Stores) -> AsyncIterator[Refusals]:
+    """Tells the journal who was not let in."""
+    made = Refusals(stores)
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+async def admission(stores: Stores, policy: Policy, tmp_path: Path, refusals: Refusals) -> Admission:
     """Two tenants; in Acme ada owns, mia is a member, pat is pending; in Globex gus owns."""
     sources = []
     for name, key in (("jwks", KEY), ("development", DEVELOPMENT)):
@@ -49,7 +58,7 @@ async def admission(stores: Stores, policy: Policy, tmp_path: Path) -> Admission
     await set_member(stores, system(), "pat", "admin", pending=True)
     await set_member(stores, system("t_globex"), "gus", "owner")
     verifier = Verifier(issuer=ISSUER, audience=AUDIENCE, keys=sources[0], development_keys=sources[1])
-    return Admission(stores, verifier, policy)
+    return Admission(stores, verifier, policy, refusals)
 
 
 @pytest.fixture
@@ -145,6 +154,24 @@ async def test_a_refusal_is_journalled_where_there_is_a_tenant(
         (told,) = await read.rows(EVENTS, action="admission.refused")
     assert (told["subject_kind"], told["subject_id"], told["ends"]) == ("user", "ada", "REFUSED")
     assert "t_unknown" not in {tenant for tenant, _, _ in await stores.heads()}
+
+
+async def test_who_knocks_all_day_fills_no_journal(
+    admission: Admission, refusals: Refusals, stores: Stores, token: Callable[..., str]
+) -> None:
+    """The first refusal of a second is told at once, the others as one number; everybody has their own."""
+    for subject, times in (("gus", 40), ("ada", 1)):
+        for _ in range(times):
+            with pytest.raises(Forbidden):
+                await admission.admit(
+                    presented(token(subject, DEVELOPMENT), "t_acme" if subject == "gus" else "t_globex")
+                )
+    await refusals.close()
+    for tenant, subject, counts in (("t_acme", "gus", [1, 39]), ("t_globex", "ada", [1])):
+        async with stores.read(system(tenant, Env.PROD)) as read:
+            rows = await read.rows(EVENTS, action="admission.refused")
+        assert {row["subject_id"] for row in rows} == {subject}
+        assert [json.loads(row["payload"])["input"]["count"] for row in rows] == counts
 
 
 @pytest.mark.parametrize("env", ["staging", "prod"])

@@ -22,14 +22,19 @@ class AllowedAction:
     )
 
 
-async def allowed(info: Info, action: str, target: str | None, card_type: str | None = None) -> AllowedAction:
-    """One action's preflight. Raises Invalid for an unknown action, NotFound for a target that is not here."""
+async def allowed(
+    info: Info, action: str, target: str | None, card_type: str | None = None, version: int = 0
+) -> AllowedAction:
+    """One action's preflight; `card_type` and `version` spare a look at a card that the caller has at hand.
+
+    Raises Invalid for an unknown action, NotFound for a target that is not here.
+    """
     known = declarations(info.schema)
     if action not in known:
         mutations = sorted(each.field for each in known.values() if each.root == MUTATION)
         hint = f"The mutations are {', '.join(mutations)}; queries and subscriptions may be asked about as well."
         raise Invalid(f"There is no field {action[:64]!r}.", hint=hint, path=("action",))
-    question = Question(known[action], target, card_type)
+    question = Question(known[action], target, card_type, version)
     decision = await info.context.loaders.decisions.load(question)
     if isinstance(decision, NexusError):
         raise decision

@@ -107,7 +107,7 @@ class Card(CardContent, Node):
     @read(Permission.VIEWER_READ, "What the viewer may do to it.")
     async def allowed_actions(self, info: Info) -> list[AllowedAction]:
         """Preflight; all cards of the operation at once."""
-        found = [allowed(info, action, str(self.id), self.card_type) for action in ACTIONS]
+        found = [allowed(info, action, str(self.id), self.card_type, self.version) for action in ACTIONS]
         return list(await asyncio.gather(*found))
 
     @read(Permission.CARDS_READ, "Whether search finds it.")

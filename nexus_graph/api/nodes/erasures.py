@@ -26,6 +26,7 @@ described(
         "SUBJECT": "A user, or an agent's key, and what they brought in and wrote in this tenant and env.",
         "TENANT_ENV": "Everything in this tenant and env.",
     },
+    name="ErasureKind",
 )
 described(
     ErasureState,

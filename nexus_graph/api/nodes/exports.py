@@ -42,6 +42,7 @@ described(
         "GONE": "It was erased since the export began.",
         "TOO_LARGE": "It is too large to be redacted.",
     },
+    name="ExclusionReason",
 )
 described(
     Layer,
@@ -53,6 +54,7 @@ described(
         "RECORD": "What was declared of the record itself.",
         "ANCESTOR": "Something that the record was made of or cites.",
     },
+    name="ConsentLayer",
 )
 
 

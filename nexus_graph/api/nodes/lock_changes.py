@@ -12,9 +12,11 @@ from nexus_graph import cards
 from nexus_graph.api.context import Info
 from nexus_graph.api.nodes import quotas, tenants  # noqa: F401 - they describe Resource and Role, which must come first
 from nexus_graph.api.scalars import BigInt, described
-from nexus_graph.cards import Difference, Proposed
-from nexus_graph.safeguards import Change, Resource, StrategicAction, index_rebuild, quota_change, switch_release
+from nexus_graph.cards import Card, Difference, Proposed
+from nexus_graph.safeguards import Change, Resource, StrategicAction, index_rebuild
 from nexus_graph.safeguards.locks import ChangeClass
+from nexus_graph.safeguards.quotas.limiting import limit_change
+from nexus_graph.safeguards.switches.releasing import release_change
 from nexus_graph.scope.errors import Invalid
 from nexus_graph.scope.scope import Role
 from nexus_graph.tenants import membership
@@ -118,12 +120,16 @@ Asked = Annotated[LockChangeInput, strawberry.argument(description="One exact ch
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a lock would bind, and what its approver must see beside it. `named`: it means the same change each time."""
+    """What a lock would bind, and what its approver must see beside it.
+
+    `before` is the card that the difference shows, if any. `named`: it means the same change each time.
+    """
 
     binds: Change | ChangeClass
     strategic: bool = True
     document: str = ""
     difference: Difference | None = None
+    before: Card | None = None
     concerns: tuple[str, ...] = ()
     named: bool = True
 
@@ -161,14 +167,14 @@ async def wanted(info: Info, change: LockChangeInput) -> Wanted:
             card_id = str(given.card_id)
             return _of_card(await cards.propose_retirement(stores, manifests, scope, card_id, given.expected_version))
         case ReleaseKillSwitchChange():
-            return Wanted(switch_release(str(given.switch_id)))
+            return Wanted(await release_change(stores, scope, str(given.switch_id)))
         case SetMemberChange():
             role = given.role.value
             return Wanted(await membership.owner_change(stores, scope, given.subject, role, pending=given.pending))
         case RevokeMemberChange():
             return Wanted(await membership.owner_change(stores, scope, given.subject, None))
         case SetQuotaChange():
-            return Wanted(quota_change(given.resource, None if given.limit is None else int(given.limit)))
+            return Wanted(limit_change(given.resource, None if given.limit is None else int(given.limit)))
         case AnyOfChanges():
             allowed = ChangeClass(tuple(given.actions), tuple(given.card_types), given.uses)
             return Wanted(allowed.checked())
@@ -183,6 +189,7 @@ def _of_card(proposed: Proposed) -> Wanted:
         strategic=proposed.strategic,
         document=proposed.text,
         difference=proposed.difference,
+        before=proposed.before,
         concerns=proposed.surfaces,
         named=proposed.named,
     )

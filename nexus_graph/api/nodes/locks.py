@@ -223,6 +223,8 @@ class LockQuery:
     async def proposal(self, info: Info, change: Asked) -> LockProposal:
         """A preview of proposeLock."""
         found = await wanted(info, change)
+        if found.before is not None:
+            await cards.record_read(info.context.house.stores, info.context.scope, [found.before])
         rights = info.context.house.admission.policy.rights
         return LockProposal(
             change_digest=found.binds.digest,

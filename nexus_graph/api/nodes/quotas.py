@@ -27,6 +27,7 @@ described(
         "INDEX_WRITES": "Cards published, revised or retired in one UTC day.",
         "LIVE_STREAMS": "Subscriptions that are open at one time, over all processes.",
     },
+    name="QuotaResource",
 )
 
 

@@ -21,6 +21,7 @@ described(
     EntryKind,
     "What an entry of a session is.",
     {"TURN": "One turn, appended.", "SNAPSHOT": "A state that stands for all that came before it."},
+    name="SessionEntryKind",
 )
 
 

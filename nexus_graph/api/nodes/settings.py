@@ -34,8 +34,8 @@ class Settings:
     @read(Permission.VIEWER_READ, "What the viewer may do to the surface's own card, one that is still to be made too.")
     async def allowed_actions(self, info: Info) -> list[AllowedAction]:
         """Preflight."""
-        target = None if self.card is None else str(self.card.id)
-        return [await allowed(info, action, target, SURFACE) for action in ACTIONS]
+        target, version = (None, 0) if self.card is None else (str(self.card.id), self.card.version)
+        return [await allowed(info, action, target, SURFACE, version) for action in ACTIONS]
 
     @read(Permission.LOCKS_READ, "Open Strategy Locks that concern the cards here, latest first, at most 100.")
     async def locks(self, info: Info) -> list[StrategyLock]:

@@ -32,6 +32,7 @@ described(
         "ACTION": "A field of Query, Mutation or Subscription such as publishCard, or a follower such as index.",
         "PROVIDER": "One provider and all that needs it: an embedder (onnx, hashing, openai) or objects.",
     },
+    name="KillSwitchTarget",
 )
 
 

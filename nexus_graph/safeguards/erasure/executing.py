@@ -1,12 +1,13 @@
 """Execute: the follower that lets go what was confirmed, room by room. After a crash it begins again where it can.
 
-First nobody may come in any more; then the state is looked at again, since something may have come after the plan;
-then rows go, then objects: a crash between them leaves objects of nobody, which the next walk finds. Every step can be
-repeated. What is found afterwards that should be gone fails the erasure.
+First nobody may come in any more; then, after a pause for who is inside, the state is looked at again, since something
+may have come after the plan; then rows go, then objects: a crash between them leaves objects of nobody, which the next
+walk finds. Every step can be repeated. What is found afterwards that should be gone fails the erasure.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Final
@@ -79,6 +80,7 @@ class _Execution:
     async def _erase_subject(self) -> int:
         *others, door = self._eraser.steps
         await self._step(door)
+        await asyncio.sleep(self._eraser.pause)
         await self._look_again()
         for step in reversed(others):
             await self._step(step)
@@ -102,6 +104,7 @@ class _Execution:
         for columns in tables():
             if alone and not columns.scoped:
                 await self._empty(columns)
+        await asyncio.sleep(self._eraser.pause)
         async with self._work() as work:
             horizon = await naming.erase_journal(work, self._doomed, str(self._row["erasure_id"]))
             _progress(work, self._row, "journal_events", horizon)

@@ -22,6 +22,11 @@ from nexus_graph.stores.work import Read, Work
 ERASED: Final = "erased"
 """What stands where a name stood."""
 
+_JSON_BEFORE: Final = r"(?<=\\[bfnrt])|(?<=\\u[0-9a-f]{4})"
+"""What JSON makes of a line's end and its like: a word that stands after it stands for itself."""
+_NOT_AS_IT_IS: Final = re.compile(r'[%_"\\\x00-\x1f]')
+"""Characters that LIKE means otherwise, or JSON writes otherwise."""
+
 LONGEST_SUBJECT: Final = 255
 EMPTIED: Final = frozenset({"exports", "packs", "strategy_locks"})
 """Kinds that stay, without their words."""
@@ -70,13 +75,16 @@ class Target:
 
     @cached_property
     def name(self) -> re.Pattern[str]:
-        """Finds the subject where it stands as a word of its own; finds nothing of a tenant and env."""
-        return re.compile(r"(?!)" if self.subject is None else rf"(?<!\w){re.escape(self.subject)}(?!\w)")
+        """Finds the subject where it stands as a word of its own, in text and in JSON; nothing of a tenant and env."""
+        if self.subject is None:
+            return re.compile(r"(?!)")
+        written = canonical(self.subject).decode()[1:-1]  # a quotation mark or a backslash is two characters there
+        return re.compile(rf"(?:(?<!\w)|{_JSON_BEFORE})(?:{re.escape(self.subject)}|{re.escape(written)})(?!\w)")
 
     @property
     def like(self) -> str:
         """A LIKE pattern, with backslash as its escape, that fits every text which `name` finds."""
-        return "%" + re.sub(r"([\\%_])", r"\\\1", self.subject or "") + "%"
+        return "%" + _NOT_AS_IT_IS.sub(lambda one: f"\\{one[0]}" if one[0] in "%_" else "%", self.subject or "") + "%"
 
 
 @dataclass(slots=True)
@@ -150,12 +158,17 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Eraser:
-    """The equipment: the rooms' steps, the ledger, and what makes this process forget what it holds of a scope."""
+    """The equipment: the rooms' steps, the ledger, and what makes this process forget what it holds of a scope.
+
+    `pause` in seconds is what those get who came in before the door was shut: to end what they do, and for what was
+    gathered of them to be told. Without it, it would be told after the erasure.
+    """
 
     steps: tuple[Step, ...]
     ledger: Ledger
     pseudonyms: Pseudonyms
     forget: Callable[[Scope], None] = field(default=lambda scope: None, repr=False)
+    pause: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

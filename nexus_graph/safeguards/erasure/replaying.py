@@ -1,6 +1,6 @@
 """Replay: a restore brings back what was erased; the ledger knows, and it is erased again.
 
-A subject is found in the restored database by its keyed digest: every word of every column that could be a name is put
+A subject is found in the restored database by its keyed digest: every value of every column that could be a name is put
 under the key and compared. An erasure that the database knows is left alone, and so is whatever came after it.
 """
 

@@ -17,6 +17,8 @@ MOST_USES = 1000
 MOST_CARD_TYPES = 64
 LONGEST_REASON = 1000
 CARD_ACTIONS = frozenset((StrategicAction.PUBLISH_CARD, StrategicAction.RETIRE_CARD))
+NEVER_IN_ADVANCE = frozenset((StrategicAction.RELEASE_KILL_SWITCH,))
+"""What no class allows: who halts something must be sure that two people look at it before it goes on."""
 _CARD_TYPE = re.compile(r"[a-z][a-z0-9_]{0,63}")
 
 
@@ -50,19 +52,26 @@ class ChangeClass:
     def covers(self, change: Change) -> bool:
         """Whether a change is one of these."""
         on_card = change.action in CARD_ACTIONS
+        if change.action in NEVER_IN_ADVANCE:
+            return False
         return change.action in self.actions and (not on_card or change.card_type in self.card_types)
 
     def checked(self) -> ChangeClass:
         """The same in canonical order. Raises Invalid for what has no bounds."""
         actions, card_types = tuple(sorted(set(self.actions))), tuple(sorted(set(self.card_types)))
         if not actions:
-            raise _invalid("A class of changes names at least one action.", "anyOf", "actions")
+            raise _invalid("A class of changes names at least one action.", "change", "anyOf", "actions")
+        if NEVER_IN_ADVANCE & set(actions):
+            message = "A kill switch is released under a lock for that very switch, never under a class."
+            raise _invalid(message, "change", "anyOf", "actions")
         if not 1 <= self.uses <= MOST_USES:
-            raise _invalid(f"A class of changes has 1 to {MOST_USES} uses, not {self.uses}.", "anyOf", "uses")
+            raise _invalid(f"A class of changes has 1 to {MOST_USES} uses, not {self.uses}.", "change", "anyOf", "uses")
         if bool(card_types) != bool(CARD_ACTIONS & set(actions)):
-            raise _invalid("Card types are named exactly where an action concerns cards.", "anyOf", "cardTypes")
+            raise _invalid(
+                "Card types are named exactly where an action concerns cards.", "change", "anyOf", "cardTypes"
+            )
         if len(card_types) > MOST_CARD_TYPES or not all(map(_CARD_TYPE.fullmatch, card_types)):
-            raise _invalid(f"At most {MOST_CARD_TYPES} well-formed card types.", "anyOf", "cardTypes")
+            raise _invalid(f"At most {MOST_CARD_TYPES} well-formed card types.", "change", "anyOf", "cardTypes")
         return ChangeClass(actions, card_types, self.uses)
 
 

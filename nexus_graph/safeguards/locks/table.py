@@ -75,7 +75,7 @@ USABLE = Statement(
     "order by case when class_actions is null then 0 else 1 end, expires_at, lock_id"
 )
 ALL_USABLE = Statement(
-    f"select lock_id, revision, action, target, card_type, class_actions, class_card_types, most_uses {_HERE} "
+    f"select lock_id, revision, action, target, card_type, content, class_actions, class_card_types, most_uses {_HERE} "
     "and state = 'APPROVED' and uses < most_uses and valid_from <= :now and expires_at > :now"
 )
 ADD = Statement(

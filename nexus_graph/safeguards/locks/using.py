@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import orjson
+
 from nexus_graph.safeguards.locks import table
 from nexus_graph.safeguards.model import Change, Deed, StrategicAction
 from nexus_graph.scope.canonical import Json
@@ -64,10 +66,7 @@ async def use(work: Work, deed: Deed) -> None:
 
 def required(change: Change) -> LockRequired:
     """What a caller is told who has no lock for a change."""
-    if change.action is StrategicAction.CHANGE_OWNER:
-        member = "revokeMember" if change.content.get("status") == "REVOKED" else "setMember"
-    else:
-        member = _PROPOSALS.get(change.action, "anyOf")
+    member = change.content.get("mutation") or _PROPOSALS.get(change.action, "anyOf")
     return LockRequired(
         f"{change.action} needs an approved Strategy Lock.",
         change_digest=change.digest,
@@ -90,7 +89,7 @@ async def _usable(read: Read, change: Change) -> Sequence[_Usable]:
 
 
 async def _perhaps_usable(read: Read, change: Change) -> Sequence[_Usable]:
-    """The locks that would allow some change to this target, or to anything of its kind when there is none yet.
+    """The locks that would allow some change like this: to its target, if it has one yet, with what is known of it.
 
     One statement for whatever is asked about in one state: a page of cards asks for each of them.
     """
@@ -104,8 +103,9 @@ async def _perhaps_usable(read: Read, change: Change) -> Sequence[_Usable]:
 
 
 def _same_kind(row: Row, change: Change) -> bool:
-    same = (row["action"], row["card_type"]) == (change.action, change.card_type)
-    return same and change.target in ("", row["target"])
+    if (row["action"], row["card_type"]) != (change.action, change.card_type):
+        return False
+    return change.target in ("", row["target"]) and change.content.items() <= orjson.loads(row["content"]).items()
 
 
 def _event(action: str, kind: str, subject: str, change: Change, count: dict[str, Json]) -> Event:

@@ -1,13 +1,13 @@
 """Leases: how many live streams are open, over all processes of an installation.
 
-A stream takes a lease before its first frame and ends it with its last. Its process renews all that it holds, so those
-of a process that crashed run out by themselves. Counting and adding are one transaction: nobody gets one too many.
+A stream takes a lease before its first frame and ends it with its last. Its process renews those of its open streams,
+so that whatever is left of a crash, or of an end that went wrong, runs out by itself. Counting and adding are one
+transaction: nobody gets one too many.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -57,18 +57,22 @@ class Leases:
 
     def __init__(self, stores: Stores) -> None:
         self._stores = stores
-        self._holder = stores.new_id("holder")
-        self._open: Counter[tuple[str, str]] = Counter()
+        self._open: dict[str, Scope] = {}
 
     @asynccontextmanager
     async def held(self, scope: Scope) -> AsyncIterator[None]:
         """One live stream, counted for as long as the block lasts. Raises QuotaExceeded when it is one too many."""
-        lease_id = await self._take(scope)
-        self._open[scope.key] += 1
+        lease_id = self._stores.new_id("lease")
+        try:
+            await self._take(scope, lease_id)
+        except asyncio.CancelledError:  # it may have been committed all the same
+            await self._end(scope, lease_id)
+            raise
+        self._open[lease_id] = scope
         try:
             yield
         finally:
-            self._open[scope.key] -= 1
+            del self._open[lease_id]
             await self._end(scope, lease_id)
 
     async def renew_forever(self) -> NoReturn:
@@ -81,19 +85,19 @@ class Leases:
                 log.warning("leases.renewal_failed", error=error.code)
 
     async def renew(self) -> None:
-        """Give every lease of this process its whole life again: one hop, whatever the number."""
-        self._open = +self._open
+        """Give the lease of every open stream of this process its whole life again: one hop, whatever the number."""
         if not self._open:
             return
         expires_at = micros(self._stores.clock() + LIFE)
-        own: dict[str, Value] = {"holder": self._holder, "expires_at": expires_at}
-        sets = [own | {"tenant_id": tenant_id, "env": env} for tenant_id, env in self._open]
+        sets: list[dict[str, Value]] = [
+            {"tenant_id": scope.tenant_id, "env": scope.env.value, "lease_id": lease_id, "expires_at": expires_at}
+            for lease_id, scope in self._open.items()
+        ]
         async with self._stores.counting() as connection:
-            await connection.many(table.RENEW_LEASES.sql, sets)
+            await connection.many(table.RENEW_LEASE.sql, sets)
 
-    async def _take(self, scope: Scope) -> str:
-        stores, now = self._stores, self._stores.clock()
-        lease_id, actor = stores.new_id("lease"), scope.principal
+    async def _take(self, scope: Scope, lease_id: str) -> None:
+        stores, now, actor = self._stores, self._stores.clock(), scope.principal
         async with stores.counting() as connection:
             await _rows(connection, scope, table.HOLD_STREAMS)
             await _rows(connection, scope, table.FORGET_LEASES, long_ago=micros(now - _LONG))
@@ -110,10 +114,8 @@ class Leases:
                 table.ADD_LEASE,
                 **counted,
                 lease_id=lease_id,
-                holder=self._holder,
                 expires_at=micros(now + LIFE),
             )
-        return lease_id
 
     async def _end(self, scope: Scope, lease_id: str) -> None:
         try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nexus_graph.safeguards.chain import enforce
-from nexus_graph.safeguards.model import Deed, Resource, quota_change
+from nexus_graph.safeguards.model import Change, Deed, Resource, quota_change
 from nexus_graph.safeguards.quotas import table
 from nexus_graph.safeguards.quotas.accounting import usages
 from nexus_graph.safeguards.quotas.model import LARGEST_LIMIT, Usage
@@ -33,13 +33,12 @@ async def set_quota(
     LockRequired.
     """
     scope.require(Permission.QUOTAS_WRITE)
-    if limit is not None and not 0 <= limit <= LARGEST_LIMIT:
-        raise Invalid(f"A limit is 0 to {LARGEST_LIMIT}, not {limit}.", path=("input", "limit"))
+    change = limit_change(resource, limit)
     async with stores.work(scope, RunKind.ADMIN, once=once) as work:
         before = (await usages(work, [resource]))[resource]
         if await work.earlier_answer() is not None:
             return before
-        await enforce(work, Deed("setQuota", Permission.QUOTAS_WRITE, change=quota_change(resource, limit)))
+        await enforce(work, Deed("setQuota", Permission.QUOTAS_WRITE, change=change))
         if limit is None:
             await work.write(table.RESET_LIMIT, resource=resource.value)
         else:
@@ -49,6 +48,13 @@ async def set_quota(
         work.record(Event("quota.set", "quota", resource.value, detail, Handling((), train_ok=False)))
         await work.keep_answer({"resource": resource.value})
     return after
+
+
+def limit_change(resource: Resource, limit: int | None) -> Change:
+    """What `set_quota` would do, as a lock binds it. Raises Invalid for what is no limit."""
+    if limit is not None and not 0 <= limit <= LARGEST_LIMIT:
+        raise Invalid(f"A limit is 0 to {LARGEST_LIMIT}, not {limit}.", path=("input", "limit"))
+    return quota_change(resource, limit)
 
 
 async def _set(work: Work, resource: Resource, limit: int) -> None:

@@ -30,15 +30,11 @@ class QuotaUsageRow(ScopedRow, table=True):
 
 
 class StreamLeaseRow(ScopedRow, table=True):
-    """A live stream that some process holds open: `holder` is the process, which renews it until it ends."""
+    """A live stream that some process holds open, and renews until it ends."""
 
     __tablename__ = "stream_leases"
-    __table_args__ = (
-        Index("stream_leases_by_expiry", "tenant_id", "env", "expires_at"),
-        Index("stream_leases_by_holder", "tenant_id", "env", "holder"),
-    )
+    __table_args__ = (Index("stream_leases_by_expiry", "tenant_id", "env", "expires_at"),)
     lease_id: str = Field(primary_key=True)
-    holder: str
     actor_kind: str
     actor_id: str
     expires_at: int
@@ -97,11 +93,12 @@ OPEN_STREAMS = Statement(
     "where tenant_id = :tenant_id and env = :env and expires_at > :now"
 )
 ADD_LEASE = Statement(
-    "insert into stream_leases (tenant_id, env, lease_id, holder, actor_kind, actor_id, expires_at) "
-    "values (:tenant_id, :env, :lease_id, :holder, :actor_kind, :actor_id, :expires_at)"
+    "insert into stream_leases (tenant_id, env, lease_id, actor_kind, actor_id, expires_at) "
+    "values (:tenant_id, :env, :lease_id, :actor_kind, :actor_id, :expires_at)"
 )
-RENEW_LEASES = Statement(
-    "update stream_leases set expires_at = :expires_at where tenant_id = :tenant_id and env = :env and holder = :holder"
+RENEW_LEASE = Statement(
+    "update stream_leases set expires_at = :expires_at "
+    "where tenant_id = :tenant_id and env = :env and lease_id = :lease_id"
 )
 END_LEASE = Statement("delete from stream_leases where tenant_id = :tenant_id and env = :env and lease_id = :lease_id")
 FORGET_LEASES = Statement(

@@ -26,15 +26,21 @@ class Budget(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """What an operation costs: points of the actor and the tenant, and introspections of the actor."""
+    """What an operation costs: points of the actor and the tenant, and introspections of the actor.
+
+    What is `urgent` is paid by its actor alone, so that nobody else of the tenant can be in its way.
+    """
 
     points: int
     introspections: int = 0
+    urgent: bool = False
 
     @property
     def amounts(self) -> Mapping[Budget, int]:
         """What is taken from each budget."""
-        amounts = {Budget.ACTOR: self.points, Budget.TENANT: self.points}
+        amounts = {Budget.ACTOR: self.points}
+        if not self.urgent:
+            amounts[Budget.TENANT] = self.points
         return amounts | {Budget.INTROSPECTION: self.introspections} if self.introspections else amounts
 
 

@@ -158,7 +158,7 @@ class Rates:
                         take.bucket(budget): taken(levels[take.bucket(budget)], amounts[budget]) for budget in amounts
                     }
                     left = {budget: levels[take.bucket(budget)] for budget in amounts}
-                    answer = Bill(take.price, bill(limits, Price(0), left).budgets, None)
+                    answer = Bill(take.price, bill(limits, Price(0, urgent=take.price.urgent), left).budgets, None)
                 answers.append(answer)
             await buckets.keep(connection, {key: level for key, level in levels.items() if level != before[key]})
         for bucket, level in levels.items():

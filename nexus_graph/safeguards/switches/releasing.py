@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nexus_graph.safeguards import chain
-from nexus_graph.safeguards.model import Deed, switch_release
+from nexus_graph.safeguards.model import Change, Deed, switch_release
 from nexus_graph.safeguards.switches import table
 from nexus_graph.safeguards.switches.model import Switch
 from nexus_graph.scope.canonical import Json
@@ -14,7 +14,7 @@ from nexus_graph.scope.permission import Permission
 from nexus_graph.scope.redaction import redact
 from nexus_graph.scope.scope import Scope
 from nexus_graph.stores.journal import Event, RunKind, Severity
-from nexus_graph.stores.work import Once, Stores
+from nexus_graph.stores.work import Once, Read, Stores
 
 
 async def release(stores: Stores, scope: Scope, switch_id: str, *, once: Once | None = None) -> Switch:
@@ -25,14 +25,10 @@ async def release(stores: Stores, scope: Scope, switch_id: str, *, once: Once | 
     scope.require(Permission.SWITCHES_RELEASE)
     async with stores.work(scope, RunKind.ADMIN, once=once) as work:
         repeated = await work.earlier_answer() is not None
-        row = await work.row(table.FIND, switch_id=switch_id)
-        if row is None:
-            raise NotFound("kill switch", path=("input", "switchId"))
-        switch = table.switch(row)
+        switch = await _found(work, switch_id)
         if repeated:
             return switch
-        if switch.released_at is not None:
-            raise Conflict("The kill switch was released before.", path=("input", "switchId"))
+        _still_engaged(switch)
         deed = Deed("releaseKillSwitch", Permission.SWITCHES_RELEASE, change=switch_release(switch_id))
         await chain.enforce(work, deed)
         (row,) = await work.write(table.RELEASE, switch_id=switch_id, by=scope.principal.id, now=micros(work.now))
@@ -41,3 +37,24 @@ async def release(stores: Stores, scope: Scope, switch_id: str, *, once: Once | 
         work.record(Event("switch.released", "switch", switch_id, redact(told), handling, severity=Severity.WARNING))
         await work.keep_answer({"switchId": switch_id})
     return table.switch(row)
+
+
+async def release_change(stores: Stores, scope: Scope, switch_id: str) -> Change:
+    """What `release` would do, as a lock binds it. Raises NotFound, Conflict when it was released before."""
+    scope.require(Permission.SWITCHES_READ)
+    async with stores.read(scope) as read:
+        _still_engaged(await _found(read, switch_id))
+    return switch_release(switch_id)
+
+
+async def _found(read: Read, switch_id: str) -> Switch:
+    row = await read.row(table.FIND, switch_id=switch_id)
+    if row is None:
+        raise NotFound("kill switch", path=("input", "switchId"))
+    return table.switch(row)
+
+
+def _still_engaged(switch: Switch) -> None:
+    if switch.released_at is not None:
+        hint = "Nothing is left to do: look at killSwitches."
+        raise Conflict("The kill switch was released before.", hint=hint, path=("input", "switchId"))

@@ -34,11 +34,9 @@ def upgrade() -> None:
         sa.Column("tenant_id", sa.String(), nullable=False),
         sa.Column("env", sa.String(), nullable=False),
         sa.Column("lease_id", sa.String(), nullable=False),
-        sa.Column("holder", sa.String(), nullable=False),
         sa.Column("actor_kind", sa.String(), nullable=False),
         sa.Column("actor_id", sa.String(), nullable=False),
         sa.Column("expires_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("tenant_id", "env", "lease_id"),
     )
     op.create_index("stream_leases_by_expiry", "stream_leases", ["tenant_id", "env", "expires_at"], unique=False)
-    op.create_index("stream_leases_by_holder", "stream_leases", ["tenant_id", "env", "holder"], unique=False)

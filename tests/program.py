@@ -1,0 +1,64 @@
+"""`nexus-graph` as a process: its own folder, settings, streams and exit status.
+
+Each is forked from a process that has imported the program already: a hundred fresh interpreters take longer than all
+the rest. What depends on a fresh one (the seed of hashes, what an installed copy imports) starts one itself.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+_PROCESSES = multiprocessing.get_context("forkserver")
+_PROCESSES.set_forkserver_preload(["pytest", "nexus_graph.__main__"])
+
+
+class Program:
+    """A running command. Its standard output and error are appended to files, which may be the same."""
+
+    def __init__(self, folder: Path, environment: Mapping[str, str], *arguments: str, out: Path, err: Path) -> None:
+        streams = (out, err)
+        self._process = _PROCESSES.Process(
+            target=_run, args=(folder, dict(environment), arguments, streams), daemon=True
+        )
+        self._process.start()
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        assert self._process.pid is not None
+        return self._process.pid
+
+    def poll(self) -> int | None:
+        """Its exit status, negative for a signal; None while it runs."""
+        return self._process.exitcode
+
+    def wait(self, seconds: float) -> int:
+        """Its exit status, once it has ended; one that takes longer is killed, and the test fails."""
+        self._process.join(seconds)
+        if (status := self.poll()) is not None:
+            return status
+        self.send_signal(signal.SIGKILL)
+        self._process.join(seconds)
+        raise AssertionError(f"still running after {seconds} s")
+
+    def send_signal(self, what: signal.Signals) -> None:
+        """Send a signal, unless it has ended."""
+        if self.poll() is None:
+            os.kill(self.pid, what)
+
+
+def _run(folder: Path, environment: Mapping[str, str], arguments: tuple[str, ...], streams: tuple[Path, Path]) -> None:
+    from nexus_graph.__main__ import main
+
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(environment)
+    for path, stream in zip(streams, (1, 2), strict=True):
+        os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND), stream)
+    sys.argv = ["nexus-graph", *arguments]
+    main()
