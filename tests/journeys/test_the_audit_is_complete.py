@@ -122,7 +122,7 @@ def test_the_audit_is_filtered_and_is_for_owners_and_admins(world: World) -> Non
     made = published(admin, card("audit/filtered"))
     assert retire(admin, made["id"], 1)["userErrors"] == []
     types = [entry["type"] for entry in entries(owner, subject=made["id"])]
-    assert [each for each in types if each != "card.indexed"][:2] == ["card.retired", "card.published"]
+    assert [each for each in types if not each.endswith("indexed")][:2] == ["card.retired", "card.published"]
     [retired] = entries(owner, subject=made["id"], types=["card.retired"])
     assert retired["actor"]["id"] == "admin@t_acme"
     assert entries(owner, subject=made["id"], types=["card.retired"], actor="owner@t_acme") == []
