@@ -139,7 +139,7 @@ class Follower:
 
     async def run(self, stores: Stores, poll_seconds: float) -> None:
         """Follow every scope until cancelled. `poll_seconds` bounds how long another process's writes go unseen."""
-        with stores.signals.listen(None) as listener:
+        with stores.signals.listen(None, self.actions) as listener:
             while True:
                 try:
                     moved = await self.catch_up(stores)

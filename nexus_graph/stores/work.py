@@ -231,7 +231,7 @@ class Stores:
         if scope.rehearsal:
             return
         if work.seq:
-            self.signals.wake(scope.key)
+            self.signals.wake(scope.key, {event.action for event in work._events})
         for deed in work._after:
             deed()
 
@@ -246,7 +246,7 @@ class Stores:
         own = {"tenant_id": scope.tenant_id, "env": scope.env.value, "follower": follower, "seq": seq}
         async with self.database.writing() as connection:
             await connection.rows(*statement.bind(own))
-        self.signals.wake(scope.key)
+        self.signals.wake(scope.key, ())  # who waits for it, and no follower
 
     @asynccontextmanager
     async def counting(self) -> AsyncIterator[Connection]:
@@ -267,7 +267,7 @@ class Stores:
         if scope.rehearsal:
             return run
         await self._recorder.add(self, _Pending(scope, kind, run, event))
-        self.signals.wake(scope.key)
+        self.signals.wake(scope.key, (event.action,))
         return run
 
 

@@ -85,3 +85,21 @@ async def test_a_cancellation_that_comes_with_a_wake_up_is_not_lost() -> None:
     task.cancel()
     done, _ = await asyncio.wait([task], timeout=1)
     assert done, "it goes on"
+
+
+async def test_who_listens_to_some_actions_sleeps_through_others() -> None:
+    """A reader's entry wakes no follower of publications; what could be anything wakes everybody."""
+    signals = LocalSignals()
+    with signals.listen(None, ("card.published",)) as follower, signals.listen(ACME) as stream:
+
+        async def woken(actions: tuple[str, ...] | None) -> tuple[bool, bool]:
+            signals.wake(ACME, actions)
+            found = [listener._event.is_set() for listener in (follower, stream)]
+            for listener in (follower, stream):
+                await listener.wait(0)
+            return found[0], found[1]
+
+        assert await woken(("cards.read",)) == (False, True)
+        assert await woken(("cards.read", "card.published")) == (True, True)
+        assert await woken(()) == (False, True)
+        assert await woken(None) == (True, True)

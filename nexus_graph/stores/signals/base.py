@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from contextlib import AbstractContextManager
 from typing import Protocol
 
@@ -16,10 +17,13 @@ class Listener(Protocol):
 
 
 class Signals(Protocol):
-    """Wake-ups by scope."""
+    """Wake-ups by scope. An adapter that can't tell actions apart may wake too many, never too few."""
 
-    def wake(self, key: ScopeKey | None) -> None:
-        """Wake everybody who listens to this scope, or to all; with None, everybody there is."""
+    def wake(self, key: ScopeKey | None, actions: Collection[str] | None = None) -> None:
+        """Wake everybody who listens to this scope, or to all; with None, everybody there is.
 
-    def listen(self, key: ScopeKey | None) -> AbstractContextManager[Listener]:
-        """Listen to one scope, or to all with None, until the context closes."""
+        `actions` are those that were recorded: who listens to others sleeps on. None: it could be any.
+        """
+
+    def listen(self, key: ScopeKey | None, actions: Collection[str] | None = None) -> AbstractContextManager[Listener]:
+        """Listen to one scope, or to all with None, until the context closes: to these actions, or whatever comes."""

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
 from nexus_graph.stores.signals.base import ScopeKey
 
 
 class _Listener:
-    def __init__(self) -> None:
+    def __init__(self, actions: Collection[str] | None) -> None:
+        self._actions = actions
         self._event = asyncio.Event()
 
-    def wake(self) -> None:
-        self._event.set()
+    def wake(self, actions: Collection[str] | None) -> None:
+        if self._actions is None or actions is None or any(action in self._actions for action in actions):
+            self._event.set()
 
     async def wait(self, seconds: float) -> None:
         try:
@@ -32,16 +34,16 @@ class LocalSignals:
     def __init__(self) -> None:
         self._listeners: dict[ScopeKey | None, set[_Listener]] = {}
 
-    def wake(self, key: ScopeKey | None) -> None:
-        """Wake everybody who listens to this scope, or to all; with None, everybody there is."""
+    def wake(self, key: ScopeKey | None, actions: Collection[str] | None = None) -> None:
+        """Wake everybody who listens to this scope, or to all, and to any of these actions; with None, to whatever."""
         keys = tuple(self._listeners) if key is None else (key, None)
         for listener in [found for each in keys for found in self._listeners.get(each, ())]:
-            listener.wake()
+            listener.wake(actions)
 
     @contextmanager
-    def listen(self, key: ScopeKey | None) -> Iterator[_Listener]:
-        """Listen to one scope, or to all with None."""
-        listener = _Listener()
+    def listen(self, key: ScopeKey | None, actions: Collection[str] | None = None) -> Iterator[_Listener]:
+        """Listen to one scope, or to all with None; to these actions, or to whatever comes."""
+        listener = _Listener(actions)
         self._listeners.setdefault(key, set()).add(listener)
         try:
             yield listener
