@@ -19,6 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from nexus_graph import assets, atoms, exports, index, sessions
 from nexus_graph.api import objects, schema
+from nexus_graph.api.execution import Execution
 from nexus_graph.api.house import House
 from nexus_graph.api.metrics import MetricsEndpoint
 from nexus_graph.api.observing import Watch
@@ -83,7 +84,6 @@ ERASURE_STEPS = (
 ERASURE_PAUSE = 1.5 * GATHER_SECONDS
 """Seconds between the shutting of the door and the erasing, where others are served meanwhile."""
 
-_METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]  # each gets an answer of our own
 _ROUTES = ("/graphql", "/healthz", "/readyz", "/metrics", "/objects")
 _SWEEP_SECONDS = 60.0
 
@@ -196,10 +196,10 @@ async def following(house: House) -> AsyncIterator[None]:
 
 def application(house: House) -> ASGIApp:
     """The ASGI application over an open house."""
-    graph = schema.build()
-    http, websocket = HttpEndpoint(graph, house), WebSocketEndpoint(graph, house)
+    execution = Execution(schema.build(), house)
+    http, websocket = HttpEndpoint(execution, house), WebSocketEndpoint(execution, house)
     routes: list[BaseRoute] = [
-        Route("/graphql", http.answer, methods=_METHODS),
+        Route("/graphql", http),
         WebSocketRoute("/graphql", websocket.answer),
         Route("/healthz", _alive),
         Route("/readyz", _readiness(house)),

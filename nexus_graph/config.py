@@ -66,6 +66,23 @@ class Config(BaseModel):
     )
     heartbeat_seconds: float = Field(15.0, gt=0, description="Pause after which a quiet stream sends a heartbeat.")
     largest_request: int = Field(2 * 1024 * 1024, ge=1024, description="Bytes of the largest GraphQL request.")
+    operation_seconds: float = Field(30.0, gt=0, description="How long a query or mutation may take.")
+    send_seconds: float = Field(5.0, gt=0, description="How long a client may leave a message unread.")
+    sockets: int = Field(10_000, ge=1, description="Websockets of one server.")
+    ticket_seconds: int = Field(60, ge=1, le=600, description="How long a stream ticket opens a stream.")
+    origins: str = Field(
+        "", description="Origins of web pages that may call, separated by commas; this server's own always may."
+    )
+    documents: Literal["any", "trusted"] = Field(
+        "any", description="Which documents are run: any, or trusted ones alone, which are named by their digest."
+    )
+    operations: Path | None = Field(None, description="Folder with trusted documents besides the shipped ones.")
+    introspection_envs: str = Field(
+        "dev,staging", description="Envs in which the schema can be introspected, separated by commas."
+    )
+    graphiql: Path | None = Field(
+        None, description="Folder `node_modules` that holds GraphiQL and React; no page is shown when unset."
+    )
     quota_stored_bytes: int = Field(10 * 1024**3, ge=0, description="Stored bytes of a tenant and env.")
     quota_assets: int = Field(100_000, ge=0, description="Raw assets of a tenant and env.")
     quota_cards: int = Field(100_000, ge=0, description="Cards of a tenant and env.")
@@ -181,7 +198,7 @@ def load(environment: Mapping[str, str] | None = None, file: Path | None = None,
     }
     given = {name: value for name, value in given.items() if value is not None}
     merged: dict[str, Any] = {**from_file, **from_environment, **given}
-    for name in ("data", "erasure_ledger", "token_keys", "development_key", "embedder_model"):
+    for name in ("data", "erasure_ledger", "token_keys", "development_key", "embedder_model", "operations", "graphiql"):
         if name in from_file and merged[name] is from_file[name] and "://" not in str(from_file[name]):
             merged[name] = str(path.parent / str(from_file[name]))
     try:

@@ -7,11 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 import orjson
-from graphql import get_operation_ast
-from strawberry.extensions import SchemaExtension
 
 from nexus_graph.api.context import Context
-from nexus_graph.api.costing import Prices
 from nexus_graph.api.transport.operation import Operation
 from nexus_graph.safeguards.rates import Bill, Budget, Price
 from nexus_graph.scope.errors import Invalid, Throttled
@@ -20,26 +17,10 @@ FLAWED = Price(10)
 """What a request costs that is refused before it runs: no JSON, not of this schema, dearer than any budget."""
 
 
-class Charged(SchemaExtension):
-    """Takes the price of a valid operation just before it is executed, or refuses it."""
-
-    async def on_execute(self) -> Any:
-        """Once an operation; a subscription pays when it begins."""
-        execution = self.execution_context
-        context: Context = execution.context
-        prices: Prices = execution.schema.prices  # type: ignore[attr-defined] # it is our `Schema`
-        document = execution.graphql_document
-        operation = get_operation_ast(document, execution._provided_operation_name) if document else None
-        if document is None or operation is None:
-            raise RuntimeError("An operation is executed that was not found.")
-        price = prices.price(document, operation, execution.variables)
-        await pay(context, price, identity(execution.query, execution._provided_operation_name, execution.variables))
-        yield
-
-
-def identity(query: str | None, name: str | None, variables: dict[str, Any] | None) -> Callable[[], bytes]:
+def identity(operation: Operation) -> Callable[[], bytes]:
     """Tells equal requests, when somebody asks: it takes a moment for large ones."""
-    return lambda: hashlib.sha256(orjson.dumps([query, name, variables])).digest()
+    asked = [operation.query, operation.digest, operation.name, operation.variables]
+    return lambda: hashlib.sha256(orjson.dumps(asked)).digest()
 
 
 async def pay(context: Context, price: Price, request: Callable[[], bytes] | None = None) -> None:
@@ -49,8 +30,7 @@ async def pay(context: Context, price: Price, request: Callable[[], bytes] | Non
 
 async def look(context: Context, operation: Operation) -> None:
     """Raises Throttled for what is known to be too much, before it is parsed."""
-    request = identity(operation.query, operation.name, operation.variables)
-    bill = context.house.rates.known_refusal(context.scope, request)
+    bill = context.house.rates.known_refusal(context.scope, identity(operation))
     if bill is not None:
         await _settle(context, bill)
 

@@ -33,8 +33,8 @@ class Context:
     """One operation of one admitted principal.
 
     `refused` names the fields and codes that are journalled already, `told` says whether any refusal is. `streaming` is
-    the subscription that it follows, if it does; `bill` is what it cost, once that is known; `observation` is what the
-    operator sees of it.
+    the subscription that it follows, if it does, `cursor` how far that is, and `resume_after` the cursor after which
+    the transport wants it to go on. `bill` is what it cost, once known; `observation` is what the operator sees.
     """
 
     def __init__(self, house: House, scope: Scope, observation: Observation | None = None) -> None:
@@ -47,6 +47,8 @@ class Context:
         self.told = False
         self.bill: Bill | None = None
         self.streaming: str | None = None
+        self.cursor: str | None = None
+        self.resume_after: str | None = None
         self._left = MOST_ITEMS
 
     def take(self, items: int) -> None:

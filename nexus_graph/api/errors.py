@@ -10,8 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import structlog
-from graphql import GraphQLError, GraphQLSyntaxError
-from strawberry.types.execution import ExecutionResult
+from graphql import ExecutionResult, GraphQLError, GraphQLSyntaxError
 
 from nexus_graph.logs import places
 from nexus_graph.scope.clock import iso
@@ -19,7 +18,22 @@ from nexus_graph.scope.errors import Halted, Invalid, NexusError, Throttled
 
 log = structlog.get_logger("nexus_graph.api")
 
-_STATUS = {"UNAUTHENTICATED": 401, "FORBIDDEN": 403, "THROTTLED": 429, "HALTED": 503, "UNAVAILABLE": 503}
+_STATUS = {
+    "UNAUTHENTICATED": 401,
+    "FORBIDDEN": 403,
+    "THROTTLED": 429,
+    "HALTED": 503,
+    "UNAVAILABLE": 503,
+    "TIMED_OUT": 503,
+}
+
+
+class Flawed(Exception):
+    """A document or variables that can't be executed, and why."""
+
+    def __init__(self, errors: Sequence[GraphQLError]) -> None:
+        super().__init__(len(errors))
+        self.errors = list(errors)
 
 
 MOST_ERRORS = 100
@@ -37,12 +51,6 @@ def formatted(errors: Sequence[GraphQLError], trace_id: str) -> list[dict[str, A
     return shown
 
 
-def throttled(errors: Sequence[GraphQLError] | None) -> Throttled | None:
-    """The error that says to come back later, when an operation was refused for that."""
-    causes = (error.original_error for error in errors or ())
-    return next((cause for cause in causes if isinstance(cause, Throttled)), None)
-
-
 def refusal(error: NexusError, trace_id: str) -> dict[str, Any]:
     """A whole response for a request that was refused before anything was executed."""
     return {"errors": [_told(error, trace_id)]}
@@ -52,9 +60,11 @@ def _told(error: NexusError, trace_id: str) -> dict[str, Any]:
     return {"message": str(error), "extensions": _extensions(error, trace_id)}
 
 
-def status_of(error: NexusError) -> int:
-    """The HTTP status of a refusal before execution."""
-    return _STATUS.get(error.code, 400)
+def status_of(cause: Exception | None) -> int:
+    """The HTTP status of what was refused before execution; what the library found wrong has no other cause."""
+    if isinstance(cause, NexusError):
+        return _STATUS.get(cause.code, 400)
+    return 400 if cause is None or isinstance(cause, GraphQLError) else 500
 
 
 def executed(result: ExecutionResult) -> bool:

@@ -137,12 +137,15 @@ def change(
 
 
 def stream(permission: Permission, description: str, *, points: int = DEAR) -> Callable[[Resolver], Any]:
-    """A subscription. Its resolver checks the right again on every wake, through `Context.renew`."""
+    """A subscription. Its resolver checks the right again on every wake, through `Context.renew`.
+
+    One that takes `after` goes on where a transport's own means of resuming says, and tells the `cursor` of its frames.
+    """
     return lambda resolver: strawberry.subscription(
         resolver,
         description=description,
         directives=_directives(permission, points, None, unstoppable=False),
-        extensions=[_Gate(permission)],
+        extensions=[_Gate(permission, resumable="after" in inspect.signature(resolver).parameters)],
     )
 
 
@@ -156,9 +159,17 @@ def _directives(permission: Permission, points: int, locked: str | None, unstopp
 class _Gate(FieldExtension):
     """Stands before every resolver: lets it pass, or refuses and journals the refusal."""
 
-    def __init__(self, permission: Permission, payload: type[Any] | None = None, *, unstoppable: bool = False) -> None:
+    def __init__(
+        self,
+        permission: Permission,
+        payload: type[Any] | None = None,
+        *,
+        unstoppable: bool = False,
+        resumable: bool = False,
+    ) -> None:
         self.permission = permission
         self.unstoppable = unstoppable
+        self._resumable = resumable
         self._payload = payload
 
     async def resolve_async(self, next_: Callable[..., Any], source: Any, info: Info, **arguments: Any) -> Any:
@@ -179,6 +190,8 @@ class _Gate(FieldExtension):
                 await context.require_running(info.field_name)
             context.scope.require(self.permission)
             context.take(1)
+            if self._resumable and context.resume_after is not None:
+                arguments["after"] = context.resume_after
             answer = next_(source, info, **arguments)
             if isinstance(answer, AsyncGenerator):
                 context.streaming = info.field_name
@@ -201,6 +214,7 @@ class _Gate(FieldExtension):
             async with context.house.leases.held(context.scope), aclosing(frames):
                 with context.house.watch.metrics.streams.track_inprogress():
                     async for frame in frames:
+                        context.cursor = getattr(frame, "cursor", context.cursor)
                         yield frame
         except NexusError as error:
             await _journal_refusal(info.context, info.field_name, self.permission, error)

@@ -23,9 +23,7 @@ from graphql import (
     FragmentSpreadNode,
     InlineFragmentNode,
     SelectionSetNode,
-    get_operation_ast,
 )
-from strawberry.extensions import SchemaExtension
 
 from nexus_graph.api.metrics import Metrics
 from nexus_graph.api.traces import NoTraces, Span, Traces
@@ -114,21 +112,6 @@ def _span(observation: Observation, scope: Scope, traceparent: str | None, start
         attributes["nexus.cost.points"] = observation.points
     failed = observation.outcome in _OURS
     return Span(observation.name, scope.trace_id, traceparent, started, ended, attributes, failed)
-
-
-class Observed(SchemaExtension):
-    """Notes the type and the root fields of an operation that is about to be executed, and so is of this schema."""
-
-    def on_execute(self) -> Iterator[None]:
-        """Once an operation, before it is paid for."""
-        execution = self.execution_context
-        document = execution.graphql_document
-        operation = get_operation_ast(document, execution._provided_operation_name) if document else None
-        observation: Observation = execution.context.observation
-        if document is not None and operation is not None:
-            observation.kind = operation.operation.value
-            observation.fields = root_fields(document, operation.selection_set)
-        yield
 
 
 def root_fields(document: DocumentNode, selected: SelectionSetNode) -> list[str]:

@@ -1,27 +1,15 @@
-"""The whole graph: every node file's fields put together, the caches that make it quick, and the SDL."""
+"""The whole graph: every node file's fields put together, and the SDL."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import strawberry
-from graphql import OperationDefinitionNode
-from strawberry.extensions import (
-    AddValidationRules,
-    MaxTokensLimiter,
-    ParserCache,
-    SchemaExtension,
-    ValidationCache,
-)
 from strawberry.schema.config import StrawberryConfig
-from strawberry.types.graphql import OperationType
 
 from nexus_graph.api import user_errors
-from nexus_graph.api.charging import Charged
 from nexus_graph.api.costing import Prices
 from nexus_graph.api.declarations import undeclared
-from nexus_graph.api.extent import BoundedExtent
 from nexus_graph.api.fields import unguarded
 from nexus_graph.api.nodes.assets import AssetMutation, AssetQuery
 from nexus_graph.api.nodes.atoms import AtomMutation, AtomQuery
@@ -42,13 +30,8 @@ from nexus_graph.api.nodes.sessions import SessionMutation, SessionQuery
 from nexus_graph.api.nodes.settings import SettingsQuery, SettingsSubscription
 from nexus_graph.api.nodes.switches import SwitchMutation, SwitchQuery
 from nexus_graph.api.nodes.tenants import TenantMutation, TenantQuery
-from nexus_graph.api.observing import Observed
 from nexus_graph.api.scalars import SCALARS
-from nexus_graph.scope.errors import ConfigurationError, Invalid
-
-MOST_TOKENS = 4000
-CACHED = 128
-"""Documents that stay parsed and validated; one of as many tokens takes two megabytes."""
+from nexus_graph.scope.errors import ConfigurationError
 
 
 @strawberry.type(description="Everything that can be asked.")
@@ -99,32 +82,11 @@ class Subscription(RunSubscription, SettingsSubscription):
 
 
 class Schema(strawberry.Schema):
-    """A schema that knows its prices. It prints no errors and query texts: the door logs what may be logged."""
+    """A schema that knows its prices. Operations are run by `api.execution`, not by its own methods."""
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self.prices = Prices(self, self._schema)
-
-    def process_errors(self, errors: list[Any], execution_context: Any = None) -> None:
-        """Nothing: see `api.errors`."""
-
-
-class OneOperation(SchemaExtension):
-    """Refuses a document that doesn't say which of its operations is meant, and one that the transport can't carry."""
-
-    def on_parse(self) -> Iterator[None]:
-        """After `ParserCache`, which has put the document there."""
-        context = self.execution_context
-        nodes = context.graphql_document.definitions if context.graphql_document else ()
-        found = [node for node in nodes if isinstance(node, OperationDefinitionNode)]
-        wanted = context._provided_operation_name  # `operation_name` would be the first one's when none was given
-        meant = [node for node in found if wanted is None or (node.name is not None and node.name.value == wanted)]
-        if len(meant) != 1:
-            hint = "Name one operation of the document in operationName."
-            raise Invalid(f"The document holds {len(meant)} operations that can be meant.", hint=hint)
-        if OperationType(meant[0].operation.value) not in context.allowed_operations:
-            raise Invalid("A subscription needs a websocket.", hint="Connect with graphql-transport-ws.")
-        yield
 
 
 def build() -> Schema:
@@ -150,13 +112,4 @@ def _schema(*, sorted_for_print: bool) -> Schema:
         subscription=Subscription,
         types=user_errors.TYPES,
         config=StrawberryConfig(sort_schema=sorted_for_print, scalar_map=SCALARS),
-        extensions=[
-            lambda: ParserCache(maxsize=CACHED),
-            OneOperation,
-            lambda: ValidationCache(maxsize=CACHED),
-            lambda: MaxTokensLimiter(max_token_count=MOST_TOKENS),
-            lambda: AddValidationRules([BoundedExtent]),
-            Observed,
-            Charged,
-        ],
     )

@@ -12,6 +12,7 @@
       Halted              HALTED             the kill switch is engaged
       Withheld            WITHHELD           consent forbids it
       Unavailable         UNAVAILABLE        a store or another server does not answer
+      TimedOut            TIMED_OUT          it took longer than an operation may
 
 Anything else that escapes is a defect of ours: the door answers INTERNAL with a trace id and hides the text.
 `ConfigurationError` stands apart: it ends the start of a process and never crosses the door.
@@ -141,6 +142,12 @@ class Unavailable(NexusError):
     """A store or another server does not answer; nothing was changed."""
 
     code = "UNAVAILABLE"
+
+
+class TimedOut(NexusError):
+    """It took longer than an operation may, and was ended."""
+
+    code = "TIMED_OUT"
 
 
 class ConfigurationError(Exception):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from graphql import GraphQLError
 
-from nexus_graph.api.errors import MOST_ERRORS, MOST_FLAWS, formatted, throttled
+from nexus_graph.api.errors import MOST_ERRORS, MOST_FLAWS, formatted
 from nexus_graph.scope.errors import NotFound, Throttled
 
 
@@ -21,11 +21,7 @@ def test_errors_are_cut_at_a_number(path: list[str | int] | None, most: int) -> 
     assert set(cut[-1]["extensions"]) == {"code", "hint", "traceId"}
 
 
-def test_the_error_that_says_to_wait_is_found() -> None:
-    """Wherever it stands; none when nobody was too fast."""
+def test_being_too_fast_tells_when_to_come_back() -> None:
+    """In seconds."""
     wait = Throttled("Too fast.", retry_after=1.5)
-    errors = [GraphQLError("No.", original_error=NotFound("card")), GraphQLError("Wait.", original_error=wait)]
-    assert throttled(errors) is wait
-    assert throttled(errors[:1]) is None
-    assert throttled(None) is None
-    assert formatted(errors, "trace")[1]["extensions"]["retryAfter"] == 1.5
+    assert formatted([GraphQLError("Wait.", original_error=wait)], "trace")[0]["extensions"]["retryAfter"] == 1.5

@@ -68,13 +68,3 @@ def test_each_bound_is_exact(schema: GraphQLSchema, most: int, what: str, docume
     assert what in refusal(schema, document(most + 1))
     behind = "{ ...F } fragment F on Query " + document(most + 1)
     assert what in refusal(schema, behind)
-
-
-async def test_the_schema_refuses_such_documents_and_names_unknown_fragments() -> None:
-    """Through the server's own schema: an error that tells, never a defect of ours."""
-    schema = build()
-    errors = [(await schema.execute(text)).errors or [] for text in (chain(60, 2), "{ ...Nowhere }")]
-    assert [len(each) for each in errors] == [1, 1]
-    assert isinstance(errors[0][0].original_error, Invalid)
-    assert errors[1][0].original_error is None
-    assert "Nowhere" in errors[1][0].message

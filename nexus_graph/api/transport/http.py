@@ -6,40 +6,41 @@ import math
 from typing import Any
 
 import orjson
-import strawberry
 import structlog
+from graphql import OperationType
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from strawberry.types.graphql import OperationType
+from starlette.types import Receive, Scope, Send
 
-from nexus_graph.api.charging import cost, look, pay_for_flaws
 from nexus_graph.api.context import Context, from_headers
-from nexus_graph.api.errors import defect, executed, formatted, refusal, status_of, throttled
+from nexus_graph.api.errors import defect, refusal, status_of
+from nexus_graph.api.execution import Execution, Refused
 from nexus_graph.api.house import House
 from nexus_graph.api.observing import Observation
 from nexus_graph.api.transport.operation import Operation, decode
-from nexus_graph.scope.errors import Invalid, NexusError, Throttled
+from nexus_graph.scope.errors import Invalid, NexusError
 from nexus_graph.scope.ids import new_id
-from nexus_graph.stores.journal import RunKind
 
 log = structlog.get_logger("nexus_graph.api")
 
 GRAPHQL_RESPONSE = "application/graphql-response+json"
 JSON = "application/json"
-CARRIED = (OperationType.QUERY, OperationType.MUTATION)
+CARRIED = frozenset({OperationType.QUERY, OperationType.MUTATION})
 
 
 class HttpEndpoint:
-    """Answers `POST /graphql`."""
+    """An ASGI application that answers `/graphql`."""
 
-    def __init__(self, schema: strawberry.Schema, house: House) -> None:
-        self._schema = schema
+    def __init__(self, execution: Execution, house: House) -> None:
+        self._execution = execution
         self._house = house
 
-    async def answer(self, request: Request) -> Response:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Admit, execute, answer. Whatever happens the answer is a well-formed GraphQL response."""
+        request = Request(scope, receive, send)
         with self._house.watch.operation(request.headers.get("traceparent")) as observation:
-            return await self._admit(request, observation)
+            response = await self._admit(request, observation)
+            await response(scope, receive, send)
 
     async def _admit(self, request: Request, observation: Observation) -> Response:
         trace_id = new_id("trace").removeprefix("trace_")
@@ -64,44 +65,15 @@ class HttpEndpoint:
         trace_id = context.scope.trace_id
         try:
             operation = Operation.of(decode(await self._body(request)))
-            await look(context, operation)
-        except Throttled as error:
-            return _refused(error, context, media_type)
         except NexusError as error:
-            return await self._flawed(error, context, media_type)
-        result = await self._schema.execute(
-            operation.query,
-            variable_values=operation.variables,
-            context_value=context,
-            operation_name=operation.name,
-            allowed_operation_types=CARRIED,
-        )
-        answer: dict[str, Any] = {}
-        if result.errors:
-            answer["errors"] = formatted(result.errors, trace_id)
-            context.observation.answered(answer["errors"])
-        answer["extensions"] = cost(context)
-        if executed(result):
-            return _response(answer | {"data": result.data}, 200, media_type, trace_id)
-        if (late := throttled(result.errors)) is not None:
-            return _refused(late, context, media_type)
+            refused = await self._execution.refuse(context, error, malformed=True)
+            return _refused(refused, media_type, trace_id)
         try:
-            await pay_for_flaws(context)
-        except Throttled as error:
-            return _refused(error, context, media_type)
-        answer["extensions"] = cost(context)
-        if not context.told:
-            await context.journal_refusal(RunKind.READ, "request", None, answer["errors"][0]["extensions"]["code"])
-        return _response(answer, 200 if media_type == JSON else 400, media_type, trace_id)
-
-    async def _flawed(self, error: NexusError, context: Context, media_type: str) -> Response:
-        try:
-            await pay_for_flaws(context)
-        except Throttled as late:
-            return _refused(late, context, media_type)
-        context.observation.refused(error)
-        await context.journal_refusal(RunKind.READ, "request", None, error.code)
-        return _refused(error, context, media_type)
+            prepared = await self._execution.prepare(context, operation, CARRIED)
+            answer = await self._execution.execute(prepared)
+        except Refused as refused:
+            return _refused(refused, media_type, trace_id)
+        return _response(answer.body, 200, media_type, trace_id)
 
     async def _body(self, request: Request) -> bytes:
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() != JSON:
@@ -118,11 +90,11 @@ class HttpEndpoint:
         return bytes(body)
 
 
-def _refused(error: NexusError, context: Context, media_type: str) -> Response:
-    answer = refusal(error, context.scope.trace_id) | {"extensions": cost(context)}
-    response = _response(answer, status_of(error), media_type, context.scope.trace_id)
-    if isinstance(error, Throttled):
-        response.headers["Retry-After"] = str(max(1, math.ceil(error.retry_after)))
+def _refused(refused: Refused, media_type: str, trace_id: str) -> Response:
+    status = 200 if refused.status == 400 and not refused.malformed and media_type == JSON else refused.status
+    response = _response(refused.body, status, media_type, trace_id)
+    if refused.retry_after is not None:
+        response.headers["Retry-After"] = str(max(1, math.ceil(refused.retry_after)))
     return response
 
 

@@ -16,11 +16,12 @@ _KNOWN = {"query", "variables", "operationName", "extensions"}
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """A document, which of its operations to run, and the variables."""
+    """A document or its digest (SHA-256, hexadecimal), which of its operations to run, and the variables."""
 
-    query: str
-    variables: dict[str, Any] | None
-    name: str | None
+    query: str | None
+    variables: dict[str, Any] | None = None
+    name: str | None = None
+    digest: str | None = None
 
     @classmethod
     def of(cls, value: object) -> Operation:

@@ -9,27 +9,22 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any
 
 import orjson
-import strawberry
 import structlog
-from graphql import GraphQLError
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
-from strawberry.types.execution import ExecutionResult
-from strawberry.utils.aio import aclosing
 
-from nexus_graph.api.charging import cost, look, pay_for_flaws
 from nexus_graph.api.context import Context, from_connection_init
-from nexus_graph.api.errors import executed, formatted, refusal
+from nexus_graph.api.errors import refusal
+from nexus_graph.api.execution import EVERY_KIND, Answer, Execution, Refused
 from nexus_graph.api.house import House
 from nexus_graph.api.transport.operation import Operation, decode
-from nexus_graph.scope.errors import Invalid, NexusError, Throttled, Unauthenticated, Unavailable
+from nexus_graph.scope.errors import Invalid, NexusError, Unauthenticated, Unavailable
 from nexus_graph.scope.ids import new_id
 from nexus_graph.scope.scope import Scope
-from nexus_graph.stores.journal import RunKind
 
 log = structlog.get_logger("nexus_graph.api")
 
@@ -42,8 +37,8 @@ MOST_OPERATIONS = 100
 class WebSocketEndpoint:
     """Answers websockets at `/graphql`."""
 
-    def __init__(self, schema: strawberry.Schema, house: House) -> None:
-        self._schema = schema
+    def __init__(self, execution: Execution, house: House) -> None:
+        self._execution = execution
         self._house = house
 
     async def answer(self, websocket: WebSocket) -> None:
@@ -54,7 +49,7 @@ class WebSocketEndpoint:
             return
         await websocket.accept(subprotocol=PROTOCOL)
         with self._house.watch.metrics.sockets.track_inprogress():
-            await _Socket(self._schema, self._house, websocket).converse()
+            await _Socket(self._execution, self._house, websocket).converse()
 
 
 class _Gone(Exception):
@@ -62,8 +57,8 @@ class _Gone(Exception):
 
 
 class _Socket:
-    def __init__(self, schema: strawberry.Schema, house: House, websocket: WebSocket) -> None:
-        self._schema = schema
+    def __init__(self, execution: Execution, house: House, websocket: WebSocket) -> None:
+        self._execution = execution
         self._house = house
         self._websocket = websocket
         self._scope: Scope | None = None
@@ -189,48 +184,25 @@ class _Socket:
                 del self._operations[operation_id]
 
     async def _answer(self, operation_id: str, payload: object, context: Context) -> None:
+        """Run one operation. What is wrong with it costs neither the others nor the socket."""
         try:
-            operation = Operation.of(payload)
-            await look(context, operation)
-            await self._execute(operation_id, operation, context)
-        except _Gone:
-            raise
-        except Exception as error:  # syntax errors and defects; neither may cost the other operations their socket
-            cause = error if isinstance(error, GraphQLError) else GraphQLError(str(error), original_error=error)
-            await self._give_up(operation_id, formatted([cause], context.scope.trace_id), context)
+            try:
+                operation = Operation.of(payload)
+            except Invalid as error:
+                raise await self._execution.refuse(context, error, malformed=True) from error
+            prepared = await self._execution.prepare(context, operation, EVERY_KIND)
+            if not prepared.streams:
+                await self._next(operation_id, await self._execution.execute(prepared))
+            else:
+                async with aclosing(self._execution.stream(prepared)) as answers:
+                    async for answer in answers:
+                        await self._next(operation_id, answer)
+            await self._end(operation_id, "complete")
+        except Refused as refused:
+            await self._end(operation_id, "error", refused.body["errors"])
 
-    async def _execute(self, operation_id: str, operation: Operation, context: Context) -> None:
-        results = await self._schema.stream(
-            operation.query,
-            variable_values=operation.variables,
-            context_value=context,
-            operation_name=operation.name,
-        )
-        first = True
-        async with aclosing(results):
-            async for each in results:
-                result = cast("ExecutionResult", each)  # incremental delivery is not switched on
-                errors = formatted(result.errors, context.scope.trace_id) if result.errors else None
-                context.observation.answered(errors)
-                if errors and not executed(result):
-                    await self._give_up(operation_id, errors, context)
-                    return
-                answer = {"data": result.data} | ({"errors": errors} if errors else {})
-                if first:
-                    answer["extensions"], first = cost(context), False
-                await self._send({"id": operation_id, "type": "next", "payload": answer})
-        await self._end(operation_id, "complete")
-
-    async def _give_up(self, operation_id: str, errors: list[dict[str, Any]], context: Context) -> None:
-        """End an operation with errors, journalled unless the field that refused has done so."""
-        context.observation.answered(errors)
-        try:
-            await pay_for_flaws(context)
-        except Throttled as error:
-            errors = refusal(error, context.scope.trace_id)["errors"]
-        if not context.told:
-            await context.journal_refusal(RunKind.READ, "request", None, errors[0]["extensions"]["code"])
-        await self._end(operation_id, "error", errors)
+    async def _next(self, operation_id: str, answer: Answer) -> None:
+        await self._send({"id": operation_id, "type": "next", "payload": answer.body})
 
     async def _end(self, operation_id: str, how: str, errors: list[dict[str, Any]] | None = None) -> None:
         """The last message of an operation. Its id is free again before the client hears of it."""

@@ -1,0 +1,194 @@
+"""How an operation is run, whichever way it came: found, read, checked, priced, paid for, executed, told.
+
+    prepared = await execution.prepare(context, operation, carried)     # raises Refused
+    answer = await execution.execute(prepared)                          # a query or mutation
+    async for answer in execution.stream(prepared): ...                 # a subscription
+
+A transport frames what comes back, and decides nothing. Whoever is refused has paid for it and finds it journalled.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any, NamedTuple, TypeGuard, cast
+
+from graphql import DocumentNode, ExecutionResult, GraphQLError, OperationDefinitionNode, OperationType
+from graphql import execute as graphql_execute
+from graphql import subscribe as graphql_subscribe
+from strawberry.execution.is_awaitable import optimized_is_awaitable
+
+from nexus_graph.api import introspection
+from nexus_graph.api.charging import cost, identity, look, pay, pay_for_flaws
+from nexus_graph.api.context import Context
+from nexus_graph.api.documents import Documents, meant
+from nexus_graph.api.errors import Flawed, executed, formatted, status_of
+from nexus_graph.api.house import House
+from nexus_graph.api.observing import root_fields
+from nexus_graph.api.persisted import PersistedOperations
+from nexus_graph.api.schema import Schema
+from nexus_graph.api.transport.operation import Operation
+from nexus_graph.scope.errors import Forbidden, Invalid, NexusError, Throttled, TimedOut
+from nexus_graph.stores.journal import RunKind
+
+EVERY_KIND = frozenset(OperationType)
+_ENDED = "It was ended; what its earlier mutations did stays done. Ask for less at once."
+
+
+_is_awaitable = cast("Callable[[Any], TypeGuard[Awaitable[Any]]]", optimized_is_awaitable)  # declared as bool there
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """An operation that is valid and paid for."""
+
+    context: Context
+    document: DocumentNode
+    operation: OperationDefinitionNode
+    variables: dict[str, Any]
+    suggestions: bool
+
+    @property
+    def streams(self) -> bool:
+        """Whether it is a subscription."""
+        return self.operation.operation is OperationType.SUBSCRIPTION
+
+
+class Answer(NamedTuple):
+    """A GraphQL response, and the cursor that its stream can go on after, where it has one."""
+
+    body: dict[str, Any]
+    cursor: str | None = None
+
+
+class Refused(Exception):
+    """An operation whose fields were not asked for their values: a whole response, and its HTTP status.
+
+    `malformed` says that it was no GraphQL request at all; `retry_after` are the seconds after which it may be tried
+    again, where that is known.
+    """
+
+    def __init__(self, body: dict[str, Any], status: int, *, malformed: bool, retry_after: float | None) -> None:
+        super().__init__(status)
+        self.body = body
+        self.status = status
+        self.malformed = malformed
+        self.retry_after = retry_after
+
+
+class Execution:
+    """Runs the operations of admitted callers."""
+
+    def __init__(self, schema: Schema, house: House) -> None:
+        self._schema = schema
+        self._graph = schema._schema
+        self._house = house
+        self._documents = Documents(self._graph)
+        self._persisted = PersistedOperations()
+
+    async def prepare(self, context: Context, operation: Operation, carried: Collection[OperationType]) -> Prepared:
+        """Take an operation, of a kind that the transport carries, as far as it costs nothing to give it up.
+
+        Raises Refused.
+        """
+        try:
+            await look(context, operation)
+            suggestions = introspection.allowed(context)
+            document = self._documents.read(self._persisted.text(context.scope, operation), suggestions=suggestions)
+            node = meant(document, operation.name)
+            _require_carried(node, carried)
+            context.observation.kind = node.operation.value
+            context.observation.fields = root_fields(document, node.selection_set)
+            price = self._schema.prices.price(document, node, operation.variables)
+            if price.introspections and not suggestions:
+                raise Forbidden("The schema is not shown here.", hint="Read schema/nexus.graphql.")
+            await pay(context, price, identity(operation))
+        except (NexusError, Flawed) as error:
+            raise await self.refuse(context, error) from error
+        return Prepared(context, document, node, operation.variables or {}, suggestions)
+
+    async def execute(self, prepared: Prepared) -> Answer:
+        """Run a query or mutation. Raises Refused, also when it takes longer than an operation may."""
+        context, seconds = prepared.context, self._house.config.operation_seconds
+        try:
+            async with asyncio.timeout(seconds):
+                result = graphql_execute(**self._arguments(prepared), is_awaitable=_is_awaitable)
+                result = await result if inspect.isawaitable(result) else result
+        except TimeoutError as error:
+            late = TimedOut(f"The operation took longer than {seconds:g} seconds.", hint=_ENDED)
+            raise await self.refuse(context, late) from error
+        return await self._told(context, result, first=True)
+
+    async def stream(self, prepared: Prepared) -> AsyncGenerator[Answer, None]:
+        """Follow a subscription until it ends. Raises Refused, also in its midst: then it is over."""
+        context = prepared.context
+        try:
+            results = graphql_subscribe(**self._arguments(prepared))
+            results = await results if inspect.isawaitable(results) else results
+            if isinstance(results, ExecutionResult):
+                yield await self._told(context, results, first=True)
+                return
+            first = True
+            async with aclosing(results) as each_result:  # type: ignore[type-var] # it is a generator
+                async for result in each_result:
+                    answer = await self._told(context, result, first=first)
+                    first = False
+                    yield answer
+        except (Refused, asyncio.CancelledError, GeneratorExit):
+            raise
+        except Exception as error:  # what the source of the stream raises comes as it is
+            raise await self.refuse(context, error) from error
+
+    async def refuse(self, context: Context, error: Exception, *, malformed: bool = False) -> Refused:
+        """Charge for what could not be run, journal it unless that is done, and make its response."""
+        trace_id = context.scope.trace_id
+        causes = error.errors if isinstance(error, Flawed) else [_wrapped(error)]
+        if not isinstance(error, Throttled):
+            try:
+                await pay_for_flaws(context)
+            except Throttled as late:
+                causes = [_wrapped(late)]
+        errors = formatted(causes, trace_id)
+        context.observation.answered(errors)
+        if not context.told:
+            await context.journal_refusal(RunKind.READ, "request", None, errors[0]["extensions"]["code"])
+        cause = causes[0].original_error
+        status = status_of(cause)
+        retry_after = cause.retry_after if isinstance(cause, Throttled) else None
+        body = {"errors": errors, "extensions": cost(context)}
+        return Refused(body, status, malformed=malformed, retry_after=retry_after)
+
+    async def _told(self, context: Context, result: ExecutionResult, *, first: bool) -> Answer:
+        if not executed(result):
+            raise await self.refuse(context, Flawed(result.errors or []))
+        body: dict[str, Any] = {"data": result.data}
+        if result.errors:
+            body["errors"] = formatted(result.errors, context.scope.trace_id)
+            context.observation.answered(body["errors"])
+        if first:
+            body["extensions"] = cost(context)
+        return Answer(body, context.cursor)
+
+    def _arguments(self, prepared: Prepared) -> dict[str, Any]:
+        return {
+            "schema": self._graph,
+            "document": prepared.document,
+            "context_value": prepared.context,
+            "variable_values": prepared.variables,
+            "operation_name": prepared.operation.name.value if prepared.operation.name else None,
+            "executor_class": self._schema.execution_context_class,
+            "hide_suggestions": not prepared.suggestions,
+        }
+
+
+def _wrapped(error: Exception) -> GraphQLError:
+    return error if isinstance(error, GraphQLError) else GraphQLError(str(error), original_error=error)
+
+
+def _require_carried(operation: OperationDefinitionNode, carried: Collection[OperationType]) -> None:
+    if operation.operation not in carried:
+        kind = operation.operation.value
+        raise Invalid(f"A {kind} can't be sent this way.", hint="Send a mutation by POST, follow a subscription live.")
