@@ -209,6 +209,8 @@ class Follower:
                         return False
             await deed
             return True
+        except Halted:  # it saw the switch before we did
+            return False
         finally:
             deed.cancel()
             await asyncio.gather(deed, return_exceptions=True)

@@ -9,15 +9,14 @@ import time
 
 import httpx
 import pytest
-from command_line import Done, Folder, free_port
+from command_line import Folder, free_port
 
 TABLES = ("assets", "atoms", "cards", "card_versions", "packs", "members", "tenants", "index_vectors", "strategy_locks")
 
 
-def digest(done: Done) -> str:
+def digest(told: str) -> str:
     """The pack's digest, as the demo prints it."""
-    assert done.status == 0, done
-    [found] = re.findall(r"^pack digest ([0-9a-f]{64})$", done.out, re.MULTILINE)
+    [found] = re.findall(r"^pack digest ([0-9a-f]{64})$", told, re.MULTILINE)
     return str(found)
 
 
@@ -30,9 +29,13 @@ def counts(folder: Folder) -> dict[str, int]:
     return found
 
 
-def test_demo_once_tells_the_story_and_repeats_it(empty: Folder) -> None:
-    """From an empty folder the pack is served, printed and verified; a second start makes the same and nothing new."""
+def test_demo_tells_the_story_and_serves_the_same_again(empty: Folder) -> None:
+    """From an empty folder the pack is served, printed and verified; a second start makes the same and nothing new.
+
+    Without `--once` it serves on: the printed tokens open the printed address until it is interrupted.
+    """
     first = empty.run("demo", "--once")
+    assert first.status == 0, first
     assert "verified: yes; asked twice, the same pack: True" in first.out
     assert re.search(r"live +\d+ .*pack\.served", first.out)
     assert "the run ended: SUCCEEDED" in first.out
@@ -47,30 +50,21 @@ def test_demo_once_tells_the_story_and_repeats_it(empty: Folder) -> None:
     held = counts(empty)
     assert held["tenants"] == 2
     assert held["members"] == 6
-    second = empty.run("demo", "--once")
-    assert "refused" not in second.out
-    assert digest(second) == digest(first)
-    assert second.out.count(", 0 of them new") == 2
+    second = served_until_interrupted(empty)
+    assert "refused" not in second
+    assert digest(second) == digest(first.out)
+    assert second.count(", 0 of them new") == 2
     assert counts(empty) == held
     assert empty.json("check")["faults"] == []
 
 
-def test_demo_once_with_the_model(empty: Folder) -> None:
-    """The default embedder, without any setting, serves a verified pack too."""
-    pytest.importorskip("onnxruntime", reason="the on-machine model comes with the extra `local`")
-    pytest.importorskip("tokenizers", reason="the on-machine model comes with the extra `local`")
-    done = empty.run("demo", "--once", embedder=None)
-    assert len(digest(done)) == 64
-    assert "verified: yes" in done.out
-
-
-def test_demo_serves_on_until_interrupted(empty: Folder) -> None:
-    """Without `--once` the printed tokens open the printed address until the demo is interrupted."""
+def served_until_interrupted(folder: Folder) -> str:
+    """What the demo prints while it serves, which is tried with a token that it printed."""
     port = free_port()
-    process = empty.start("demo", "--port", str(port))
+    process = folder.start("demo", "--port", str(port))
     deadline = time.monotonic() + 60
     try:
-        while "Serving. Press Ctrl-C to stop." not in (text := empty.log.read_text()):
+        while "Serving. Press Ctrl-C to stop." not in (text := folder.log.read_text()):
             assert process.poll() is None, text
             assert time.monotonic() < deadline, text
             time.sleep(0.1)
@@ -86,7 +80,19 @@ def test_demo_serves_on_until_interrupted(empty: Folder) -> None:
         assert answer["data"]["cards"]["edges"]
         process.send_signal(signal.SIGINT)
         assert process.wait(20) == 130
-        assert "Traceback" not in empty.log.read_text()
+        told = folder.log.read_text()
+        assert "Traceback" not in told
+        return told
     finally:
         process.send_signal(signal.SIGKILL)
         process.wait(20)
+
+
+def test_demo_once_with_the_model(empty: Folder) -> None:
+    """The default embedder, without any setting, serves a verified pack too."""
+    pytest.importorskip("onnxruntime", reason="the on-machine model comes with the extra `local`")
+    pytest.importorskip("tokenizers", reason="the on-machine model comes with the extra `local`")
+    done = empty.run("demo", "--once", embedder=None)
+    assert done.status == 0, done
+    assert len(digest(done.out)) == 64
+    assert "verified: yes" in done.out

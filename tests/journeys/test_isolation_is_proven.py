@@ -10,8 +10,8 @@ from pathlib import Path
 
 from journey_house import Installation
 
-SECONDS = 20
-AT_LEAST = 2_000
+SECONDS = 8
+AT_LEAST = 500
 
 
 def test_no_hole_is_found(tmp_path: Path, record_testsuite_property: Callable[[str, object], None]) -> None:
@@ -31,7 +31,7 @@ def test_no_hole_is_found(tmp_path: Path, record_testsuite_property: Callable[[s
     record_testsuite_property("tried", told["tried"])
     assert told["faults"] == []
     assert told["operations"] > AT_LEAST
-    assert told["tried"]["operations that write"] > AT_LEAST // 100
+    assert told["tried"]["operations that write"] > AT_LEAST // 25
     assert told["tried"]["operations that must be refused"] > AT_LEAST // 100
     assert told["tried"]["values of another's in arguments"] > 1000
     assert list(tmp_path.iterdir()) == []  # what it tried on is gone

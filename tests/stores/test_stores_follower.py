@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 from structlog.testing import capture_logs
 
-from nexus_graph.scope.errors import Unavailable
+from nexus_graph.scope.errors import Halted, Unavailable
 from nexus_graph.scope.handling import Handling
 from nexus_graph.scope.redaction import redact
 from nexus_graph.scope.scope import Env, PrincipalKind, Scope
@@ -328,3 +328,20 @@ async def test_a_deed_that_is_halted_on_its_way_is_cancelled_and_begins_anew(
     follower.deed = noting(seen)
     await drain(follower, stores)
     assert [seq for _, _, seq in seen] == [1, 2]
+
+
+async def test_a_deed_that_sees_the_halt_itself_is_no_trouble(stores: Stores, scope_of: ScopeOf) -> None:
+    """Nothing is raised, logged as an error or given up; once it is released the entry comes again."""
+    await write(stores, scope_of(), "wanted")
+    seen: Seen = []
+
+    async def halted(stores: Stores, scope: Scope, entries: Sequence[Entry]) -> None:
+        raise Halted("Everything is halted.", since=stores.clock(), reason="a test")
+
+    follower = Follower("f", ("wanted",), halted)
+    with capture_logs() as logs:
+        assert not await follower.catch_up(stores)
+    assert logs == []
+    follower.deed = noting(seen)
+    await drain(follower, stores)
+    assert [seq for _, _, seq in seen] == [1]
