@@ -12,19 +12,22 @@ from contextlib import asynccontextmanager
 
 import structlog
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from nexus_graph import assets, atoms, exports, index, sessions
-from nexus_graph.api import objects, schema
+from nexus_graph.api import graphiql, objects, schema
+from nexus_graph.api.errors import defect, refusal
 from nexus_graph.api.execution import Execution
 from nexus_graph.api.house import House
 from nexus_graph.api.metrics import MetricsEndpoint
 from nexus_graph.api.observing import Watch
 from nexus_graph.api.paging import Cursors
 from nexus_graph.api.traces import open_traces
+from nexus_graph.api.transport.browsers import Browsers, allowed_origins
 from nexus_graph.api.transport.http import HttpEndpoint
 from nexus_graph.api.transport.websocket import WebSocketEndpoint
 from nexus_graph.assets import AssetRules
@@ -51,6 +54,8 @@ from nexus_graph.safeguards.quotas import Leases
 from nexus_graph.safeguards.rates import Rates
 from nexus_graph.safeguards.rates.refusals import GATHER_SECONDS
 from nexus_graph.scope.clock import system_clock
+from nexus_graph.scope.errors import Invalid, NexusError, NotFound
+from nexus_graph.scope.ids import new_id
 from nexus_graph.scope.policy import Policy
 from nexus_graph.scope.resources import resource
 from nexus_graph.scope.scope import Scope as Tenancy
@@ -64,6 +69,7 @@ from nexus_graph.stores.vectors.local import LocalVectors
 from nexus_graph.stores.work import Stores
 from nexus_graph.tenants import erasing as tenants_erasing
 from nexus_graph.tenants.admission import Admission
+from nexus_graph.tenants.tickets import Tickets
 from nexus_graph.tenants.tokens import Keys, Verifier
 
 log = structlog.get_logger("nexus_graph.app")
@@ -84,7 +90,7 @@ ERASURE_STEPS = (
 ERASURE_PAUSE = 1.5 * GATHER_SECONDS
 """Seconds between the shutting of the door and the erasing, where others are served meanwhile."""
 
-_ROUTES = ("/graphql", "/healthz", "/readyz", "/metrics", "/objects")
+_ROUTES = ("/graphql", "/graphiql", "/healthz", "/readyz", "/metrics", "/objects")
 _SWEEP_SECONDS = 60.0
 
 
@@ -128,12 +134,13 @@ async def open_house(config: Config, *, any_embedder: bool = False) -> AsyncIter
     traces = open_traces(config.traces_address)
     async with open_stores(config) as stores:
         rates = Rates(stores)
+        tickets = Tickets(config.signing_secret.get_secret_value(), config.ticket_seconds)
         vectors = Index(embedder, manifests, LocalVectors())
         try:
             house = House(
                 config=config,
                 stores=stores,
-                admission=Admission(stores, verifier, policy, rates.refusals),
+                admission=Admission(stores, verifier, policy, rates.refusals, tickets),
                 cursors=Cursors(config.signing_secret.get_secret_value()),
                 asset_rules=AssetRules(config.largest_asset, config.reservation_seconds, config.address_seconds),
                 sandbox=sandbox,
@@ -205,9 +212,14 @@ def application(house: House) -> ASGIApp:
         Route("/readyz", _readiness(house)),
         Route("/metrics", MetricsEndpoint(house.watch.metrics, house.stores, house.config.metrics_token).answer),
     ]
+    routes += graphiql.routes(house.config)
     if isinstance(house.stores.blobs, FileBlobs):  # its addresses lead back here; those of an object server do not
         routes += objects.routes(house.stores.blobs, objects.guard(house.stores))
-    return _AccessLog(Starlette(routes=routes))
+    answering = Starlette(routes=routes, exception_handlers={HTTPException: _not_answered, Exception: _not_answered})
+    answering.router.redirect_slashes = False
+    encrypted = house.config.address.startswith("https:")
+    origins = allowed_origins(house.config)
+    return _AccessLog(Browsers(answering, origins, house.watch.metrics, encrypted=encrypted))
 
 
 async def _verifier(config: Config) -> Verifier:
@@ -217,6 +229,19 @@ async def _verifier(config: Config) -> Verifier:
         if source is not None:
             await source.load()
     return Verifier(issuer=config.token_issuer, audience=config.token_audience, keys=keys, development_keys=development)
+
+
+async def _not_answered(_: Request, error: Exception) -> JSONResponse:
+    """For an address or a method that is not answered, and for a defect there: JSON, as everything else."""
+    trace_id = new_id("trace").removeprefix("trace_")
+    if not isinstance(error, HTTPException):
+        return JSONResponse({"errors": [defect(error, trace_id)]}, 500)
+    if error.status_code == 405:
+        wrong: NexusError = Invalid("This method is not answered here.", hint="The header Allow names those that are.")
+    else:
+        wrong = NotFound("address")
+        wrong.hint = "GraphQL is at /graphql."
+    return JSONResponse(refusal(wrong, trace_id), error.status_code, error.headers)
 
 
 async def _alive(_: Request) -> JSONResponse:

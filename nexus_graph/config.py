@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, f
 from nexus_graph.scope.errors import ConfigurationError
 from nexus_graph.scope.limits import Limits
 from nexus_graph.scope.redaction import redact_text
+from nexus_graph.scope.scope import Env
 
 PREFIX = "NEXUS_"
 FILE_SETTING = "NEXUS_CONFIG"
@@ -67,6 +68,7 @@ class Config(BaseModel):
     heartbeat_seconds: float = Field(15.0, gt=0, description="Pause after which a quiet stream sends a heartbeat.")
     largest_request: int = Field(2 * 1024 * 1024, ge=1024, description="Bytes of the largest GraphQL request.")
     operation_seconds: float = Field(30.0, gt=0, description="How long a query or mutation may take.")
+    request_seconds: float = Field(15.0, gt=0, description="How long a request may take to arrive.")
     send_seconds: float = Field(5.0, gt=0, description="How long a client may leave a message unread.")
     sockets: int = Field(10_000, ge=1, description="Websockets of one server.")
     ticket_seconds: int = Field(60, ge=1, le=600, description="How long a stream ticket opens a stream.")
@@ -78,7 +80,7 @@ class Config(BaseModel):
     )
     operations: Path | None = Field(None, description="Folder with trusted documents besides the shipped ones.")
     introspection_envs: str = Field(
-        "dev,staging", description="Envs in which the schema can be introspected, separated by commas."
+        "dev,staging", description="Envs in which the schema can be introspected, separated by commas; empty: in none."
     )
     graphiql: Path | None = Field(
         None, description="Folder `node_modules` that holds GraphiQL and React; no page is shown when unset."
@@ -121,6 +123,13 @@ class Config(BaseModel):
             raise ValueError("must have at least 32 characters")
         return value
 
+    @field_validator("introspection_envs")
+    @classmethod
+    def _of_envs(cls, value: str) -> str:
+        if unknown := sorted(set(_listed(value)) - {env.value for env in Env}):
+            raise ValueError(f"{unknown[0]!r} is none of {', '.join(Env)}")
+        return value
+
     @model_validator(mode="after")
     def _outside(self) -> Self:
         if self.erasure_ledger.resolve().is_relative_to(self.data.resolve()):
@@ -131,6 +140,11 @@ class Config(BaseModel):
     def address(self) -> str:
         """How clients reach this server, without a slash at the end."""
         return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
+
+    @property
+    def introspecting(self) -> frozenset[Env]:
+        """The envs in which the schema can be introspected."""
+        return frozenset(Env(name) for name in _listed(self.introspection_envs))
 
     @property
     def limits(self) -> Limits:
@@ -164,6 +178,10 @@ class Config(BaseModel):
     def objects(self) -> Path:
         """The folder of the embedded object store."""
         return self.data / "objects"
+
+
+def _listed(value: str) -> list[str]:
+    return [name for part in value.split(",") if (name := part.strip())]
 
 
 @dataclass(frozen=True, slots=True)

@@ -177,7 +177,7 @@ def _switch(cast: Cast, name: str) -> str:
 def _session(cast: Cast) -> str:
     session_id = uuid4().hex
     given = {"sessionId": session_id, "entries": [{"content": "An example", "trainOk": False}]}
-    done(cast.owner, "appendSession", "session { id }", given)
+    done(cast.owner, "appendSession", "session { sessionId }", given)
     return session_id
 
 
@@ -208,6 +208,7 @@ EXAMPLES: Mapping[str, Example] = {
     "setMember": Example(lambda cast: {"subject": _member(cast), "role": "ADMIN"}, "subject"),
     "revokeMember": Example(lambda cast: {"subject": _member(cast)}, "subject"),
     "createKey": Example(lambda cast: {"name": "An example", "days": 1}),
+    "createStreamTicket": Example(lambda cast: {}),
     "revokeKey": Example(lambda cast: {"keyId": _key(cast)}, "keyId"),
     "reserveAsset": Example(lambda cast: _declared()[0]),
     "sealAsset": Example(lambda cast: {"assetId": _uploaded(cast)}, "assetId"),

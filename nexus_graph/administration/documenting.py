@@ -1,4 +1,4 @@
-"""Renders the pages that are nothing but the code's own word: permissions, configuration and gates, in docs/.
+"""Renders the pages that are nothing but the code's own word: permissions, configuration, gates and schema, in docs/.
 
 `python -m nexus_graph.administration.documenting`, in a checkout, writes them; a test compares them.
 """
@@ -133,7 +133,7 @@ def gates_page(order: Mapping[Gate, str], declared: Iterable[Declared]) -> str:
 
 def guarded_fields(sdl: str) -> dict[str, list[str]]:
     """The fields of a printed schema by the permission that their `@guard` names, such as `Mutation.publishCard`."""
-    found: dict[str, list[str]] = {}
+    found: dict[str, list[str]] = {Permission.SCHEMA_INTROSPECT.value: ["__schema", "__type"]}  # of the language
     for definition in parse(sdl).definitions:
         if isinstance(definition, ObjectTypeDefinitionNode | InterfaceTypeDefinitionNode):
             for field in definition.fields or ():
@@ -178,6 +178,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def render() -> dict[str, str]:
     """The rendered pages by file name."""
+    from nexus_graph.administration.schema_reference import schema_page
     from nexus_graph.api.declarations import declarations
     from nexus_graph.api.schema import build, sdl
     from nexus_graph.safeguards.chain import ORDER
@@ -187,6 +188,7 @@ def render() -> dict[str, str]:
         "permissions.md": permissions_page(policy, guarded_fields(sdl())),
         "configuration.md": configuration_page(),
         "gates.md": gates_page(ORDER, declarations(build()).values()),
+        "schema.md": schema_page(sdl()),
     }
 
 

@@ -1,4 +1,4 @@
-"""`init`, `migrate`, `config`, `schema`: what stands before the first request."""
+"""`init`, `migrate`, `config`, `schema`, `operations`: what stands before the first request."""
 
 from __future__ import annotations
 
@@ -87,6 +87,38 @@ def schema() -> None:
     from nexus_graph.api.schema import sdl
 
     typer.echo(sdl(), nl=False)
+
+
+def operations(
+    folder: Annotated[
+        Path | None, typer.Argument(help="Also the documents of this folder, as NEXUS_OPERATIONS names one.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show the trusted documents: operation, kind, digest and file; in JSON with every digest that names each."""
+    from nexus_graph.api import schema, trusted
+    from nexus_graph.api.documents import Documents
+
+    try:
+        found = trusted.trusted(Documents(schema.build()._schema), folder)
+    except ConfigurationError as error:
+        console.fail(str(error), status=console.MISUSED)
+    if as_json:
+        console.document(
+            [
+                {
+                    "operations": [{"name": name, "kind": kind} for name, kind in each.operations],
+                    "digests": list(each.spellings),
+                    "file": each.file,
+                }
+                for each in found
+            ]
+        )
+    else:
+        console.table(
+            ["operation", "kind", "digest", "file"],
+            [[name, kind, next(iter(each.spellings)), each.file] for each in found for name, kind in each.operations],
+        )
 
 
 def _write_private(path: Path, text: str) -> None:

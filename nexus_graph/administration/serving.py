@@ -13,45 +13,23 @@ from typing import Annotated
 import structlog
 import typer
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from nexus_graph.administration import console
+from nexus_graph.administration.bounded_http import bounded_http
+from nexus_graph.administration.bounded_sockets import bounded
 from nexus_graph.api.house import House
 from nexus_graph.app import application, following, open_house
 from nexus_graph.config import Config
-from nexus_graph.scope.errors import ConfigurationError, Invalid, Unavailable
+from nexus_graph.scope.errors import ConfigurationError, Unavailable
 
 log = structlog.get_logger("nexus_graph.server")
 
 GRACE_SECONDS = 10
 START_SECONDS = 20
-LARGEST_HEAD = 64 * 1024
-
-
-class BoundedHead(HttpToolsProtocol):
-    """HTTP/1.1 whose request line and headers end: anybody who reaches the port could fill the memory with them."""
-
-    _in_head = True
-    _head = 0
-
-    def data_received(self, data: bytes) -> None:
-        """Read on; closes the connection when a head is larger than 64 KiB."""
-        super().data_received(data)
-        if self._in_head and not self.transport.is_closing():
-            self._head += len(data)
-            if self._head > LARGEST_HEAD:
-                log.warning("request.refused", code=Invalid.code)
-                self.send_400_response("The head of the request is too large.")
-
-    def on_message_begin(self) -> None:
-        """The next request on the connection."""
-        self._in_head, self._head = True, 0
-        super().on_message_begin()
-
-    def on_headers_complete(self) -> None:
-        """What follows is the body, which the application bounds."""
-        self._in_head = False
-        super().on_headers_complete()
+PING_SECONDS = 10.0
+"""A websocket is pinged so often, and may take as long to answer."""
+UNSENT = 128 * 1024
+"""Bytes that the system keeps for a client before they are on their way to it."""
 
 
 class Server(uvicorn.Server):
@@ -62,10 +40,12 @@ class Server(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 application(house),
-                http=BoundedHead,
-                ws="websockets-sansio",
+                http=bounded_http(config.send_seconds, config.request_seconds),
+                ws=bounded(config.send_seconds, config.request_seconds),
                 ws_per_message_deflate=False,  # compressing small frames doubles the work of a stream
                 ws_max_size=config.largest_request,
+                ws_ping_interval=PING_SECONDS,
+                ws_ping_timeout=PING_SECONDS,
                 lifespan="off",
                 log_config=None,
                 access_log=False,
@@ -102,6 +82,8 @@ def listen(config: Config) -> socket.socket:
     # Named as TCP, so that the event loop switches Nagle's delay off: without it every answer waits 40 ms for an ACK.
     bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if hasattr(socket, "TCP_NOTSENT_LOWAT"):  # else the system takes megabytes for a client that reads nothing
+        bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT)
     try:
         bound.bind((config.host, config.port))
     except OSError as error:

@@ -107,8 +107,8 @@ class Context:
 Info: TypeAlias = strawberry.Info[Context, None]
 
 
-def from_headers(headers: Mapping[str, str]) -> Presented:
-    """What an HTTP request presents."""
+def from_headers(headers: Mapping[str, str], ticket: str | None = None) -> Presented:
+    """What an HTTP request presents: its headers, and the stream ticket in its address."""
     return Presented(
         authorization=headers.get("authorization"),
         tenant=headers.get("x-nexus-tenant"),
@@ -116,9 +116,11 @@ def from_headers(headers: Mapping[str, str]) -> Presented:
         traceparent=headers.get("traceparent"),
         request_id=headers.get("x-request-id"),
         run=headers.get("x-nexus-run"),
+        ticket=ticket,
     )
 
 
-def from_connection_init(payload: Mapping[str, object]) -> Presented:
-    """What a websocket's `connection_init` presents: the same names, in any case."""
-    return from_headers({name.lower(): value for name, value in payload.items() if isinstance(value, str)})
+def from_connection_init(payload: Mapping[str, object], ticket: str | None = None) -> Presented:
+    """What a websocket presents: in `connection_init` the same names, in any case, or a ticket, there or before."""
+    named = {name.lower(): value for name, value in payload.items() if isinstance(value, str)}
+    return from_headers(named, named.get("ticket", ticket))

@@ -1,8 +1,13 @@
-"""Documents: read from text within bounds, checked against the schema, and remembered while they are in use."""
+"""Documents: read from text within bounds, checked against the schema, and remembered while they are in use.
+
+What a check costs is bounded three times: the document is measured first, the one rule that compares fields with each
+other does so a limited number of times, and what is wrong is listed up to a number.
+"""
 
 from __future__ import annotations
 
-from functools import lru_cache
+import sys
+from collections import OrderedDict
 
 from graphql import (
     ASTValidationRule,
@@ -10,44 +15,113 @@ from graphql import (
     GraphQLError,
     GraphQLSchema,
     OperationDefinitionNode,
+    OverlappingFieldsCanBeMergedRule,
+    ValidationContext,
+    ValuesOfCorrectTypeRule,
     parse,
     specified_rules,
     validate,
 )
+from graphql.validation.validate import ValidationAbortedError
 
-from nexus_graph.api.errors import Flawed
-from nexus_graph.api.extent import BoundedExtent
+from nexus_graph.api.errors import MOST_FLAWS, Flawed, more_is_wrong
+from nexus_graph.api.extent import require_bounded
 from nexus_graph.scope.errors import Invalid
 
 MOST_TOKENS = 4000
-CACHED = 128
-"""Documents that stay parsed and validated; one of as many tokens takes two megabytes."""
+MOST_COMPARED = 10_000
+"""Pairs of fields with one name at one place that are compared: the same leaf may stand there 141 times."""
+MOST_CACHED = 32 * 1024 * 1024
+"""Bytes of the documents that stay parsed and validated: eight of the largest, hundreds of ordinary ones."""
 
-_RULES: tuple[type[ASTValidationRule], ...] = (BoundedExtent, *specified_rules)
+_UNITS = 2
+"""What the comparing of a pair costs in the rule's own account; other steps of it cost one."""
+_WRONG_VALUES = 3
+_BYTES_OF_A_TOKEN = 1024
+
+
+class _Enough(ValidationAbortedError):
+    """More is wrong, and need not be known."""
+
+
+class _FewComparisons(OverlappingFieldsCanBeMergedRule):
+    """Compares so many fields with each other, and ends the validation when there are more."""
+
+    def __init__(self, context: ValidationContext) -> None:
+        super().__init__(context)
+        self.rule_context.remaining_complexity_budget = _UNITS * MOST_COMPARED
+
+
+class _FewWrongValues(ValuesOfCorrectTypeRule):
+    """Tells the first wrong values only: every message repeats its value, which takes long for a large one."""
+
+    _told = 0
+
+    def report_error(self, error: GraphQLError) -> None:
+        self._told += 1
+        if self._told > _WRONG_VALUES:
+            raise _Enough("")
+        super().report_error(error)
+
+
+_BOUNDED: dict[type[ASTValidationRule], type[ASTValidationRule]] = {
+    OverlappingFieldsCanBeMergedRule: _FewComparisons,
+    ValuesOfCorrectTypeRule: _FewWrongValues,
+}
+_RULES = tuple(_BOUNDED.get(rule, rule) for rule in specified_rules)
 
 
 class Documents:
-    """Reads documents of one schema. One that comes again, in the same words, is read once."""
+    """Reads documents of one schema. A good one that comes again, in the same words, is not checked again."""
 
-    def __init__(self, graph: GraphQLSchema) -> None:
+    def __init__(self, graph: GraphQLSchema, most_cached: int = MOST_CACHED) -> None:
         self._graph = graph
-        self._checked = lru_cache(CACHED)(self._check)
+        self._most_cached = most_cached
+        self._good: OrderedDict[str, tuple[DocumentNode, int]] = OrderedDict()
+        self._cached = 0
 
     def read(self, text: str, *, suggestions: bool) -> DocumentNode:
         """The document of a text. Raises Flawed; its errors suggest names of the schema only when told to."""
-        found = self._checked(text, suggestions)
-        if isinstance(found, DocumentNode):
-            return found
-        raise Flawed(found)
+        if (found := self._good.get(text)) is not None:
+            self._good.move_to_end(text)
+            return found[0]
+        document = self._check(text, suggestions)
+        self._keep(text, document)
+        return document
 
-    def _check(self, text: str, suggestions: bool) -> DocumentNode | list[GraphQLError]:
+    def _check(self, text: str, suggestions: bool) -> DocumentNode:
         try:
             document = parse(text, max_tokens=MOST_TOKENS)
-            return validate(self._graph, document, _RULES, hide_suggestions=not suggestions) or document
-        except Invalid as error:  # too large for the other rules to look at
-            return [GraphQLError(error.message, original_error=error)]
+            require_bounded(document)
+        except Invalid as error:
+            raise Flawed([GraphQLError(error.message, original_error=error)]) from error
         except GraphQLError as error:
-            return [error]
+            raise Flawed([error]) from error
+        errors = validate(self._graph, document, _RULES, max_errors=MOST_FLAWS, hide_suggestions=not suggestions)
+        if errors:
+            raise Flawed([*errors[:-1], _last(errors)])
+        return document
+
+    def _keep(self, text: str, document: DocumentNode) -> None:
+        """Only what is good: what is refused must not take its place."""
+        size = sys.getsizeof(text) + document.token_count * _BYTES_OF_A_TOKEN
+        self._good[text] = document, size
+        self._cached += size
+        while self._cached > self._most_cached:
+            self._cached -= self._good.popitem(last=False)[1][1]
+
+
+def _last(errors: list[GraphQLError]) -> GraphQLError:
+    """The last error of a validation, which may tell that it was ended early."""
+    last = errors[-1]
+    if not isinstance(last, ValidationAbortedError):
+        return last
+    if isinstance(last, _Enough) or len(errors) > MOST_FLAWS:
+        early = more_is_wrong()
+    else:
+        hint = "Ask for each field once, and spread fewer fragments."
+        early = Invalid("The document asks for the same things too often to be checked.", hint=hint)
+    return GraphQLError(early.message, original_error=early)
 
 
 def meant(document: DocumentNode, name: str | None) -> OperationDefinitionNode:

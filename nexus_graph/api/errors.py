@@ -1,7 +1,8 @@
 """One shape for every GraphQL error: `message`, `locations`, `path` and `extensions { code hint traceId }`.
 
-What was raised on purpose is told; everything else is INTERNAL, masked here and logged with its trace id and the places
-in our code, never with its text, which may carry content.
+What was raised on purpose is told, and what the library finds wrong with a document or its variables, in our words;
+everything else is INTERNAL, masked here and logged with its trace id and the places in our code, never with its text,
+which may carry content. `hint` is a text, or null where the message says it all. Every part of an error is bounded.
 """
 
 from __future__ import annotations
@@ -10,8 +11,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import structlog
-from graphql import ExecutionResult, GraphQLError, GraphQLSyntaxError
+from graphql import ExecutionResult, GraphQLError
 
+from nexus_graph.api import flaws
 from nexus_graph.logs import places
 from nexus_graph.scope.clock import iso
 from nexus_graph.scope.errors import Halted, Invalid, NexusError, Throttled
@@ -39,16 +41,28 @@ class Flawed(Exception):
 MOST_ERRORS = 100
 MOST_FLAWS = 20
 """Errors that an answer lists: of its fields, and of a document that can't be executed. One more tells what is left."""
+LONGEST_TEXT = 1000
+MOST_LOCATIONS = 10
+"""Characters of a message or hint, and places in the document that an error names."""
+
+_OF_ARGUMENTS = "Argument '"
+_OF_A_SCALAR = ", but encountered error '"
 
 
 def formatted(errors: Sequence[GraphQLError], trace_id: str) -> list[dict[str, Any]]:
     """The errors as a response carries them: not all of them when there are very many."""
-    most = MOST_ERRORS if any(error.path for error in errors) else MOST_FLAWS
-    shown = [_format(error, trace_id) for error in errors[:most]]
+    of_fields = any(error.path for error in errors)
+    shown = [_format(error, trace_id) for error in errors[: MOST_ERRORS if of_fields else MOST_FLAWS]]
     if more := len(errors) - len(shown):
-        cut = Invalid(f"{more} more errors are not listed.", hint="Mend the first ones, or ask for less at once.")
+        hint = "Mend the first ones, or ask for less at once."
+        cut = Invalid(f"{more} more errors are not listed.", hint=hint) if of_fields else more_is_wrong()
         shown.append(_told(cut, trace_id))
     return shown
+
+
+def more_is_wrong() -> Invalid:
+    """The last of many flaws."""
+    return Invalid("More is wrong than is listed.", hint="Mend what is listed first.")
 
 
 def refusal(error: NexusError, trace_id: str) -> dict[str, Any]:
@@ -57,7 +71,7 @@ def refusal(error: NexusError, trace_id: str) -> dict[str, Any]:
 
 
 def _told(error: NexusError, trace_id: str) -> dict[str, Any]:
-    return {"message": str(error), "extensions": _extensions(error, trace_id)}
+    return {"message": _text(str(error)), "extensions": _extensions(error, trace_id)}
 
 
 def status_of(cause: Exception | None) -> int:
@@ -81,29 +95,49 @@ def defect(error: BaseException, trace_id: str) -> dict[str, Any]:
 
 
 def _format(error: GraphQLError, trace_id: str) -> dict[str, Any]:
-    cause = error.original_error
-    shown: dict[str, Any] = {"message": error.message}
+    cause = _cause(error)
+    shown: dict[str, Any] = {"message": ""}
     if error.locations:
-        shown["locations"] = [{"line": place.line, "column": place.column} for place in error.locations]
+        places_in_it = error.locations[:MOST_LOCATIONS]
+        shown["locations"] = [{"line": place.line, "column": place.column} for place in places_in_it]
     if error.path is not None:
-        shown["path"] = error.path
+        shown["path"] = [_text(step) if isinstance(step, str) else step for step in error.path]
     if isinstance(cause, NexusError):
-        shown["message"] = str(cause)
+        value, of_a_scalar, _ = error.message.partition(_OF_A_SCALAR)
+        shown["message"] = _text(f"{value}: {cause}" if of_a_scalar else str(cause))
         shown["extensions"] = _extensions(cause, trace_id)
-    elif cause is None or isinstance(cause, GraphQLError):
-        hint = "Mend the document." if isinstance(error, GraphQLSyntaxError) else "Check the query against the schema."
-        shown["extensions"] = {"code": "INVALID", "hint": hint, "traceId": trace_id}
-    else:
-        shown |= defect(cause, trace_id)
+        if of_a_scalar and cause.hint is None:
+            shown["extensions"]["hint"] = flaws.hint(value)
+    elif cause is None and (error.path is None or error.message.startswith(_OF_ARGUMENTS)):
+        message = flaws.plain(error.message)
+        shown["message"] = _text(message)
+        shown["extensions"] = {"code": "INVALID", "hint": _text(flaws.hint(shown["message"])), "traceId": trace_id}
+    else:  # also what the library says of an answer of ours: it names our types and values
+        shown |= defect(cause or error, trace_id)
     return shown
 
 
+def _cause(error: GraphQLError) -> Exception | None:
+    """What was raised in the first place; the library wraps its own errors, too."""
+    cause: Exception | None = error.original_error
+    while isinstance(cause, GraphQLError):
+        cause = cause.original_error
+    return cause
+
+
+def _text(value: str) -> str:
+    """A text that any encoder takes, of bounded length."""
+    cut = value if len(value) <= LONGEST_TEXT else f"{value[: LONGEST_TEXT - 1]}\u2026"
+    return cut.encode("utf-8", "replace").decode()
+
+
 def _extensions(error: NexusError, trace_id: str) -> dict[str, Any]:
-    extensions: dict[str, Any] = {"code": error.code, "hint": error.hint, "traceId": trace_id}
+    hint = _text(error.hint) if error.hint else None
+    extensions: dict[str, Any] = {"code": error.code, "hint": hint, "traceId": trace_id}
     if error.line is not None:
         extensions |= {"line": error.line, "column": error.column}
     if isinstance(error, Throttled):
         extensions["retryAfter"] = error.retry_after
     if isinstance(error, Halted):
-        extensions |= {"since": iso(error.since), "reason": error.reason}
+        extensions |= {"since": iso(error.since), "reason": _text(error.reason)}
     return extensions

@@ -21,21 +21,24 @@ from graphql import execute as graphql_execute
 from graphql import subscribe as graphql_subscribe
 from strawberry.execution.is_awaitable import optimized_is_awaitable
 
-from nexus_graph.api import introspection
+from nexus_graph.api import introspection, trusted
 from nexus_graph.api.charging import cost, identity, look, pay, pay_for_flaws
 from nexus_graph.api.context import Context
 from nexus_graph.api.documents import Documents, meant
-from nexus_graph.api.errors import Flawed, executed, formatted, status_of
+from nexus_graph.api.errors import MOST_FLAWS, Flawed, executed, formatted, status_of
 from nexus_graph.api.house import House
+from nexus_graph.api.lists import require_bounded_lists
 from nexus_graph.api.observing import root_fields
 from nexus_graph.api.persisted import PersistedOperations
 from nexus_graph.api.schema import Schema
 from nexus_graph.api.transport.operation import Operation
-from nexus_graph.scope.errors import Forbidden, Invalid, NexusError, Throttled, TimedOut
+from nexus_graph.scope.errors import Invalid, NexusError, Throttled, TimedOut
 from nexus_graph.stores.journal import RunKind
 
 EVERY_KIND = frozenset(OperationType)
-_ENDED = "It was ended; what its earlier mutations did stays done. Ask for less at once."
+_ENDED = (
+    "Ask for less at once. What was committed stays done: repeat a mutation with its idempotencyKey to learn of it."
+)
 
 
 _is_awaitable = cast("Callable[[Any], TypeGuard[Awaitable[Any]]]", optimized_is_awaitable)  # declared as bool there
@@ -55,6 +58,15 @@ class Prepared:
     def streams(self) -> bool:
         """Whether it is a subscription."""
         return self.operation.operation is OperationType.SUBSCRIPTION
+
+
+class NotCarried(Invalid):
+    """An operation of a kind that can't be sent this way."""
+
+    def __init__(self, kind: OperationType) -> None:
+        hint = "Send a mutation by POST, follow a subscription live: Accept: text/event-stream, or a websocket."
+        super().__init__(f"A {kind.value} can't be sent this way.", hint=hint)
+        self.kind = kind
 
 
 class Answer(NamedTuple):
@@ -87,7 +99,8 @@ class Execution:
         self._graph = schema._schema
         self._house = house
         self._documents = Documents(self._graph)
-        self._persisted = PersistedOperations()
+        known = trusted.texts(trusted.trusted(self._documents, house.config.operations))
+        self._persisted = PersistedOperations(known, only=house.config.documents == "trusted")
 
     async def prepare(self, context: Context, operation: Operation, carried: Collection[OperationType]) -> Prepared:
         """Take an operation, of a kind that the transport carries, as far as it costs nothing to give it up.
@@ -102,9 +115,10 @@ class Execution:
             _require_carried(node, carried)
             context.observation.kind = node.operation.value
             context.observation.fields = root_fields(document, node.selection_set)
+            require_bounded_lists(self._graph, node, operation.variables)
             price = self._schema.prices.price(document, node, operation.variables)
-            if price.introspections and not suggestions:
-                raise Forbidden("The schema is not shown here.", hint="Read schema/nexus.graphql.")
+            if price.introspections:
+                introspection.require(context)
             await pay(context, price, identity(operation))
         except (NexusError, Flawed) as error:
             raise await self.refuse(context, error) from error
@@ -181,6 +195,7 @@ class Execution:
             "operation_name": prepared.operation.name.value if prepared.operation.name else None,
             "executor_class": self._schema.execution_context_class,
             "hide_suggestions": not prepared.suggestions,
+            "max_coercion_errors": MOST_FLAWS,
         }
 
 
@@ -190,5 +205,4 @@ def _wrapped(error: Exception) -> GraphQLError:
 
 def _require_carried(operation: OperationDefinitionNode, carried: Collection[OperationType]) -> None:
     if operation.operation not in carried:
-        kind = operation.operation.value
-        raise Invalid(f"A {kind} can't be sent this way.", hint="Send a mutation by POST, follow a subscription live.")
+        raise NotCarried(operation.operation)

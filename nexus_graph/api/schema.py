@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import strawberry
+from graphql import GraphQLInputObjectType, GraphQLSchema, get_nullable_type
 from strawberry.schema.config import StrawberryConfig
 
 from nexus_graph.api import user_errors
@@ -30,6 +31,7 @@ from nexus_graph.api.nodes.sessions import SessionMutation, SessionQuery
 from nexus_graph.api.nodes.settings import SettingsQuery, SettingsSubscription
 from nexus_graph.api.nodes.switches import SwitchMutation, SwitchQuery
 from nexus_graph.api.nodes.tenants import TenantMutation, TenantQuery
+from nexus_graph.api.nodes.tickets import TicketMutation
 from nexus_graph.api.scalars import SCALARS
 from nexus_graph.scope.errors import ConfigurationError
 
@@ -60,6 +62,7 @@ class Query(
 @strawberry.type(description="Everything that can be done.")
 class Mutation(
     TenantMutation,
+    TicketMutation,
     AssetMutation,
     AtomMutation,
     CardMutation,
@@ -86,7 +89,22 @@ class Schema(strawberry.Schema):
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
+        _finish(self._schema)
         self.prices = Prices(self, self._schema)
+
+
+def _finish(graph: GraphQLSchema) -> None:
+    """What the library does not say of our types to its own rules.
+
+    A field of a query or mutation may be null: one that is refused leaves the others their answers. An input with one
+    member of several is checked by the rules for it, before anything runs.
+    """
+    for root in (graph.query_type, graph.mutation_type):
+        for field in root.fields.values() if root else ():
+            field.type = get_nullable_type(field.type)
+    for kind in graph.type_map.values():
+        if isinstance(kind, GraphQLInputObjectType):
+            kind.is_one_of = kind.extensions["strawberry-definition"].is_one_of
 
 
 def build() -> Schema:

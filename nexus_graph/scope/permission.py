@@ -9,6 +9,7 @@ class Permission(StrEnum):
     """An object and an action. A role holds a permission when the Casbin policy allows it."""
 
     VIEWER_READ = "viewer:read"
+    SCHEMA_INTROSPECT = "schema:introspect"
     ASSETS_READ = "assets:read"
     ASSETS_WRITE = "assets:write"
     ASSETS_DOWNLOAD = "assets:download"

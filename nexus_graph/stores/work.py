@@ -133,6 +133,7 @@ class Work(Read):
         self._once = once
         self._wrote = False
         self._events: list[Event] = []
+        self._actions: set[str] = set()
         self._after: list[Callable[[], None]] = []
 
     async def write(self, statement: Statement, **values: Value | Sequence[Value]) -> Sequence[Row]:
@@ -149,6 +150,7 @@ class Work(Read):
     def record(self, event: Event) -> None:
         """Tell what happened. Appended to the journal, in this order, just before the commit."""
         self._events.append(event)
+        self._actions.add(event.action)
 
     async def tell(self) -> None:
         """Append to the journal what was recorded so far, so that this work can read it. The end does so anyway."""
@@ -231,7 +233,7 @@ class Stores:
         if scope.rehearsal:
             return
         if work.seq:
-            self.signals.wake(scope.key, {event.action for event in work._events})
+            self.signals.wake(scope.key, work._actions)
         for deed in work._after:
             deed()
 

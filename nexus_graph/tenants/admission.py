@@ -15,6 +15,7 @@ from nexus_graph.stores.journal import RunKind
 from nexus_graph.stores.work import Stores
 from nexus_graph.tenants import keys, table
 from nexus_graph.tenants.model import MemberStatus
+from nexus_graph.tenants.tickets import Tickets
 from nexus_graph.tenants.tokens import Verifier
 
 _TRACEPARENT = re.compile(r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
@@ -32,6 +33,7 @@ class Presented:
     traceparent: str | None
     request_id: str | None
     run: str | None
+    ticket: str | None = None
 
 
 class Admission:
@@ -40,11 +42,14 @@ class Admission:
     Who is not let in is journalled by way of `refusals`: a stranger may knock as often as they like.
     """
 
-    def __init__(self, stores: Stores, verifier: Verifier, policy: Policy, refusals: Refusals) -> None:
+    def __init__(
+        self, stores: Stores, verifier: Verifier, policy: Policy, refusals: Refusals, tickets: Tickets
+    ) -> None:
         self._stores = stores
         self._refusals = refusals
         self._verifier = verifier
         self.policy = policy
+        self.tickets = tickets
 
     async def admit(self, presented: Presented) -> Scope:
         """A Scope for valid credentials of an active member or a live key.
@@ -53,6 +58,8 @@ class Admission:
         (in the same words for every reason) without a place in that tenant.
         """
         now = self._stores.clock()
+        if presented.ticket is not None:
+            return await self._by_ticket(presented, presented.ticket, now)
         secret = _bearer(presented.authorization)
         key_id = keys.key_id(secret)
         claims = None if key_id else await self._verifier.verify(secret, now)
@@ -72,11 +79,15 @@ class Admission:
         if scope.expires_at is None or now >= scope.expires_at:
             hint = "Connect again with a new token."
             raise Unauthenticated("The credentials have expired.", hint=hint, expired=True)
-        question = ("role", scope.key, scope.principal)
-        role = await self._stores.shared.once(question, lambda: self._present_role(scope))
+        role = await self.role_of_now(scope)
         if role is None:
             raise _outside()
         return replace(scope, role=role, rights=self.policy.rights[role], policy_version=self.policy.version)
+
+    async def role_of_now(self, scope: Scope) -> Role | None:
+        """The role of a scope's principal at this moment; None for who has no place in the tenant and env any more."""
+        question = ("role", scope.key, scope.principal)
+        return await self._stores.shared.once(question, lambda: self._present_role(scope))
 
     async def _agent(self, system: Scope, secret: str, now: datetime, presented: Presented) -> Scope:
         async with self._stores.read(system) as read:
@@ -88,6 +99,20 @@ class Admission:
                 "The API key is unknown here, expired or revoked.", hint="Ask an admin for a new key."
             )
         return self._scope(system, Principal(PrincipalKind.AGENT, key.key_id), Role.AGENT, key.expires_at, presented)
+
+    async def _by_ticket(self, presented: Presented, text: str, now: datetime) -> Scope:
+        """Whoever it was made for, where it was made, for as long as their credentials last."""
+        if presented.authorization is not None:
+            raise Invalid("A ticket stands alone.", hint="Send a ticket, or a token or API key, not both.")
+        ticket = self.tickets.read(text, now)
+        system = _traced(Scope.system(ticket.tenant_id, ticket.env, "admission", surface=Surface.GRAPHQL), presented)
+        for stated, own in ((presented.tenant, ticket.tenant_id), (presented.env and env(presented.env), ticket.env)):
+            if stated and stated != own:
+                await self._refuse(system, ticket.principal)
+        role = await self._present_role(replace(system, principal=ticket.principal))
+        if role is None:
+            await self._refuse(system, ticket.principal)
+        return self._scope(system, ticket.principal, role or Role.MEMBER, ticket.credentials_end, presented)
 
     async def _present_role(self, scope: Scope) -> Role | None:
         if scope.principal.kind is PrincipalKind.USER:

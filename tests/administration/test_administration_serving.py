@@ -94,7 +94,7 @@ def test_health_and_readiness(running: Running) -> None:
 
 
 def test_an_endless_head_is_not_read_to_its_end(running: Running) -> None:
-    """Anybody could send one, without credentials: it is answered with 400 and closed, and others are served on."""
+    """Anybody could send one, without credentials: it is answered with 431 and closed, and others are served on."""
     for piece in (b"X-Much: " + b"y" * 100_000, b"X-Many: y\r\n" * 10_000):
         with socket.create_connection(("127.0.0.1", running.port), timeout=10) as connection:
             connection.sendall(b"POST /graphql HTTP/1.1\r\nHost: here\r\n")

@@ -1,7 +1,8 @@
 """README and docs say what is: their examples are checked or executed, their links lead somewhere.
 
 By a block's language: `graphql` is validated against the schema, `python` is executed beside an empty installation,
-`sh` may only use programs, commands and options that exist, `json` must parse. `text` is not looked at.
+`sh` may only use programs, commands and options that exist, `json` must parse. `text` is not looked at. A `client`
+is run against a server by tests/conformance.
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ from house_tree import DOCS, PACKAGE, ROOT, SCHEMA, pages, python_files, told
 from nexus_graph import __main__
 from nexus_graph.config import FILE_SETTING, PREFIX, Config
 
-LANGUAGES = {"graphql", "python", "sh", "json", "text", "mermaid"}
-PROGRAMS = {"nexus-graph", "curl", "pip", "python", "python3.11", "pytest", "cd", "mkdir", "source", "."}
+LANGUAGES = {"graphql", "python", "sh", "json", "text", "mermaid", "python client", "javascript client"}
+PROGRAMS = {"nexus-graph", "curl", "npm", "pip", "python", "python3.11", "pytest", "cd", "mkdir", "source", "."}
 BLOCK = re.compile(r"^```(?P<language>[^\n]*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"(?<!!)\[[^\]]+\]\((?P<target>[^)\s]+)\)|!\[[^\]]*\]\((?P<picture>[^)\s]+)\)")
 PATHS = re.compile(r"(?<![\w.:/])/(home|root|Users|work|tmp|mnt|opt|var|srv)/")

@@ -65,10 +65,11 @@ def test_the_wheel_holds_the_shipped_data(wheel: Path) -> None:
 
 
 def test_the_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
-    """All modules and the mark of types; no tests, no caches."""
+    """All modules, the mark of types, and the files of the page that is served; no tests, no caches."""
     with ZipFile(wheel) as archive:
         names = set(archive.namelist())
-    code = {path.relative_to(ROOT).as_posix() for path in PACKAGE.rglob("*.py")} | {"nexus_graph/py.typed"}
+    files = [*PACKAGE.rglob("*.py"), *(PACKAGE / "api" / "graphiql").glob("*.*"), PACKAGE / "py.typed"]
+    code = {path.relative_to(ROOT).as_posix() for path in files}
     rest = {name for name in names - code if "/_shipped/" not in name}
     assert code <= names
     assert {name for name in rest if ".dist-info/" not in name} == set()

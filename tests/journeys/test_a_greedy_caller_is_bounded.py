@@ -13,7 +13,7 @@ OPEN = 'mutation { openRun(input: {title: "Looking around"}) { run { id } } }'
 APPEND = "mutation Append($input: AppendRunLogInput!) { appendRunLog(input: $input) { userErrors { code } } }"
 RUN = "query Run($id: ID!) { run(id: $id) { status entries } }"
 REFUSED = """{ audit(first: 100, filter: {types: ["request.refused"]}) {
-  edges { node { subject { id } traceId runId } } } }"""
+  edges { node { subject { subjectId } traceId runId } } } }"""
 
 
 def opened(caller: Any) -> str:
@@ -50,7 +50,7 @@ def test_pages_within_pages_end(world: World) -> None:
     """An operation is answered with so many items at most; what is beyond is refused, and journalled once a field."""
     agent = world.caller("t_globex", "agent")
     ids = [opened(agent)] * 100
-    fields = "... on ResearchRun { counts { type } sources { id } }"
+    fields = "... on ResearchRun { counts { type } sources { subjectId } }"
     pages = " ".join(f"a{place}: nodes(ids: $ids) {{ {fields} }}" for place in range(51))
     document = f"query Much($ids: [ID!]!) {{ {pages} }}"
     trace = "0af7651916cd43dd8448eb211c80319c"
@@ -58,7 +58,7 @@ def test_pages_within_pages_end(world: World) -> None:
     assert {error["extensions"]["code"] for error in answer["errors"]} == {"INVALID"}
     assert f"{MOST_ITEMS:,}" in answer["errors"][0]["message"]
     entries = [edge["node"] for edge in world.caller("t_globex", "owner").ask(REFUSED)["audit"]["edges"]]
-    told = [entry["subject"]["id"] for entry in entries if entry["traceId"] == trace]
+    told = [entry["subject"]["subjectId"] for entry in entries if entry["traceId"] == trace]
     assert 1 <= len(told) == len(set(told)), told
 
 

@@ -18,7 +18,7 @@ CARDS = "query Page { cards(first: 99) { edges { node { id } } } }"
 BUDGET = """{ budget { actor { left burst perSecond } tenant { left burst perSecond }
   introspection { left burst perSecond } streams { open limit } sockets { open limit } } }"""
 REFUSED = """{ audit(first: 30, filter: {types: ["request.refused"]}) {
-  edges { node { actor { id } payload } } } }"""
+  edges { node { actor { actorId } payload } } } }"""
 VIEWER = {"viewer": {"role": "MEMBER"}}
 
 
@@ -33,7 +33,7 @@ async def flood(caller: Caller, times: int) -> list[httpx.Response]:
 def throttled(owner: Caller, subject: str) -> list[int]:
     """The numbers of throttled requests of somebody, entry by entry."""
     nodes = [edge["node"] for edge in owner.ask(REFUSED)["audit"]["edges"]]
-    payloads = [node["payload"] for node in nodes if node["actor"]["id"] == subject]
+    payloads = [node["payload"] for node in nodes if node["actor"]["actorId"] == subject]
     return [payload["input"]["count"] for payload in payloads if payload["output"]["code"] == "THROTTLED"]
 
 
@@ -153,8 +153,8 @@ def test_every_answer_tells_its_cost_and_the_budget_what_is_left(world: World) -
 
 
 def test_a_document_with_thirty_flaws_tells_of_twenty(world: World) -> None:
-    """And how many more there are."""
+    """And that there are more."""
     member = world.caller("t_acme", "member")
     flaws = member.answer("{ " + " ".join(f"flaw{place}" for place in range(30)) + " }").json()["errors"]
     assert len(flaws) == 21
-    assert flaws[-1]["message"] == "10 more errors are not listed."
+    assert flaws[-1]["message"] == "More is wrong than is listed."

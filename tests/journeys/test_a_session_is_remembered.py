@@ -9,20 +9,19 @@ from typing import Any
 from journey_house import WAIT_SECONDS, Caller, MakeWorld, World
 
 APPEND = """mutation Append($input: AppendSessionInput!) { appendSession(input: $input) {
-  session { id entryCount expiresAt } userErrors { __typename code message path } } }"""
+  session { sessionId entryCount expiresAt } userErrors { __typename code message path } } }"""
 SNAPSHOT = """mutation Snapshot($input: PutSessionSnapshotInput!) { putSessionSnapshot(input: $input) {
-  session { id entryCount } userErrors { __typename code message path } } }"""
+  session { sessionId entryCount } userErrors { __typename code message path } } }"""
 ERASE = """mutation Erase($input: EraseSessionInput!) { eraseSession(input: $input) {
   entries userErrors { __typename code message hint path } } }"""
-SESSION = """query One($id: String!, $after: String) { session(id: $id) { id entryCount
+SESSION = """query One($id: String!, $after: String) { session(id: $id) { sessionId entryCount
   entries(first: 2, after: $after) { edges { node { ordinal kind content piiFlags trainOk } }
   pageInfo { hasNextPage endCursor } } } }"""
-SESSIONS = (
-    "{ sessions(first: 10) { edges { node { id entryCount entries(first: 5) { edges { node { content } } } } } } }"
-)
+SESSIONS = """{ sessions(first: 10) { edges { node { sessionId entryCount
+  entries(first: 5) { edges { node { content } } } } } } }"""
 CURSOR = "{ sessions(first: 1) { pageInfo { endCursor } } }"
 AUDIT = """query Audit($filter: AuditFilterInput) { audit(last: 50, filter: $filter) {
-  edges { node { type subject { id } actor { id } payload } } } }"""
+  edges { node { type subject { subjectId } actor { actorId } payload } } } }"""
 
 
 def turns(*texts: str, train_ok: bool = True) -> list[dict[str, Any]]:
@@ -34,7 +33,8 @@ def contents(caller: Caller) -> dict[str, list[str]]:
     """All that a caller's sessions remember, by their names."""
     found = caller.ask(SESSIONS)["sessions"]["edges"]
     return {
-        each["node"]["id"]: [entry["node"]["content"] for entry in each["node"]["entries"]["edges"]] for each in found
+        each["node"]["sessionId"]: [entry["node"]["content"] for entry in each["node"]["entries"]["edges"]]
+        for each in found
     }
 
 

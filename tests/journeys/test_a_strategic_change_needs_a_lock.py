@@ -104,12 +104,12 @@ def test_a_preview_is_a_read_of_the_card(world: World) -> None:
     owner, member = world.caller("t_acme", "owner"), world.caller("t_acme", "member")
     noted = published(owner, card("locks/preview", "Only for readers.\n"))
     audit = """query Audit($type: String!) { audit(first: 9, filter: {types: [$type]}) {
-      edges { node { actor { id } subject { id } } } } }"""
+      edges { node { actor { actorId } subject { subjectId } } } } }"""
 
     def reads() -> int:
         found = owner.ask(audit, {"type": "cards.read"})["audit"]["edges"]
-        of_card = [edge["node"] for edge in found if edge["node"]["subject"]["id"] == noted["id"]]
-        return sum(node["actor"]["id"] == "member@t_acme" for node in of_card)
+        of_card = [edge["node"] for edge in found if edge["node"]["subject"]["subjectId"] == noted["id"]]
+        return sum(node["actor"]["actorId"] == "member@t_acme" for node in of_card)
 
     for change in (
         {"retireCard": {"cardId": noted["id"], "expectedVersion": 1}},

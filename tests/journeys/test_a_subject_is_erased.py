@@ -26,7 +26,7 @@ WAIT_SECONDS = 20
 
 MEMBER = "mutation Set($input: SetMemberInput!) { setMember(input: $input) { member { role } userErrors { code } } }"
 REMEMBER = """mutation Remember($input: AppendSessionInput!) {
-  appendSession(input: $input) { session { id } userErrors { message } } }"""
+  appendSession(input: $input) { session { sessionId } userErrors { message } } }"""
 PACK = "query Pack($ask: InfluencePackInput!) { influencePack(ask: $ask) { id refs { cardId } } }"
 PLAN = """mutation Plan($input: PlanErasureInput!) { planErasure(input: $input) {
   erasure { id state subjectDigest plan { digest counts { store count } mentions { store count } } run { id } }

@@ -231,12 +231,12 @@ def test_serving_a_pack_is_journalled_without_the_question(world: World) -> None
     pack = content(agent, text=question, k=1, filter={"labels": ["journalled"]})
     assert content(agent, text=question, k=1, filter={"labels": ["journalled"]}) == pack
     audit = """query ($id: String!) { audit(first: 10, filter: {subject: $id, types: ["pack.served"]}) {
-      edges { node { actor { kind id } payload runId } } } }"""
+      edges { node { actor { kind actorId } payload runId } } } }"""
     entries = [edge["node"] for edge in owner.ask(audit, {"id": pack["id"]})["audit"]["edges"]]
     assert len(entries) == 2
     viewer = agent.ask("{ viewer { subject } }")["viewer"]["subject"]
     for entry in entries:
-        assert entry["actor"] == {"kind": "AGENT", "id": viewer}
+        assert entry["actor"] == {"kind": "AGENT", "actorId": viewer}
         assert entry["payload"]["output"]["packId"] == pack["id"]
         assert entry["payload"]["output"]["refs"] == [{"cardId": pack["refs"][0]["cardId"], "version": 1}]
         assert "zephyrs" not in json.dumps(entry)

@@ -262,6 +262,17 @@ def test_a_wrong_declaration_is_refused_with_the_way_to_it(world: World, wrong: 
     assert error["message"]
 
 
+def test_parameters_that_are_no_object_are_refused(world: World) -> None:
+    """JSON has other values too; an empty object is as good as none."""
+    owner = world.caller("t_acme", "owner")
+    asset_id = kept(owner, "parameters.txt", "text/plain", b"Some text to derive atoms from.")
+    wrong: list[Any] = ["0", 0, False, "", [], [1], 1e300]
+    for params in wrong:
+        error = refusal(derive(owner, asset_id, params=params))
+        assert (error["code"], error["path"]) == ("INVALID", ["input", "params"]), params
+    assert derive(owner, asset_id, params={})["userErrors"] == []
+
+
 def test_who_may_not_keep_files_is_refused(world: World) -> None:
     """A member may read and download, an agent read; neither reserves, seals or derives."""
     asset_id = kept(world.caller("t_acme", "owner"), "shared.txt", "text/plain", b"A file that everybody may read.")

@@ -18,7 +18,7 @@ LABELS = """query Labels($asset: ID!, $card: ID!, $pack: ID!) {
   card(id: $card) { trainOk } node(id: $pack) { ... on InfluencePack { trainOk } } }"""
 PACK = "query Pack($ask: InfluencePackInput!) { influencePack(ask: $ask) { id trainOk } }"
 AUDIT = """query Audit($types: [String!]) { audit(first: 9, filter: { types: $types }) {
-  edges { node { payload subject { kind id } } } } }"""
+  edges { node { payload subject { kind subjectId } } } } }"""
 NOTHING = {"assets": 0, "atoms": 0, "cards": 0, "packs": 0}
 
 

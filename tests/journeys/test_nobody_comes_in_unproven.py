@@ -237,7 +237,7 @@ MALFORMED: dict[str, bytes] = {
     "query of another type": b'{"query": {"viewer": true}}',
     "variables of another type": b'{"query": "{ viewer { role } }", "variables": [1]}',
     "operation name of another type": b'{"query": "{ viewer { role } }", "operationName": 1}',
-    "unknown member": b'{"query": "{ viewer { role } }", "tenant": "t_globex"}',
+    "misspelt member": b'{"qeury": "{ viewer { role } }"}',
     "nested too deep": b'{"query": "x", "variables": ' + b"[" * 5000 + b"]" * 5000 + b"}",
     "infinite": b'{"query": "{ viewer { role } }", "variables": {"a": 1e999}}',
 }
@@ -393,20 +393,20 @@ def test_size_and_media_type_are_bounded(world: World) -> None:
     address = f"{world.server.address}/graphql"
     huge = json.dumps({"query": VIEWER, "variables": {"x": "y" * (2 * 1024 * 1024)}}).encode()
     answer = http("POST", address, content=huge, headers=owner.headers | {"Content-Type": "application/json"})
-    assert "larger than" in shaped(answer, 400, "INVALID")["message"]
+    assert "larger than" in shaped(answer, 413, "INVALID")["message"]
     for media_type in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "", None):
         stated = {} if media_type is None else {"Content-Type": media_type}
         body = json.dumps({"query": VIEWER}).encode()
         answer = http("POST", address, content=body, headers=owner.headers | stated)
-        assert "media type" in shaped(answer, 400, "INVALID")["message"]
+        assert "media type" in shaped(answer, 415, "INVALID")["message"]
     good = http(
         "POST", address, content=body, headers=owner.headers | {"Content-Type": "Application/JSON; charset=utf-8"}
     )
     assert good.json()["data"]["viewer"]["subject"] == OWNER
-    for method in ("GET", "PUT", "DELETE"):
+    for method in ("PUT", "DELETE"):
         answer = http(method, f"{address}?query=%7Bviewer%7Brole%7D%7D", headers=owner.headers)
         assert answer.status_code == 405
-        assert answer.headers["allow"] == "POST"
+        assert answer.headers["allow"] == "GET, HEAD, POST, OPTIONS"
     assert http("GET", f"{world.server.address}/nowhere").status_code == 404
 
 
@@ -420,6 +420,7 @@ async def test_nonsense_on_a_websocket_closes_that_connection_alone(world: World
         '{"type": 1}',
         '{"type": "unknown"}',
         '{"type": "connection_init", "payload": 1}',
+        '{"id": "x", "type": "subscribe", "payload": {"query": 7}}',
     ):
         async with owner.unacknowledged() as socket:
             await socket.send(nonsense)
@@ -443,9 +444,6 @@ async def test_nonsense_on_a_websocket_closes_that_connection_alone(world: World
                 continue
             error = await subscription_error(socket, str(number), query)
             assert error["extensions"]["code"] == "INVALID", error
-        await socket.send(json.dumps({"id": "x", "type": "subscribe", "payload": {"query": 7}}))
-        message = await receive(socket)
-        assert (message["id"], message["type"]) == ("x", "error")
         await socket.send(json.dumps({"type": "ping"}))
         assert await receive(socket) == {"type": "pong"}
         await socket.send(json.dumps({"id": "y", "type": "subscribe", "payload": {"query": VIEWER}}))

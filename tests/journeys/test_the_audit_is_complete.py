@@ -14,8 +14,8 @@ from journey_steps import PUBLISH, card, derive, kept, published, retire
 
 AUDIT = """query Audit($first: Int, $after: String, $last: Int, $before: String, $filter: AuditFilterInput) {
   audit(first: $first, after: $after, last: $last, before: $before, filter: $filter) {
-    edges { cursor node { seq number at type severity actor { kind id } subject { kind id } payload piiFlags trainOk
-      surface traceId requestId runId hash } }
+    edges { cursor node { seq number at type severity actor { kind actorId } subject { kind subjectId } payload
+      piiFlags trainOk surface traceId requestId runId hash } }
     pageInfo { hasNextPage endCursor } } }"""
 TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 CANARY = "xylophonecanary"
@@ -64,7 +64,7 @@ def test_every_deed_is_told_with_who_did_it_and_under_which_trace(world: World) 
     told = {entry["requestId"]: entry for entry in entries(owner) if entry["traceId"] == TRACE}
     assert set(told) == {f"story-request-{number}" for number in range(1, 6)}
     by = [(told[f"story-request-{number}"]["actor"], told[f"story-request-{number}"]["type"]) for number in range(1, 6)]
-    user, machine = {"kind": "USER", "id": "owner@t_acme"}, {"kind": "AGENT", "id": agent_id}
+    user, machine = {"kind": "USER", "actorId": "owner@t_acme"}, {"kind": "AGENT", "actorId": agent_id}
     assert by == [
         (user, "card.published"),
         (machine, "cards.read"),
@@ -73,7 +73,7 @@ def test_every_deed_is_told_with_who_did_it_and_under_which_trace(world: World) 
         (user, "request.refused"),
     ]
     first = told["story-request-1"]
-    assert (first["subject"], first["surface"]) == ({"kind": "card", "id": card_id}, "graphql")
+    assert (first["subject"], first["surface"]) == ({"kind": "card", "subjectId": card_id}, "graphql")
     assert first["payload"]["output"]["version"] == 1
     refusal = told["story-request-4"]
     assert refusal["severity"] == "WARNING"
@@ -112,7 +112,7 @@ async def test_refusals_of_every_kind_are_told(world: World) -> None:
     stranger = Caller(world.server, "t_acme", world.credentials["t_globex", "owner"])
     assert stranger.error("{ viewer { role } }")["extensions"]["code"] == "FORBIDDEN"
     refused = entries(owner, subject="owner@t_globex", types=["admission.refused"])[0]
-    assert refused["actor"] == {"kind": "SYSTEM", "id": "admission"}
+    assert refused["actor"] == {"kind": "SYSTEM", "actorId": "admission"}
     assert (refused["severity"], refused["payload"]["output"]) == ("WARNING", {"code": "FORBIDDEN"})
 
 
@@ -124,12 +124,12 @@ def test_the_audit_is_filtered_and_is_for_owners_and_admins(world: World) -> Non
     types = [entry["type"] for entry in entries(owner, subject=made["id"])]
     assert [each for each in types if not each.endswith("indexed")][:2] == ["card.retired", "card.published"]
     [retired] = entries(owner, subject=made["id"], types=["card.retired"])
-    assert retired["actor"]["id"] == "admin@t_acme"
+    assert retired["actor"]["actorId"] == "admin@t_acme"
     assert entries(owner, subject=made["id"], types=["card.retired"], actor="owner@t_acme") == []
     assert entries(owner, subject=made["id"], types=["card.retired"], atTo=retired["at"]) == []
     assert entries(owner, subject=made["id"], types=["card.retired"], atFrom=retired["at"]) == [retired]
     looked = entries(admin, types=["audit.read"])[0]
-    assert looked["actor"]["id"] == "owner@t_acme"
+    assert looked["actor"]["actorId"] == "owner@t_acme"
     for role in ("member", "agent"):
         error = world.caller("t_acme", role).error(AUDIT, {"first": 1})
         assert (error["extensions"]["code"], error["path"]) == ("FORBIDDEN", ["audit"])

@@ -169,3 +169,25 @@ async def test_what_a_crashed_process_held_runs_out(stores: Stores, owner: Scope
     async with stores.counting() as connection:
         assert await connection.rows("select * from stream_leases", {}) == []
     await lost.__aexit__(None, None, None)  # its process comes back: there is nothing left to end
+
+
+async def test_a_stream_that_is_cut_off_while_it_ends_ends(stores: Stores, scope_of: MakeScope) -> None:
+    """Cancelled at its end, and again at any step of that: the lease is given back, not left to run out."""
+    owner = scope_of()
+    leases = Leases(stores)
+
+    async def stream() -> None:
+        async with leases.held(owner):
+            await asyncio.Event().wait()
+
+    for steps in range(12):
+        task = asyncio.create_task(stream())
+        while await held(stores, owner, Resource.LIVE_STREAMS) == (0, 0):
+            await asyncio.sleep(0.001)
+        task.cancel()
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert await held(stores, owner, Resource.LIVE_STREAMS) == (0, 0)

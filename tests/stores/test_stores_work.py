@@ -216,6 +216,23 @@ async def test_a_cancelled_record_disturbs_nobody(stores: Stores, scope_of: Scop
         assert (await read.verify_journal())[1] is None
 
 
+async def test_who_waits_for_an_action_is_woken_by_its_work(stores: Stores, scope_of: ScopeOf) -> None:
+    """At once when a work recorded it, and not when it recorded another."""
+    scope = scope_of()
+    with (
+        stores.signals.listen(None, {EVENT.action}) as mine,
+        stores.signals.listen(scope.key, {"something.else"}) as other,
+    ):
+        async with stores.work(scope, RunKind.ADMIN) as work:
+            work.record(EVENT)
+        async with asyncio.timeout(10):
+            await mine.wait(60)
+        waiting = asyncio.create_task(other.wait(60))
+        await asyncio.sleep(0.05)
+        assert not waiting.done()
+        waiting.cancel()
+
+
 async def test_a_read_has_no_way_to_write(stores: Stores, scope_of: ScopeOf) -> None:
     """The handle lacks the methods, and the connection below refuses."""
     assert {"write", "write_many", "record", "after", "keep_answer"} <= set(dir(Work))

@@ -21,9 +21,11 @@ from nexus_graph.stores.work import Stores
 from nexus_graph.tenants.admission import Admission, Presented
 from nexus_graph.tenants.keys import create_key, revoke_key
 from nexus_graph.tenants.membership import create_tenant, revoke_member, set_member
+from nexus_graph.tenants.tickets import Tickets
 from nexus_graph.tenants.tokens import Keys, Verifier, issue, new_development_key
 
 ScopeOf = Callable[..., Scope]
+SECRET = "a signing secret for tests only, 32+"
 ISSUER, AUDIENCE = "https://issuer.example", "nexus"
 KEY = OKPKey.generate_key("Ed25519", {"use": "sig", "alg": "Ed25519", "kid": "key-1"})
 DEVELOPMENT = new_development_key()
@@ -58,7 +60,7 @@ async def admission(stores: Stores, policy: Policy, tmp_path: Path, refusals: Re
     await set_member(stores, system(), "pat", "admin", pending=True)
     await set_member(stores, system("t_globex"), "gus", "owner")
     verifier = Verifier(issuer=ISSUER, audience=AUDIENCE, keys=sources[0], development_keys=sources[1])
-    return Admission(stores, verifier, policy, refusals)
+    return Admission(stores, verifier, policy, refusals, Tickets(SECRET, 60))
 
 
 @pytest.fixture

@@ -97,7 +97,7 @@ def session(turn: Turn) -> Ask:
     random, own = turn.random, turn.place.sessions[turn.role]
     somewhere = random.choice(turn.world.places).sessions
     wanted = random.choice([*own, *(name for names in somewhere.values() for name in sorted(names)), "nothing"])
-    asked = "session(id: $id) { id entries(first: 3) { edges { node { content } } } }"
+    asked = "session(id: $id) { sessionId entries(first: 3) { edges { node { content } } } }"
 
     def check(value: Any) -> str | None:
         if wanted not in own:
@@ -113,12 +113,12 @@ def sessions(turn: Turn) -> Ask:
     """All of one's own sessions."""
 
     def check(value: Any) -> str | None:
-        strange = [edge["node"]["id"] for edge in value["edges"]]
+        strange = [edge["node"]["sessionId"] for edge in value["edges"]]
         strange = [name for name in strange if name not in turn.place.sessions[turn.role]]
         told = [_others(turn, edge["node"]) for edge in value["edges"]]
         return f"lists the sessions {strange} of others" if strange else next(filter(None, told), None)
 
-    asked = "sessions(first: 3) { edges { node { id entries(first: 3) { edges { node { content } } } } } }"
+    asked = "sessions(first: 3) { edges { node { sessionId entries(first: 3) { edges { node { content } } } } } }"
     return Ask("sessions", asked, {}, check)
 
 
@@ -130,7 +130,7 @@ def remembered(turn: Turn) -> str:
 def _others(turn: Turn, value: Mapping[str, Any]) -> str | None:
     contents = [edge["node"]["content"] for edge in value["entries"]["edges"]]
     strange = [content for content in contents if content != remembered(turn)]
-    return f"the session {value['id']} remembers what somebody else said: {strange}" if strange else None
+    return f"the session {value['sessionId']} remembers what somebody else said: {strange}" if strange else None
 
 
 def keys(turn: Turn) -> Ask:
@@ -160,7 +160,9 @@ READS: tuple[Callable[[Turn], Ask], ...] = (
     *(by_id(kind, "node", "node(id: $id) { id }") for kind in ("asset", "atom", "card", "run")),
     *map(listed, _LISTS),
     *(search, influence_pack, session, sessions, keys),
-    _plain("audit", "audit(first: 5) { edges { node { id type actor { id } subject { kind id } payload } } }"),
+    _plain(
+        "audit", "audit(first: 5) { edges { node { id type actor { actorId } subject { kind subjectId } payload } } }"
+    ),
     _plain("budget", "budget { actor { left } }"),
     _plain("consent", "consent { own tenant effective }"),
     _plain("killSwitches", "killSwitches(first: 5, engagedOnly: false) { edges { node { id reason engagedBy } } }"),

@@ -18,7 +18,7 @@ _DOCUMENTS = {
     f" {name}(input: $input) {{ {asked} {_ERRORS} }} }}"
     for name, asked in {
         "appendRunLog": "entry { id }",
-        "appendSession": "session { id }",
+        "appendSession": "session { sessionId }",
         "approveLock": "lock { id state }",
         "createKey": "key { keyId } secret",
         "deriveAtoms": "atoms",

@@ -43,7 +43,8 @@ def _made(turn: Turn, name: str, held: list[str], *more: list[str]) -> Callable[
 
 
 def _same(name: str, wanted: str) -> Callable[[Any], str | None]:
-    return lambda payload: None if payload[name]["id"] == wanted else f"answers with another {name}"
+    identity = "sessionId" if name == "session" else "id"
+    return lambda payload: None if payload[name][identity] == wanted else f"answers with another {name}"
 
 
 def publish(turn: Turn) -> Ask:
@@ -135,7 +136,9 @@ def remember(turn: Turn) -> Ask:
     name = random.choice(names) if len(names) >= _MOST_SESSIONS else new
     entries = [{"content": remembered(turn), "trainOk": False}]
     given = {"sessionId": name, "entries": entries}
-    return _ask("appendSession", "session { id entryCount }", given, _same("session", name), lambda _: own.add(name))
+    return _ask(
+        "appendSession", "session { sessionId entryCount }", given, _same("session", name), lambda _: own.add(name)
+    )
 
 
 def propose(turn: Turn) -> Ask:

@@ -16,7 +16,7 @@ from nexus_graph.api.nodes.assets import Asset
 from nexus_graph.api.paging import After, Before, Connection, First, Last
 from nexus_graph.api.scalars import Node
 from nexus_graph.api.user_errors import UserError
-from nexus_graph.scope.errors import NotFound
+from nexus_graph.scope.errors import Invalid, NotFound
 from nexus_graph.scope.permission import Permission
 
 if TYPE_CHECKING:
@@ -219,7 +219,10 @@ class AtomMutation:
     ) -> DeriveAtomsPayload:
         """Derive."""
         house, scope = info.context.house, info.context.scope
-        params: Any = input.params or {}
+        params: Any = {} if input.params is None else input.params
+        if not isinstance(params, dict):
+            hint = "For example {} or leave it out; `recipes` tells the parameters of each."
+            raise Invalid("The parameters of a recipe are an object.", hint=hint, path=("input", "params"))
         outcome = await atoms.derive(
             house.stores,
             house.sandbox,

@@ -129,7 +129,7 @@ class PackReplay:
 class InfluencePack(Node):
     """A pack."""
 
-    id: strawberry.ID = strawberry.field(description="pack_ and the digest.")
+    id: strawberry.ID = strawberry.field(description="The pack's id: `pack_` and its digest.")
     digest: str = strawberry.field(description="SHA-256 of the sealed bytes, in hexadecimal.")
     content: str = strawberry.field(description="The sealed bytes: canonical JSON (RFC 8785).")
     request: JSON = strawberry.field(description="What was asked for, as it is sealed.")

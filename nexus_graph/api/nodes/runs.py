@@ -69,15 +69,15 @@ class Actor:
     """An actor."""
 
     kind: PrincipalKind = strawberry.field(description="What it is.")
-    id: str = strawberry.field(description="Token subject, API key id, or part of the engine.")
+    actor_id: str = strawberry.field(description="Token subject, API key id, or part of the engine.")
 
 
 @strawberry.type(description="What an entry is about.")
 class Subject:
     """A subject."""
 
-    kind: str = strawberry.field(description="asset, atom, card, pack, run, member, field, ...")
-    id: str = strawberry.field(description="Its id.")
+    kind: str = strawberry.field(description="What it is: asset, atom, card, pack, run, member, field, ...")
+    subject_id: str = strawberry.field(description="Its id.")
 
 
 @strawberry.type(description="Something that happened, as the journal keeps it: redacted, chained, never changed.")
@@ -112,8 +112,8 @@ class LogEntry:
             at=entry.at,
             type=entry.action,
             severity=entry.severity,
-            actor=Actor(kind=PrincipalKind(entry.actor_kind), id=entry.actor_id),
-            subject=Subject(kind=entry.subject_kind, id=entry.subject_id),
+            actor=Actor(kind=PrincipalKind(entry.actor_kind), actor_id=entry.actor_id),
+            subject=Subject(kind=entry.subject_kind, subject_id=entry.subject_id),
             payload=payload,
             pii_flags=list(entry.handling.pii_flags),
             train_ok=entry.handling.train_ok,
@@ -158,7 +158,7 @@ class ResearchRun(Node):
             started_at=run.started_at,
             ended_at=run.ended_at,
             entries=run.entries,
-            actor=Actor(kind=PrincipalKind(run.actor_kind), id=run.actor_id),
+            actor=Actor(kind=PrincipalKind(run.actor_kind), actor_id=run.actor_id),
             trace_id=run.trace_id,
         )
 
@@ -178,7 +178,7 @@ class ResearchRun(Node):
     async def sources(self, info: Info) -> list[Subject]:
         """Distinct subjects of the first 20 entries."""
         found = await info.context.loaders.run_sources.load(str(self.id)) or ()
-        return [Subject(kind=subject.kind, id=subject.id) for subject in found]
+        return [Subject(kind=subject.kind, subject_id=subject.id) for subject in found]
 
     @read(Permission.RUNS_READ, "Its log, oldest first. Its cursors are good for `runLog` too.")
     async def log(

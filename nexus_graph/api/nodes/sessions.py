@@ -53,7 +53,7 @@ class SessionEntry:
 class Session:
     """A session."""
 
-    id: str = strawberry.field(description="The name that the caller gave it.")
+    session_id: str = strawberry.field(description="The name that the caller gave it.")
     entry_count: int = strawberry.field(description="How many entries it holds.")
     created_at: datetime = strawberry.field(description="When it began.")
     changed_at: datetime = strawberry.field(description="When it was last written to.")
@@ -63,7 +63,7 @@ class Session:
     def of(cls, session: sessions.Session) -> Session:
         """From the room's value."""
         return cls(
-            id=session.session_id,
+            session_id=session.session_id,
             entry_count=session.entries,
             created_at=session.created_at,
             changed_at=session.changed_at,
@@ -76,9 +76,9 @@ class Session:
     ) -> Connection[SessionEntry]:
         """A page of entries."""
         context = info.context
-        cursors = _cursors(info, "session entries", self.id)
+        cursors = _cursors(info, "session entries", self.session_id)
         window = cursors.window(first, after, last, before)
-        found = await sessions.entries(context.house.stores, context.scope, self.id, window)
+        found = await sessions.entries(context.house.stores, context.scope, self.session_id, window)
         return cursors.connection(found, SessionEntry.of)
 
 

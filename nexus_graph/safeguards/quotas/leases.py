@@ -8,7 +8,7 @@ transaction: nobody gets one too many.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Final, NoReturn
@@ -66,14 +66,14 @@ class Leases:
         try:
             await self._take(scope, lease_id)
         except asyncio.CancelledError:  # it may have been committed all the same
-            await self._end(scope, lease_id)
+            await _to_its_end(self._end(scope, lease_id))
             raise
         self._open[lease_id] = scope
         try:
             yield
         finally:
             del self._open[lease_id]
-            await self._end(scope, lease_id)
+            await _to_its_end(self._end(scope, lease_id))
 
     async def renew_forever(self) -> NoReturn:
         """Renew what is held, every ten seconds, until cancelled."""
@@ -123,6 +123,18 @@ class Leases:
                 await _rows(connection, scope, table.END_LEASE, lease_id=lease_id)
         except NexusError as error:  # it runs out by itself
             log.warning("leases.end_failed", error=error.code)
+
+
+async def _to_its_end(deed: Coroutine[None, None, None]) -> None:
+    """Wait for a short deed, however often we are cancelled meanwhile: who ends a stream may be cut off, too."""
+    task, cancelled = asyncio.create_task(deed), None
+    while not task.done():
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        raise cancelled
 
 
 async def _rows(
