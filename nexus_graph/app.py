@@ -21,10 +21,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from nexus_graph import assets, atoms, exports, index, sessions
 from nexus_graph.api import graphiql, objects, schema
 from nexus_graph.api.errors import defect, refusal
-from nexus_graph.api.execution import Execution
 from nexus_graph.api.house import House
 from nexus_graph.api.metrics import MetricsEndpoint
 from nexus_graph.api.observing import Watch
+from nexus_graph.api.operations.execution import Execution
 from nexus_graph.api.paging import Cursors
 from nexus_graph.api.traces import open_traces
 from nexus_graph.api.transport.browsers import Browsers, allowed_origins

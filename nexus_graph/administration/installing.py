@@ -96,8 +96,9 @@ def operations(
     as_json: AsJson = False,
 ) -> None:
     """Show the trusted documents: operation, kind, digest and file; in JSON with every digest that names each."""
-    from nexus_graph.api import schema, trusted
-    from nexus_graph.api.documents import Documents
+    from nexus_graph.api import schema
+    from nexus_graph.api.operations import trusted
+    from nexus_graph.api.operations.documents import Documents
 
     try:
         found = trusted.trusted(Documents(schema.build()._schema), folder)

@@ -13,7 +13,7 @@ from typing import Any
 import structlog
 from graphql import ExecutionResult, GraphQLError
 
-from nexus_graph.api import flaws
+from nexus_graph.api.operations import flaws
 from nexus_graph.logs import places
 from nexus_graph.scope.clock import iso
 from nexus_graph.scope.errors import Halted, Invalid, NexusError, Throttled

@@ -9,7 +9,6 @@ from graphql import GraphQLInputObjectType, GraphQLSchema, get_nullable_type
 from strawberry.schema.config import StrawberryConfig
 
 from nexus_graph.api import user_errors
-from nexus_graph.api.costing import Prices
 from nexus_graph.api.declarations import undeclared
 from nexus_graph.api.fields import unguarded
 from nexus_graph.api.nodes.assets import AssetMutation, AssetQuery
@@ -32,6 +31,7 @@ from nexus_graph.api.nodes.settings import SettingsQuery, SettingsSubscription
 from nexus_graph.api.nodes.switches import SwitchMutation, SwitchQuery
 from nexus_graph.api.nodes.tenants import TenantMutation, TenantQuery
 from nexus_graph.api.nodes.tickets import TicketMutation
+from nexus_graph.api.operations.costing import Prices
 from nexus_graph.api.scalars import SCALARS
 from nexus_graph.scope.errors import ConfigurationError
 

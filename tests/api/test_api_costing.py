@@ -10,7 +10,7 @@ from graphql import OperationDefinitionNode, parse, validate
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nexus_graph.api.costing import HIGHEST, UNSIZED, points
+from nexus_graph.api.operations.costing import HIGHEST, UNSIZED, points
 from nexus_graph.api.schema import Schema, build
 
 SCHEMA: Schema = build()

@@ -6,9 +6,9 @@ import pytest
 from graphql import get_introspection_query
 from test_api_extent import chain
 
-from nexus_graph.api import documents as module
-from nexus_graph.api.documents import MOST_TOKENS, Documents, meant
 from nexus_graph.api.errors import MOST_FLAWS, Flawed
+from nexus_graph.api.operations import documents as module
+from nexus_graph.api.operations.documents import MOST_TOKENS, Documents, meant
 from nexus_graph.api.schema import build
 from nexus_graph.scope.errors import Invalid
 

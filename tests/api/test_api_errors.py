@@ -9,8 +9,8 @@ import pytest
 from graphql import ExecutionResult, GraphQLError, GraphQLSchema, OperationDefinitionNode, build_schema, execute, parse
 from graphql.execution.values import get_variable_values
 
-from nexus_graph.api import flaws
 from nexus_graph.api.errors import LONGEST_TEXT, MOST_ERRORS, MOST_FLAWS, MOST_LOCATIONS, formatted
+from nexus_graph.api.operations import flaws
 from nexus_graph.api.schema import build
 from nexus_graph.scope.errors import NotFound, Throttled
 

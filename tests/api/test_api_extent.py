@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from graphql import GraphQLSchema, OperationDefinitionNode, parse
 
-from nexus_graph.api import extent
-from nexus_graph.api.extent import require_bounded
-from nexus_graph.api.lists import require_bounded_lists
+from nexus_graph.api.operations import extent
+from nexus_graph.api.operations.extent import require_bounded
+from nexus_graph.api.operations.lists import require_bounded_lists
 from nexus_graph.api.schema import build
 from nexus_graph.scope.errors import Invalid
 

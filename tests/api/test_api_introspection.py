@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from nexus_graph import config
-from nexus_graph.api import introspection
+from nexus_graph.api.operations import introspection
 from nexus_graph.scope.errors import ConfigurationError, Forbidden
 from nexus_graph.scope.scope import Env, Role, Scope
 

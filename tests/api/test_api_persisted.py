@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from nexus_graph.api import schema, trusted
-from nexus_graph.api.documents import Documents
-from nexus_graph.api.persisted import PersistedOperations, Remembered, UnknownDigest, digest_of
-from nexus_graph.api.transport.operation import LONGEST_DOCUMENT, Operation
+from nexus_graph.api import schema
+from nexus_graph.api.operations import trusted
+from nexus_graph.api.operations.documents import Documents
+from nexus_graph.api.operations.operation import LONGEST_DOCUMENT, Operation
+from nexus_graph.api.operations.persisted import PersistedOperations, Remembered, UnknownDigest, digest_of
 from nexus_graph.scope.errors import ConfigurationError, Forbidden, Invalid
 from nexus_graph.scope.scope import Env, Scope
 

@@ -9,7 +9,7 @@ import pytest
 from starlette.requests import ClientDisconnect
 from starlette.types import Message
 
-from nexus_graph.api.execution import Answer
+from nexus_graph.api.operations.execution import Answer
 from nexus_graph.api.transport.accepting import EVENT_STREAM, MULTIPART
 from nexus_graph.api.transport.events import FRAMINGS, AnswerStream
 from nexus_graph.api.transport.receiving import unless_gone

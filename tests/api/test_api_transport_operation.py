@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from nexus_graph.api.transport.operation import LONGEST_DOCUMENT, Operation
+from nexus_graph.api.operations.operation import LONGEST_DOCUMENT, Operation
 from nexus_graph.scope.errors import Invalid
 
 QUERY = "{ viewer { role } }"

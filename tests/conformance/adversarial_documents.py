@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from nexus_graph.api.documents import MOST_TOKENS
-from nexus_graph.api.transport.operation import LONGEST_DOCUMENT
+from nexus_graph.api.operations.documents import MOST_TOKENS
+from nexus_graph.api.operations.operation import LONGEST_DOCUMENT
 
 CARD = "cards(first: 1) { edges { node { %s } } }"
 LONG = "n" * 60_000

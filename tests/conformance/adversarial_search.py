@@ -14,10 +14,10 @@ from contextlib import suppress
 
 from adversarial_documents import documents
 
-from nexus_graph.api.documents import MOST_TOKENS, Documents, meant
 from nexus_graph.api.errors import Flawed, formatted
+from nexus_graph.api.operations.documents import MOST_TOKENS, Documents, meant
+from nexus_graph.api.operations.operation import LONGEST_DOCUMENT
 from nexus_graph.api.schema import Schema, build
-from nexus_graph.api.transport.operation import LONGEST_DOCUMENT
 from nexus_graph.scope.errors import NexusError
 
 Recipe = tuple[int, ...]

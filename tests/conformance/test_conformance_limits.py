@@ -25,10 +25,10 @@ from graphql import (
 from journey_house import World, http, receive, subscribe
 from websockets.exceptions import ConnectionClosedError
 
-from nexus_graph.api import extent
-from nexus_graph.api.documents import MOST_COMPARED, MOST_TOKENS
+from nexus_graph.api.operations import extent
+from nexus_graph.api.operations.documents import MOST_COMPARED, MOST_TOKENS
+from nexus_graph.api.operations.operation import LONGEST_DOCUMENT
 from nexus_graph.api.schema import Schema, build
-from nexus_graph.api.transport.operation import LONGEST_DOCUMENT
 
 Figure = Callable[[int, str, str | int], None]
 
@@ -84,7 +84,7 @@ def test_no_document_is_much_work(schema: Schema, figure: Figure, pytestconfig: 
 
 def test_what_was_costly_would_be_seen(schema: Schema, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the bound on comparisons one of the documents takes several times the calls that are allowed."""
-    monkeypatch.setattr("nexus_graph.api.documents.MOST_COMPARED", 6 * MOST_COMPARED)
+    monkeypatch.setattr("nexus_graph.api.operations.documents.MOST_COMPARED", 6 * MOST_COMPARED)
     text = dict(documents())["one variable, very often"]
     assert calls_of(schema, text) > MOST_CALLS
 

@@ -15,7 +15,7 @@ from graphql import OperationDefinitionNode, parse
 from journey_house import WAIT_SECONDS, Caller, Installation, MakeWorld, World, http, receive
 from websockets.asyncio.client import ClientConnection
 
-from nexus_graph.api.persisted import digest_of
+from nexus_graph.api.operations.persisted import digest_of
 
 Figure = Callable[[int, str, str | int], None]
 

@@ -69,7 +69,7 @@ def test_the_transport_is_our_own() -> None:
     assert views.match("strawberry.asgi.GraphQL")
     imported = {told(path): set(_imports(ast.parse(path.read_text("utf-8")))) for path in python_files()}
     assert {path: names for path, names in imported.items() if any(views.match(name) for name in names)} == {}
-    assert "nexus_graph.api.execution" in imported["nexus_graph/api/transport/http.py"]
+    assert "nexus_graph.api.operations.execution" in imported["nexus_graph/api/transport/http.py"]
 
 
 def _calls(tree: ast.Module) -> Iterator[tuple[str, ast.Call]]:

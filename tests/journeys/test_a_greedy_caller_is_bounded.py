@@ -7,7 +7,7 @@ from typing import Any
 from journey_house import World, receive, subscribe
 
 from nexus_graph.api.context import MOST_ITEMS
-from nexus_graph.api.transport.operation import LONGEST_DOCUMENT
+from nexus_graph.api.operations.operation import LONGEST_DOCUMENT
 
 OPEN = 'mutation { openRun(input: {title: "Looking around"}) { run { id } } }'
 APPEND = "mutation Append($input: AppendRunLogInput!) { appendRunLog(input: $input) { userErrors { code } } }"

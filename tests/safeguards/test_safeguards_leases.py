@@ -176,14 +176,15 @@ async def test_a_stream_that_is_cut_off_while_it_ends_ends(stores: Stores, scope
     owner = scope_of()
     leases = Leases(stores)
 
-    async def stream() -> None:
+    async def stream(begun: asyncio.Event) -> None:
         async with leases.held(owner):
+            begun.set()
             await asyncio.Event().wait()
 
     for steps in range(12):
-        task = asyncio.create_task(stream())
-        while await held(stores, owner, Resource.LIVE_STREAMS) == (0, 0):
-            await asyncio.sleep(0.001)
+        begun = asyncio.Event()
+        task = asyncio.create_task(stream(begun))
+        await begun.wait()
         task.cancel()
         for _ in range(steps):
             await asyncio.sleep(0)

@@ -21,10 +21,10 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from nexus_graph.api.context import Context, from_connection_init
 from nexus_graph.api.errors import defect
-from nexus_graph.api.execution import EVERY_KIND, Answer, Execution, Refused
 from nexus_graph.api.house import House
+from nexus_graph.api.operations.execution import EVERY_KIND, Answer, Execution, Refused
+from nexus_graph.api.operations.operation import Operation
 from nexus_graph.api.transport.messages import Malformed, Message, read, reason
-from nexus_graph.api.transport.operation import Operation
 from nexus_graph.api.transport.receiving import TICKET
 from nexus_graph.api.transport.vigil import Vigil
 from nexus_graph.scope.errors import Invalid, NexusError, Unauthenticated, Unavailable

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import orjson
 from starlette.types import Receive, Scope, Send
 
-from nexus_graph.api.execution import Answer
+from nexus_graph.api.operations.execution import Answer
 from nexus_graph.api.transport.accepting import EVENT_STREAM, MULTIPART
 from nexus_graph.api.transport.receiving import gone
 

@@ -20,9 +20,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from nexus_graph.api.context import Context, from_headers
 from nexus_graph.api.errors import defect, refusal, status_of
-from nexus_graph.api.execution import Answer, Execution, NotCarried, Prepared, Refused
 from nexus_graph.api.house import House
 from nexus_graph.api.observing import Observation
+from nexus_graph.api.operations.execution import Answer, Execution, NotCarried, Prepared, Refused
 from nexus_graph.api.transport.accepting import EVENT_STREAM, GRAPHQL_RESPONSE, JSON, Accepted, accepted
 from nexus_graph.api.transport.events import FRAMINGS, AnswerStream
 from nexus_graph.api.transport.receiving import METHODS, TICKET, Malformed, operation_of, unless_gone

@@ -11,9 +11,9 @@ from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import Receive
 
+from nexus_graph.api.operations.operation import Operation
 from nexus_graph.api.transport.accepting import JSON
 from nexus_graph.api.transport.decoding import decode
-from nexus_graph.api.transport.operation import Operation
 from nexus_graph.scope.errors import Invalid
 
 Deed = TypeVar("Deed")

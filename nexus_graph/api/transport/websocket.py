@@ -8,8 +8,8 @@ from __future__ import annotations
 import structlog
 from starlette.websockets import WebSocket
 
-from nexus_graph.api.execution import Execution
 from nexus_graph.api.house import House
+from nexus_graph.api.operations.execution import Execution
 from nexus_graph.api.transport.conversation import Conversation, close
 from nexus_graph.api.transport.vigil import Vigil
 

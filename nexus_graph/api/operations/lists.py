@@ -14,7 +14,7 @@ from graphql import (
     type_from_ast,
 )
 
-from nexus_graph.api.extent import MOST_LISTED
+from nexus_graph.api.operations.extent import MOST_LISTED
 from nexus_graph.scope.errors import Invalid
 
 

@@ -25,7 +25,7 @@ from graphql import (
 from graphql.validation.validate import ValidationAbortedError
 
 from nexus_graph.api.errors import MOST_FLAWS, Flawed, more_is_wrong
-from nexus_graph.api.extent import require_bounded
+from nexus_graph.api.operations.extent import require_bounded
 from nexus_graph.scope.errors import Invalid
 
 MOST_TOKENS = 4000

@@ -31,10 +31,10 @@ from graphql import (
     visit,
 )
 
-from nexus_graph.api.documents import Documents
 from nexus_graph.api.errors import Flawed
-from nexus_graph.api.persisted import digest_of
-from nexus_graph.api.transport.operation import LONGEST_DOCUMENT
+from nexus_graph.api.operations.documents import Documents
+from nexus_graph.api.operations.operation import LONGEST_DOCUMENT
+from nexus_graph.api.operations.persisted import digest_of
 from nexus_graph.scope.errors import ConfigurationError
 from nexus_graph.scope.resources import resource
 

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from nexus_graph.api.context import Context
-from nexus_graph.api.transport.operation import Operation
+from nexus_graph.api.operations.operation import Operation
 from nexus_graph.safeguards.rates import Bill, Budget, Price
 from nexus_graph.scope.errors import Invalid, Throttled
 

@@ -11,7 +11,7 @@ import hashlib
 from collections import OrderedDict
 from collections.abc import Mapping
 
-from nexus_graph.api.transport.operation import Operation
+from nexus_graph.api.operations.operation import Operation
 from nexus_graph.scope.errors import Forbidden, Invalid, NotFound
 from nexus_graph.scope.scope import Scope
 

@@ -21,17 +21,17 @@ from graphql import execute as graphql_execute
 from graphql import subscribe as graphql_subscribe
 from strawberry.execution.is_awaitable import optimized_is_awaitable
 
-from nexus_graph.api import introspection, trusted
-from nexus_graph.api.charging import cost, identity, look, pay, pay_for_flaws
 from nexus_graph.api.context import Context
-from nexus_graph.api.documents import Documents, meant
 from nexus_graph.api.errors import MOST_FLAWS, Flawed, executed, formatted, status_of
 from nexus_graph.api.house import House
-from nexus_graph.api.lists import require_bounded_lists
 from nexus_graph.api.observing import root_fields
-from nexus_graph.api.persisted import PersistedOperations
+from nexus_graph.api.operations import introspection, trusted
+from nexus_graph.api.operations.charging import cost, identity, look, pay, pay_for_flaws
+from nexus_graph.api.operations.documents import Documents, meant
+from nexus_graph.api.operations.lists import require_bounded_lists
+from nexus_graph.api.operations.operation import Operation
+from nexus_graph.api.operations.persisted import PersistedOperations
 from nexus_graph.api.schema import Schema
-from nexus_graph.api.transport.operation import Operation
 from nexus_graph.scope.errors import Invalid, NexusError, Throttled, TimedOut
 from nexus_graph.stores.journal import RunKind
 
