@@ -55,7 +55,7 @@ from nexus_graph.safeguards.rates import Rates
 from nexus_graph.safeguards.rates.refusals import GATHER_SECONDS
 from nexus_graph.scope.clock import system_clock
 from nexus_graph.scope.errors import Invalid, NexusError, NotFound
-from nexus_graph.scope.ids import new_id
+from nexus_graph.scope.ids import new_trace_id
 from nexus_graph.scope.policy import Policy
 from nexus_graph.scope.resources import resource
 from nexus_graph.scope.scope import Scope as Tenancy
@@ -136,6 +136,12 @@ async def open_house(config: Config, *, any_embedder: bool = False) -> AsyncIter
         rates = Rates(stores)
         tickets = Tickets(config.signing_secret.get_secret_value(), config.ticket_seconds)
         vectors = Index(embedder, manifests, LocalVectors())
+        forgetting: list[Callable[[Tenancy], None]] = [vectors.forget]
+
+        def forget(scope: Tenancy) -> None:
+            for each in forgetting:
+                each(scope)
+
         try:
             house = House(
                 config=config,
@@ -146,7 +152,8 @@ async def open_house(config: Config, *, any_embedder: bool = False) -> AsyncIter
                 sandbox=sandbox,
                 manifests=manifests,
                 index=vectors,
-                eraser=eraser(config, vectors.forget, ERASURE_PAUSE),
+                eraser=eraser(config, forget, ERASURE_PAUSE),
+                forgetting=forgetting,
                 consent_steps=(ASSETS, ATOMS, CARDS, PACKS),
                 leases=Leases(stores),
                 rates=rates,
@@ -204,6 +211,7 @@ async def following(house: House) -> AsyncIterator[None]:
 def application(house: House) -> ASGIApp:
     """The ASGI application over an open house."""
     execution = Execution(schema.build(), house)
+    house.forgetting.append(execution.forget)
     http, websocket = HttpEndpoint(execution, house), WebSocketEndpoint(execution, house)
     routes: list[BaseRoute] = [
         Route("/graphql", http),
@@ -233,7 +241,7 @@ async def _verifier(config: Config) -> Verifier:
 
 async def _not_answered(_: Request, error: Exception) -> JSONResponse:
     """For an address or a method that is not answered, and for a defect there: JSON, as everything else."""
-    trace_id = new_id("trace").removeprefix("trace_")
+    trace_id = new_trace_id()
     if not isinstance(error, HTTPException):
         return JSONResponse({"errors": [defect(error, trace_id)]}, 500)
     if error.status_code == 405:

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 
@@ -76,14 +77,14 @@ class Config(BaseModel):
         "", description="Origins of web pages that may call, separated by commas; this server's own always may."
     )
     documents: Literal["any", "trusted"] = Field(
-        "any", description="Which documents are run: any, or trusted ones alone, which are named by their digest."
+        "any", description="Which documents are run: any, or trusted ones alone."
     )
     operations: Path | None = Field(None, description="Folder with trusted documents besides the shipped ones.")
     introspection_envs: str = Field(
         "dev,staging", description="Envs in which the schema can be introspected, separated by commas; empty: in none."
     )
     graphiql: Path | None = Field(
-        None, description="Folder `node_modules` that holds GraphiQL and React; no page is shown when unset."
+        None, description="Folder `node_modules` with GraphiQL and React; /graphiql says what it needs when unset."
     )
     quota_stored_bytes: int = Field(10 * 1024**3, ge=0, description="Stored bytes of a tenant and env.")
     quota_assets: int = Field(100_000, ge=0, description="Raw assets of a tenant and env.")
@@ -121,6 +122,13 @@ class Config(BaseModel):
     def _long_enough(cls, value: SecretStr) -> SecretStr:
         if len(value.get_secret_value()) < 32:
             raise ValueError("must have at least 32 characters")
+        return value
+
+    @field_validator("public_url")
+    @classmethod
+    def _of_the_web(cls, value: str | None) -> str | None:
+        if value is not None and not (value.startswith(("http://", "https://")) and urlsplit(value).hostname):
+            raise ValueError(f"{value!r} is no address. Write https://api.example or http://127.0.0.1:8300")
         return value
 
     @field_validator("introspection_envs")
@@ -246,16 +254,17 @@ def _read_file(path: Path, *, required: bool) -> dict[str, Any]:
 def _explain(error: ValidationError, path: Path) -> str:
     lines = []
     for problem in error.errors():
+        said = problem["msg"].removeprefix("Value error, ")
         name = PREFIX + "_".join(str(part) for part in problem["loc"]).upper()
         field = Config.model_fields.get(str(problem["loc"][0])) if problem["loc"] else None
         if not problem["loc"]:
-            lines.append(f"{problem['msg'].removeprefix('Value error, ')}.")
+            lines.append(f"{said}.")
         elif problem["type"] == "missing":
             lines.append(f"{name} is missing: {field.description if field else ''}")
         elif problem["type"] == "extra_forbidden":
             lines.append(f"{name} is no setting of Nexus Graph; docs/configuration.md lists them all.")
         else:
-            lines.append(f"{name} is wrong: {problem['msg']}.")
+            lines.append(f"{name} is wrong: {said}.")
     return "\n".join([*lines, f"Set them in the environment or in {path}. For development, run `nexus-graph init`."])
 
 

@@ -5,14 +5,15 @@ What is told from outside starts from a real server instead: a furnished install
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from pathlib import Path
 
 import pytest
-from journey_house import Furnished, Installation, MakeWorld, Server, World, furnish
+from journey_house import Furnished, MakeWorld, World, furnish, serving
 
 from nexus_graph.scope.policy import Policy
 from nexus_graph.scope.resources import resource
@@ -103,32 +104,18 @@ def furnished(tmp_path_factory: pytest.TempPathFactory) -> Furnished:
 @pytest.fixture(scope="session")
 def world(tmp_path_factory: pytest.TempPathFactory, furnished: Furnished) -> Iterator[World]:
     """One server for the stories that do not harm it."""
-    folder, credentials = furnished
-    copy = tmp_path_factory.mktemp("worlds") / "world"
-    shutil.copytree(folder, copy)
-    server = Server(Installation(copy))
-    server.start()
-    yield World(server, credentials)
-    assert server.stop() == 0, server.log.read_text()
-    server.check_log()
+    with serving(furnished, tmp_path_factory.mktemp("worlds") / "world") as world:
+        yield world
+        assert world.server.running, world.server.log.read_text()
 
 
 @pytest.fixture
 def own_world(tmp_path: Path, furnished: Furnished) -> Iterator[MakeWorld]:
     """Starts servers of the test's own, each on a fresh copy: `own_world(heartbeat_seconds="0.2")`."""
-    folder, credentials = furnished
-    servers: list[Server] = []
+    numbers = count()
+    with ExitStack() as servers:
 
-    def make(**settings: str) -> World:
-        copy = tmp_path / f"world-{len(servers)}"
-        shutil.copytree(folder, copy)
-        server = Server(Installation(copy, **settings))
-        servers.append(server)
-        server.start()
-        return World(server, credentials)
+        def make(**settings: str) -> World:
+            return servers.enter_context(serving(furnished, tmp_path / f"world-{next(numbers)}", **settings))
 
-    yield make
-    for server in servers:
-        if server.running:
-            assert server.stop() == 0, server.log.read_text()
-        server.check_log()
+        yield make

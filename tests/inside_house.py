@@ -62,12 +62,12 @@ class InsideCaller:
 
     def __init__(self, inside: Inside, headers: dict[str, str]) -> None:
         self._inside = inside
-        self._headers = {**headers, "X-Nexus-Tenant": TENANT, "X-Nexus-Env": "dev"}
+        self.headers = {**headers, "X-Nexus-Tenant": TENANT, "X-Nexus-Env": "dev"}
 
     def whole(self, document: str, variables: dict[str, Any] | None = None) -> Any:
         """The whole answer."""
         body = {"query": document, "variables": variables or {}}
-        return self._inside.send("POST", "/graphql", json=body, headers=self._headers).json()
+        return self._inside.send("POST", "/graphql", json=body, headers=self.headers).json()
 
     def ask(self, document: str, variables: dict[str, Any] | None = None) -> Any:
         """The data; fails on any error."""

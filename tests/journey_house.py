@@ -6,12 +6,13 @@ import asyncio
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -234,6 +235,21 @@ class World:
 
 
 MakeWorld = Callable[..., World]
+
+
+@contextmanager
+def serving(furnished: Furnished, folder: Path, **settings: str) -> Iterator[World]:
+    """A server on a copy of what is furnished. In the end it stops well, and its log tells of no defect."""
+    source, credentials = furnished
+    shutil.copytree(source, folder)
+    server = Server(Installation(folder, **settings))
+    try:
+        server.start()
+        yield World(server, credentials)
+    finally:
+        if server.running:
+            assert server.stop() == 0, server.log.read_text()
+    server.check_log()
 
 
 def furnish(folder: Path) -> Credentials:

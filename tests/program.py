@@ -55,6 +55,7 @@ class Program:
 def _run(folder: Path, environment: Mapping[str, str], arguments: tuple[str, ...], streams: tuple[Path, Path]) -> None:
     from nexus_graph.__main__ import main
 
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell ignores it in what it starts in the background
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)

@@ -24,7 +24,7 @@ from websockets.typing import StatusLike
 from nexus_graph.api.errors import refusal
 from nexus_graph.api.transport.conversation import WELCOME
 from nexus_graph.scope.errors import Invalid
-from nexus_graph.scope.ids import new_id
+from nexus_graph.scope.ids import new_trace_id
 
 log = structlog.get_logger("nexus_graph.server")
 
@@ -248,14 +248,14 @@ class _Handshake(ServerProtocol):
     def reject(self, status: StatusLike, text: str) -> Response:
         response = super().reject(status, "")
         error = Invalid("This is no websocket handshake that is accepted here.", hint=_UPGRADE)
-        response.body = orjson.dumps(refusal(error, new_id("trace").removeprefix("trace_")))
+        response.body = orjson.dumps(refusal(error, new_trace_id()))
         for name, value in {"Content-Length": str(len(response.body)), "Content-Type": "application/json"}.items():
             del response.headers[name]
             response.headers[name] = value
         return response
 
 
-def bounded(send_seconds: float, request_seconds: float) -> type[BoundedSocket]:
+def bounded_sockets(send_seconds: float, request_seconds: float) -> type[BoundedSocket]:
     """The protocol of a server that waits so long for its clients to read, and to end a message."""
     waiting = {"send_seconds": send_seconds, "request_seconds": request_seconds}
     return type("BoundedSocket", (BoundedSocket,), waiting)

@@ -16,7 +16,7 @@ import uvicorn
 
 from nexus_graph.administration import console
 from nexus_graph.administration.bounded_http import bounded_http
-from nexus_graph.administration.bounded_sockets import bounded
+from nexus_graph.administration.bounded_sockets import bounded_sockets
 from nexus_graph.api.house import House
 from nexus_graph.app import application, following, open_house
 from nexus_graph.config import Config
@@ -41,7 +41,7 @@ class Server(uvicorn.Server):
             uvicorn.Config(
                 application(house),
                 http=bounded_http(config.send_seconds, config.request_seconds),
-                ws=bounded(config.send_seconds, config.request_seconds),
+                ws=bounded_sockets(config.send_seconds, config.request_seconds),
                 ws_per_message_deflate=False,  # compressing small frames doubles the work of a stream
                 ws_max_size=config.largest_request,
                 ws_ping_interval=PING_SECONDS,

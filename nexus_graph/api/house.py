@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from nexus_graph.api.observing import Watch
@@ -16,13 +17,17 @@ from nexus_graph.safeguards.consent.changing import Steps
 from nexus_graph.safeguards.erasure import Eraser
 from nexus_graph.safeguards.quotas import Leases
 from nexus_graph.safeguards.rates import Rates
+from nexus_graph.scope.scope import Scope
 from nexus_graph.stores.work import Stores
 from nexus_graph.tenants.admission import Admission
 
 
 @dataclass(frozen=True, slots=True)
 class House:
-    """The equipment of one running process. `stopping` is set when the process begins to go down."""
+    """The equipment of one running process. `stopping` is set when the process begins to go down.
+
+    Each of `forgetting` lets go of what the process holds of a scope: an erasure calls them.
+    """
 
     config: Config
     stores: Stores
@@ -36,5 +41,6 @@ class House:
     leases: Leases
     rates: Rates
     eraser: Eraser
+    forgetting: list[Callable[[Scope], None]] = field(default_factory=list)
     watch: Watch = field(default_factory=Watch)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)

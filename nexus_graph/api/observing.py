@@ -3,7 +3,7 @@
     with watch.operation(traceparent) as observation:      # the door does this, once an operation
         observation.context = context                      # once it is admitted
 
-The schema's extension `Observed` adds the type and the root fields of a valid operation; refusals are noted where they
+Its type and root fields are added once it is found to be valid (`operations.execution`); refusals are noted where they
 are told. Nothing that a client wrote is kept, but for the ids that admission found well-formed.
 """
 

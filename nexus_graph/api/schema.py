@@ -85,12 +85,13 @@ class Subscription(RunSubscription, SettingsSubscription):
 
 
 class Schema(strawberry.Schema):
-    """A schema that knows its prices. Operations are run by `api.execution`, not by its own methods."""
+    """A schema that knows its prices. `api.operations` runs operations over its `graph`, not its own methods."""
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
-        _finish(self._schema)
-        self.prices = Prices(self, self._schema)
+        self.graph = self._schema
+        _finish(self.graph)
+        self.prices = Prices(self, self.graph)
 
 
 def _finish(graph: GraphQLSchema) -> None:

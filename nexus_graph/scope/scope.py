@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from nexus_graph.scope.errors import Forbidden, Invalid
-from nexus_graph.scope.ids import new_id
+from nexus_graph.scope.ids import new_id, new_trace_id
 from nexus_graph.scope.permission import Permission
 
 TENANT_ID = re.compile(r"t_[a-z0-9][a-z0-9_-]{0,61}")
@@ -99,7 +99,7 @@ class Scope:
             rights=frozenset(Permission),
             policy_version="system",
             surface=surface,
-            trace_id=new_id("trace").removeprefix("trace_"),
+            trace_id=new_trace_id(),
             request_id=new_id("req"),
             run_id=None,
             expires_at=None,

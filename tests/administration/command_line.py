@@ -35,6 +35,7 @@ class Folder:
         self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("NEXUS_")},
             "NEXUS_EMBEDDER": "hashing",
+            "NEXUS_PORT": "0",  # whoever runs the tests may have a demo running beside them
             **{f"NEXUS_{name.upper()}": value for name, value in settings.items()},
         }
 

@@ -77,10 +77,13 @@ def test_everything_that_is_missing_is_named_at_once(empty: Folder) -> None:
 
 def test_unknown_and_wrong_settings_are_refused(installed: Folder) -> None:
     """An unknown name and every wrong value are named at once; a secret's wrong value is not repeated."""
-    said = installed.bad("config", status=2, foo="1", port="many", signing_secret="short", poll_seconds="0")
+    said = installed.bad(
+        "config", status=2, foo="1", port="many", signing_secret="short", poll_seconds="0", public_url="foo"
+    )
     assert "NEXUS_FOO is no setting" in said
     assert "NEXUS_PORT is wrong" in said
-    assert "NEXUS_SIGNING_SECRET is wrong: Value error, must have at least 32 characters" in said
+    assert "NEXUS_SIGNING_SECRET is wrong: must have at least 32 characters" in said
+    assert "NEXUS_PUBLIC_URL is wrong: 'foo' is no address. Write https://api.example or" in said
     assert "NEXUS_POLL_SECONDS is wrong" in said
     assert "'short'" not in said
 

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from graphql import OperationDefinitionNode, parse, validate
+from graphql import OperationDefinitionNode, get_introspection_query, parse, validate
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -20,7 +20,7 @@ POINTS = points(SCHEMA)
 def price(document: str, variables: dict[str, Any] | None = None) -> int:
     """The points of a valid document's first operation."""
     parsed = parse(document)
-    assert validate(SCHEMA._schema, parsed) == []
+    assert validate(SCHEMA.graph, parsed) == []
     operation = next(each for each in parsed.definitions if isinstance(each, OperationDefinitionNode))
     return SCHEMA.prices.price(parsed, operation, variables).points
 
@@ -147,13 +147,17 @@ def test_what_no_switch_halts_is_urgent(document: str, urgent: bool) -> None:
 
 
 def test_introspection_is_counted_by_itself() -> None:
-    """Once for each root field that asks for it, also behind a fragment; what it selects is free."""
+    """Once for each root field that asks for it, also behind a fragment; what it selects is free, but for aliases."""
     fragment = "fragment F on Query { __schema { types { name } } viewer { role } }"
     assert (
         introspections(f'{{ __schema {{ types {{ name }} }} a: __type(name: "Card") {{ name }} ...F }} {fragment}') == 3
     )
     assert price("{ __schema { types { fields { name } } } viewer { role } }") == 1
     assert introspections("{ __typename viewer { role } }") == 0
+    aliased = "fragment A on __Type { a: fields { name } b: fields { name c: __typename } }"
+    selected = "types { fields { type { ...A ofType { ...A } } } }"
+    assert introspections(f"{{ __schema {{ {selected} }} }} {aliased}") == 7
+    assert introspections(get_introspection_query()) == 1
 
 
 def test_fragments_that_double_are_priced_at_once() -> None:
@@ -187,7 +191,7 @@ def test_every_declared_field_has_its_points() -> None:
     """The table that the documentation prints holds what the schema declares, and nothing that is free."""
     declared = {
         f"{name}.{field}"
-        for name, kind in SCHEMA._schema.type_map.items()
+        for name, kind in SCHEMA.graph.type_map.items()
         for field in getattr(kind, "fields", {})
         if f"{name}.{field}" in POINTS
     }

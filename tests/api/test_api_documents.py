@@ -19,7 +19,7 @@ MORE = "More is wrong than is listed."
 @pytest.fixture(scope="module")
 def documents() -> Documents:
     """Documents of the server's schema."""
-    return Documents(build()._schema)
+    return Documents(build().graph)
 
 
 def flaws(documents: Documents, text: str, *, suggestions: bool = False) -> list[str]:
@@ -35,9 +35,12 @@ def flaw(documents: Documents, text: str, *, suggestions: bool = False) -> str:
 
 
 def test_a_repeated_document_is_found_again(documents: Documents) -> None:
-    """The very same tree answers the second time, whoever asks."""
+    """The very same tree answers the second time, whoever asks, until it is forgotten."""
     text = "{ viewer { role } }"
-    assert documents.read(text, suggestions=True) is documents.read(text, suggestions=False)
+    found = documents.read(text, suggestions=True)
+    assert documents.read(text, suggestions=False) is found
+    documents.forget()
+    assert documents.read(text, suggestions=True) is not found
 
 
 def test_documents_are_forgotten_by_their_size(documents: Documents) -> None:

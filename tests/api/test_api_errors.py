@@ -18,7 +18,7 @@ from nexus_graph.scope.errors import NotFound, Throttled
 @pytest.fixture(scope="module")
 def graph() -> GraphQLSchema:
     """The server's schema."""
-    return build()._schema
+    return build().graph
 
 
 def coerced(graph: GraphQLSchema, declared: str, value: Any, *, suggestions: bool = False) -> list[dict[str, Any]]:

@@ -6,14 +6,22 @@ import asyncio
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import httpx
 import orjson
 import pytest
+from inside_house import Inside, inside
 from journey_house import Caller, MakeWorld, World, receive, subscribe
 from journey_steps import PUBLISH, card, published
 
+from nexus_graph.api.operations.execution import LONGEST_ANSWER
+from nexus_graph.api.operations.persisted import digest_of
+from nexus_graph.scope.scope import Env, Scope
+from nexus_graph.stores.work import Work
+
+OPEN_RUN = "mutation ($title: String!) { openRun(input: {title: $title}) { userErrors { code } } }"
 SEARCH = "query Search($text: String!) { search(text: $text, k: 3) { hits { rank version { id } } } }"
 SECONDS = "1"
 
@@ -130,3 +138,59 @@ async def test_what_takes_too_long_is_ended(own_world: MakeWorld, embedder: Embe
     assert caller.ask(SEARCH, {"text": "Second"})["search"]["hits"]
     refused = caller.ask('{ audit(first: 50, filter: {types: ["request.refused"]}) { edges { node { type } } } }')
     assert len(refused["audit"]["edges"]) == 3
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Inside]:
+    """A house of this process."""
+    with inside(tmp_path_factory.mktemp("execution")) as opened:
+        yield opened
+
+
+def test_a_mutation_that_takes_too_long_is_taken_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All that it wrote, when it is ended within its transaction; the next one writes."""
+    tell = Work.tell
+
+    async def tell_late(work: Work) -> None:
+        await tell(work)
+        await asyncio.sleep(30)
+
+    with inside(tmp_path, operation_seconds=0.5) as house:
+        caller = house.caller("owner")
+        with monkeypatch.context() as late:
+            late.setattr(Work, "tell", tell_late)
+            [error] = caller.whole(OPEN_RUN, {"title": "Late"})["errors"]
+        assert error["extensions"]["code"] == "TIMED_OUT"
+        assert caller.ask(OPEN_RUN, {"title": "In time"})["openRun"] == {"userErrors": []}
+        runs = caller.ask("{ runs(first: 50) { edges { node { title } } } }")["runs"]["edges"]
+        assert [run["node"]["title"] for run in runs if run["node"]["title"]] == ["In time"]
+
+
+def test_an_answer_is_bounded(house: Inside) -> None:
+    """A text that is asked for many times over, or many texts, are refused before they are written; paid and told."""
+    line, body = "A long line of a large card.\n", "query ($ids: [ID!]!) { nodes(ids: $ids) { ... on Card { body } } }"
+    most = LONGEST_ANSWER // (36_000 * len(line))
+    many = body.replace("body", " ".join(f"a{at}: body" for at in range(60)))
+    caller = house.caller("owner")
+    large = {"input": {"text": card("large", line * 36_000), "trainOk": True}}
+    card_id = caller.ask(PUBLISH, large)["publishCard"]["card"]["id"]
+    assert len(caller.ask(body, {"ids": [card_id] * most})["nodes"]) == most
+    for document, times in ((body, most + 1), (many, 99)):
+        answer = caller.whole(document, {"ids": [card_id] * times})
+        [error] = answer["errors"]
+        assert (error["extensions"]["code"], "data" in answer) == ("INVALID", False)
+        assert answer["extensions"]["cost"]["points"] > times
+
+
+def test_an_erasure_forgets_documents(house: Inside) -> None:
+    """What was learnt by its digest has to be sent again: it may have held words of who is erased."""
+    text = '{ search(text: "words of somebody", k: 1) { hits { rank } } }'
+
+    def answer(**more: str) -> Any:
+        body = {"documentId": f"sha256:{digest_of(text)}", **more}
+        return house.send("POST", "/graphql", json=body, headers=house.caller("owner").headers).json()
+
+    assert "errors" not in answer(query=text)
+    assert "errors" not in answer()
+    house.house.eraser.forget(Scope.system("t_acme", Env.DEV, "test"))
+    assert answer()["errors"][0]["message"] == "PersistedQueryNotFound"

@@ -108,7 +108,7 @@ def test_a_fragment_hides_nothing(what: str) -> None:
 @pytest.fixture(scope="module")
 def graph() -> GraphQLSchema:
     """The server's schema."""
-    return build()._schema
+    return build().graph
 
 
 def list_refusal(graph: GraphQLSchema, declared: str, value: Any) -> str:

@@ -25,7 +25,7 @@ Write = Callable[[str, str], Path]
 @pytest.fixture(scope="module")
 def documents() -> Documents:
     """Reads documents of the real schema."""
-    return Documents(schema.build()._schema)
+    return Documents(schema.build().graph)
 
 
 @pytest.fixture
@@ -54,6 +54,11 @@ def test_a_document_is_remembered_for_its_own_scope(scope_of: MakeScope) -> None
     for other in (scope_of(GLOBEX), scope_of(ACME, env=Env.PROD)):
         with pytest.raises(UnknownDigest, match="PersistedQueryNotFound"):
             persisted.text(other, by_digest(ROLE))
+    persisted.forget(scope_of(GLOBEX))
+    assert persisted.text(scope_of(ACME), by_digest(ROLE)) == ROLE
+    persisted.forget(scope_of(ACME, env=Env.PROD))
+    with pytest.raises(UnknownDigest):
+        persisted.text(scope_of(ACME), by_digest(ROLE))
 
 
 def test_only_a_digest_makes_a_document_remembered(scope_of: MakeScope) -> None:

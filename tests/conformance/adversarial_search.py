@@ -46,7 +46,7 @@ MOST_OF_ONE = 150
 
 def seconds_of(schema: Schema, text: str, *, suggestions: bool = True) -> float:
     """The time of this process, in seconds, until a document is priced or its refusal is told."""
-    fresh = Documents(schema._schema)
+    fresh = Documents(schema.graph)
     began = time.process_time()
     with suppress(NexusError):
         try:

@@ -5,14 +5,13 @@ pytest tests/conformance --conformance docs/conformance.md
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from conformance_fuzzing import GENEROUS, Fuzzed
 from conformance_table import FIGURE, POINTS, Figure, Table
-from journey_house import Furnished, Installation, Server, World
+from journey_house import Furnished, serving
 
 TABLE = pytest.StashKey[Table]()
 
@@ -67,12 +66,5 @@ def fuzzed(
     pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory, furnished: Furnished
 ) -> Iterator[Fuzzed]:
     """A server for hostile input, which throttles nobody."""
-    folder, credentials = furnished
-    copy = tmp_path_factory.mktemp("fuzzed") / "world"
-    shutil.copytree(folder, copy)
-    server = Server(Installation(copy, **GENEROUS))
-    server.start()
-    yield Fuzzed(World(server, credentials), pytestconfig.getoption("--fuzz-seconds", 0.0))
-    if server.running:
-        assert server.stop() == 0, server.log.read_text()
-    server.check_log()
+    with serving(furnished, tmp_path_factory.mktemp("fuzzed") / "world", **GENEROUS) as world:
+        yield Fuzzed(world, pytestconfig.getoption("--fuzz-seconds", 0.0))

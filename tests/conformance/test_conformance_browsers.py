@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import devtools
 import httpx
 import node_packages
 import pytest
+from conformance_table import Figure
 from journey_house import PROTOCOL, Caller, MakeWorld, World, http
 from journey_steps import reserve, upload
 from websockets.asyncio.client import connect
@@ -23,8 +23,6 @@ from nexus_graph.api import graphiql
 from nexus_graph.api.transport.browsers import allowed_origins
 from nexus_graph.config import Config
 from nexus_graph.scope.errors import ConfigurationError
-
-Figure = Callable[[int, str, str | int], None]
 
 ROLE = {"query": "{ viewer { role } }"}
 GUARDS = {
@@ -337,9 +335,9 @@ def test_what_is_no_origin_stops_the_start(tmp_path: Path, origin: str) -> None:
     """The message names the wrong one, though another is right."""
     with pytest.raises(ConfigurationError, match=f"NEXUS_ORIGINS is wrong: {re.escape(repr(origin))}"):
         allowed_origins(configured(tmp_path, origins=f"{APP}, {origin}"))
-    right = f"{APP},http://[::1]:3000, http://localhost:3000,"
+    right = f"{APP},http://[::1]:3000, http://web_app:3000,"
     allowed = allowed_origins(configured(tmp_path, origins=right, public_url="https://api.example:8443/base"))
-    assert allowed == {APP, "http://[::1]:3000", "http://localhost:3000", "https://api.example:8443"}
+    assert allowed == {APP, "http://[::1]:3000", "http://web_app:3000", "https://api.example:8443"}
 
 
 EDITOR = "document.querySelector('.graphiql-query-editor .CodeMirror').CodeMirror"

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from importlib.metadata import version
 from typing import Any
 
 import pytest
+from conformance_table import Figure
 from cutting import Relay, relay
 from gql import Client, GraphQLRequest
 from gql.transport.exceptions import TransportConnectionFailed, TransportQueryError
@@ -15,8 +15,6 @@ from gql.transport.httpx import HTTPXAsyncTransport
 from gql.transport.websockets import WebsocketsTransport
 from journey_house import STORY_SECONDS, WAIT_SECONDS, Caller, World
 from websockets.exceptions import ConnectionClosedError
-
-Figure = Callable[[int, str, str | int], None]
 
 ROLE = GraphQLRequest("{ viewer { role } }")
 WAYS = ("over HTTP", "by websocket")

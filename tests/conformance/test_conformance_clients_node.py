@@ -12,6 +12,7 @@ from typing import Any
 
 import node_packages
 import pytest
+from conformance_table import Figure
 from journey_house import STORY_SECONDS, WAIT_SECONDS, Caller, MakeWorld, World
 
 from nexus_graph import config
@@ -75,7 +76,6 @@ CHECKS = {
 PACKAGES = {"graphql_ws": "graphql-ws", "graphql_sse": "graphql-sse", "apollo": "@apollo/client", "urql": "@urql/core"}
 
 Told = Callable[[str], Any]
-Figure = Callable[[int, str, str | int], None]
 
 
 @pytest.fixture(scope="module")

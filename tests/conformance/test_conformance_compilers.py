@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from conformance_table import Figure
 from graphql import build_schema, parse, validate
 from relay_sources import PAGED, Source, connection_sources, node_sources
 from schema_workshop import SETTINGS, furnish, ran
 
 from nexus_graph.api.schema import sdl
-
-Figure = Callable[[int, str, str | int], None]
 
 SDL = sdl()
 SCHEMA = build_schema(SDL)

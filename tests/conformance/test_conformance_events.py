@@ -7,7 +7,7 @@ import re
 import signal
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, NamedTuple
@@ -15,12 +15,11 @@ from typing import Any, NamedTuple
 import httpx
 import pytest
 from conformance_answers import check_answer, check_response
+from conformance_table import Figure
 from journey_house import WAIT_SECONDS, Caller, MakeWorld, World, http
 
 from nexus_graph import config
 from nexus_graph.administration.directory import development_token
-
-Figure = Callable[[int, str, str | int], None]
 
 EVENTS, JSON, NEW = "text/event-stream", "application/json", "application/graphql-response+json"
 PARTS = 'multipart/mixed;boundary="graphql";subscriptionSpec=1.0,application/json'

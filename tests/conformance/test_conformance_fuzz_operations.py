@@ -60,7 +60,7 @@ def test_every_root_field_is_asked(fuzzed: Fuzzed, schema: GraphQLSchema, ids: l
             fuzzed.explore(documents, ask, examples, share)
 
         for root in fields:
-            asking(root, 3, 0)  # warm
+            asking(root, 1, 0)  # warm
         with fuzzed.flat() as growth:
             for root in fields:
                 asking(root, EXAMPLES, 1 / len(fields))

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import httpx
 import pytest
 from conformance_answers import check_response
+from conformance_table import Figure
 from journey_house import WAIT_SECONDS, World
 
-Figure = Callable[[int, str, str | int], None]
 Headers = dict[str, str | None]
 
 NEW, OLD = "application/graphql-response+json", "application/json"
@@ -63,6 +63,8 @@ MEDIA_TYPES = [
     post("SHOULD serve what clients send first", {"Accept": f"{NEW}, {OLD};q=0.9"}, asked(), 200, NEW, "OK"),
     post("a wildcard takes anything", {"Accept": "*/*"}, asked(), 200, OLD, "OK"),
     post("without Accept: the server's choice", {"Accept": None}, asked(), 200, OLD, "OK"),
+    post("Java's own client leaves out a 0", {"Accept": "text/html, image/jpeg, *; q=.2, */*; q=.2"}, asked(), 200, OLD,
+         "OK"),
     post("SHOULD answer 406 when nothing suits", {"Accept": "text/html"}, asked(), 406, OLD),
     post("RFC 9110: a quality of 0 is a refusal", {"Accept": f"{OLD};q=0"}, asked(), 406, OLD),
     post("urql lists streams too: a query is JSON", {"Accept": f"{NEW}, text/event-stream"}, asked(), 200, NEW, "OK"),

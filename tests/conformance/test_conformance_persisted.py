@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import httpx
 import node_packages
 import pytest
+from conformance_table import Figure
 from graphql import OperationDefinitionNode, parse
 from journey_house import WAIT_SECONDS, Caller, Installation, MakeWorld, World, http, receive
 from websockets.asyncio.client import ClientConnection
 
 from nexus_graph.api.operations.persisted import digest_of
-
-Figure = Callable[[int, str, str | int], None]
 
 OPERATIONS = Path(__file__).parents[2] / "schema" / "operations"
 TEXTS = {path.relative_to(OPERATIONS).as_posix(): path.read_text("utf-8") for path in OPERATIONS.rglob("*.graphql")}

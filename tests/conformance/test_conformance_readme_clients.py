@@ -7,16 +7,15 @@ import os
 import re
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import node_packages
 import pytest
+from conformance_table import Figure
 from cutting import relay
 from journey_house import STORY_SECONDS, Caller, World
-
-Figure = Callable[[int, str, str | int], None]
 
 PAGE = Path(__file__).parents[2] / "README.md"
 PACKAGES = Path(__file__).parent / "clients"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from conformance_table import Figure
 from graphql import (
     BreakingChangeType,
     GraphQLObjectType,
@@ -19,8 +19,6 @@ from schema_workshop import SCHEMA, SETTINGS, furnish, ran
 from nexus_graph.administration.releasing import untold
 from nexus_graph.administration.schema_reference import schema_page
 from nexus_graph.api.schema import sdl
-
-Figure = Callable[[int, str, str | int], None]
 
 SDL = sdl()
 RULES: dict[str, dict[str, Any]] = json.loads((SETTINGS / "rules.json").read_text("utf-8"))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping
@@ -12,7 +11,7 @@ from typing import Any
 import pytest
 from deed_examples import EXAMPLES, STRATEGIC, Cast, approved, document, done, note, screen
 from graphql import GraphQLSchema, build_schema
-from journey_house import Caller, Furnished, Installation, MakeWorld, Server, World
+from journey_house import Caller, Furnished, MakeWorld, World, serving
 from journey_steps import upload
 
 from nexus_graph.api.schema import sdl
@@ -42,14 +41,8 @@ class Hand:
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory, furnished: Furnished) -> Iterator[World]:
     """A server for the stories of this file alone: they change quotas, halt and flip consent."""
-    folder, credentials = furnished
-    copy = tmp_path_factory.mktemp("stage") / "world"
-    shutil.copytree(folder, copy)
-    server = Server(Installation(copy))
-    server.start()
-    yield World(server, credentials)
-    assert server.stop() == 0, server.log.read_text()
-    server.check_log()
+    with serving(furnished, tmp_path_factory.mktemp("stage") / "world") as world:
+        yield world
 
 
 def cast_of(world: World) -> Cast:

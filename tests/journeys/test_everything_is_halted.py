@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 import time
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, contextmanager
 from typing import Any
 
 import pytest
-from journey_house import Caller, Furnished, Installation, Server, World, http, subscription_error
+from journey_house import Caller, Furnished, Server, World, http, serving, subscription_error
 from journey_steps import DERIVE, PROPOSE, card, derive, kept, publish, published, reserve, upload, with_lock
 
 ENGAGE = """mutation Engage($input: EngageKillSwitchInput!) { engageKillSwitch(input: $input) {
@@ -44,14 +43,8 @@ REASON = "The prices are wrong."
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory, furnished: Furnished) -> Iterator[World]:
     """A server of this file's own: to halt a tenant would harm the others' stories."""
-    folder, credentials = furnished
-    copy = tmp_path_factory.mktemp("halted") / "world"
-    shutil.copytree(folder, copy)
-    server = Server(Installation(copy))
-    server.start()
-    yield World(server, credentials)
-    assert server.stop() == 0, server.log.read_text()
-    server.check_log()
+    with serving(furnished, tmp_path_factory.mktemp("halted") / "world") as world:
+        yield world
 
 
 def engage(caller: Caller, target: str = "EVERYTHING", name: str = "", **more: Any) -> Any:

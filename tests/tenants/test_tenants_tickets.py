@@ -59,6 +59,16 @@ def test_a_ticket_never_outlives_the_credentials(tickets: Tickets, scope_of: Mak
     assert refused.value.expired
 
 
+def test_nobody_makes_a_ticket_with_credentials_that_have_run_out(
+    tickets: Tickets, scope_of: MakeScope, clock: Any
+) -> None:
+    """Not in the moment either, in which a token still counts for a query."""
+    scope = replace(scope_of(), expires_at=clock.now)
+    with pytest.raises(Unauthenticated) as refused:
+        tickets.write(scope, "ticket_1", clock.now)
+    assert refused.value.expired
+
+
 async def test_the_journal_tells_of_a_ticket_and_not_the_ticket(
     tickets: Tickets, stores: Any, scope_of: MakeScope
 ) -> None:

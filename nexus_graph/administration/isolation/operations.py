@@ -1,8 +1,7 @@
 """Random operations over tenants, envs and roles, each compared with the model. The same seed asks the same.
 
 Several operations of one principal go into one document under aliases, which is how a greedy client would send them and
-the reason why a hundred thousand fit into minutes. What is expected to be refused goes alone, since a refused field
-takes its document's data along.
+the reason why a hundred thousand fit into minutes. What is expected to be refused goes alone.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from graphql import (
@@ -190,7 +191,7 @@ class Prober:
             passed.append(f"{name}: ${name}")
         arguments = f"({', '.join(passed)})" if passed else ""
         named = get_named_type(field.type)
-        text = f"{field_name}{arguments}{self._selection(named, DEEPER.get(named.name, 2))}"
+        text = f"{field_name}{arguments}{_selection(self._schema, named, DEEPER.get(named.name, 2))}"
         kind = self._roots.get(owner.name)
         if kind is None:
             if owner.name == "Viewer":
@@ -224,37 +225,42 @@ class Prober:
         bare = argument.type.of_type if is_non_null_type(argument.type) else argument.type
         return [value] if is_list_type(bare) else value
 
-    def _selection(self, named: GraphQLNamedType, depth: int) -> str:
-        if is_leaf_type(named):
-            return ""
-        if isinstance(named, GraphQLInterfaceType | GraphQLUnionType):
-            seen: dict[str, str] = {}
-            parts = [
-                f"... on {each.name} {{ {self._fields(each, depth, seen)} }}"
-                for each in self._schema.get_possible_types(named)
-            ]
-            return f" {{ __typename {' '.join(parts)} }}"
-        if not isinstance(named, GraphQLObjectType):
-            raise Unclassified(f"{named.name} is of a kind that this proof can't ask for.")
-        return f" {{ __typename {self._fields(named, depth, {})} }}"
 
-    def _fields(self, owner: GraphQLObjectType, depth: int, seen: dict[str, str]) -> str:
-        """Every field that can be asked for down to a depth; of members of a union, those that agree in their type."""
-        parts = []
-        for name, field in owner.fields.items():
-            if seen.setdefault(name, str(field.type)) != str(field.type):
-                continue
-            asked = self._field(name, field, depth)
-            if asked:
-                parts.append(asked)
-        return " ".join(parts) or "__typename"
+@cache
+def _selection(schema: GraphQLSchema, named: GraphQLNamedType, depth: int) -> str:
+    """Everything that can be asked of a type down to a depth; the walk asks the same of it thousands of times."""
+    if is_leaf_type(named):
+        return ""
+    if isinstance(named, GraphQLInterfaceType | GraphQLUnionType):
+        seen: dict[str, str] = {}
+        parts = [
+            f"... on {each.name} {{ {_fields(schema, each, depth, seen)} }}"
+            for each in schema.get_possible_types(named)
+        ]
+        return f" {{ __typename {' '.join(parts)} }}"
+    if not isinstance(named, GraphQLObjectType):
+        raise Unclassified(f"{named.name} is of a kind that this proof can't ask for.")
+    return f" {{ __typename {_fields(schema, named, depth, {})} }}"
 
-    def _field(self, name: str, field: GraphQLField, depth: int) -> str | None:
-        named = get_named_type(field.type)
-        if any(is_required_argument(argument) for argument in field.args.values()):
-            return None
-        if is_leaf_type(named):
-            return name
-        if depth <= 0:
-            return None
-        return f"{name}{'(first: 2)' if 'first' in field.args else ''}{self._selection(named, depth - 1)}"
+
+def _fields(schema: GraphQLSchema, owner: GraphQLObjectType, depth: int, seen: dict[str, str]) -> str:
+    """Every field that can be asked for down to a depth; of members of a union, those that agree in their type."""
+    parts = []
+    for name, field in owner.fields.items():
+        if seen.setdefault(name, str(field.type)) != str(field.type):
+            continue
+        asked = _field(schema, name, field, depth)
+        if asked:
+            parts.append(asked)
+    return " ".join(parts) or "__typename"
+
+
+def _field(schema: GraphQLSchema, name: str, field: GraphQLField, depth: int) -> str | None:
+    named = get_named_type(field.type)
+    if any(is_required_argument(argument) for argument in field.args.values()):
+        return None
+    if is_leaf_type(named):
+        return name
+    if depth <= 0:
+        return None
+    return f"{name}{'(first: 2)' if 'first' in field.args else ''}{_selection(schema, named, depth - 1)}"

@@ -5,7 +5,8 @@
                            selected below its items
     a list without a size  multiplies what is selected below it by five
     an argument            costs a point for each whole KiB of text in it, where it is used
-    `__schema`, `__type`   cost one introspection each
+    `__schema`, `__type`   cost one introspection each, and each alias below them another: only aliases repeat what
+                           is asked there
     an operation           costs a point at least
 
 Aliases and fragments add up, whether or not they turn out to apply; what `@skip` or `@include` leaves out is free. A
@@ -59,7 +60,8 @@ SIZES = ("first", "last", "k", "ids")
 """Arguments, and members of an input argument, that say how many items a field is asked for."""
 UNSIZED = 5
 """Items that a list counts as when nothing says how many are asked for."""
-INTROSPECTIONS = ("__schema", "__type")
+INTROSPECTIONS = {"__schema": "__Schema", "__type": "__Type"}
+"""Fields, and the types that they lead to."""
 KIB = 1024
 LEAST = 1
 HIGHEST = 10**12
@@ -223,8 +225,8 @@ class _Measuring:
 
     def _field(self, node: FieldNode, kind: GraphQLNamedType) -> Measure:
         name = node.name.value
-        if name in INTROSPECTIONS:
-            return Measure(introspections=1)
+        if name in INTROSPECTIONS or kind.name.startswith("__"):
+            return self._introspected(node, kind)
         known = self._fields.get((kind.name, name))
         if known is None:  # __typename
             return _NOTHING
@@ -239,12 +241,20 @@ class _Measuring:
             return Measure(points)
         return Measure(points, 1, below.times(None))
 
+    def _introspected(self, node: FieldNode, kind: GraphQLNamedType) -> Measure:
+        name, below = node.name.value, _NOTHING
+        if node.selection_set:
+            begins = INTROSPECTIONS.get(name)
+            within = self._graph.type_map[begins] if begins else self._fields[kind.name, name].type
+            below = self._selected(node.selection_set, within)
+        return Measure(introspections=(name in INTROSPECTIONS or node.alias is not None) + below.introspections)
+
     def _text(self, node: ValueNode) -> int:
         """The characters of all texts in a value. A variable is looked through once, however often it is used."""
         if isinstance(node, VariableNode):
             name = node.name.value
             if name not in self._texts:
-                self._texts[name] = _characters(self._variables.get(name))
+                self._texts[name] = characters(self._variables.get(name))
             return self._texts[name]
         if isinstance(node, StringValueNode):
             return len(node.value)
@@ -284,9 +294,10 @@ class _Measuring:
         return None
 
 
-def _characters(value: object) -> int:
+def characters(value: object, enough: float = math.inf) -> int:
+    """The characters of all texts in a JSON value, names of members included; counting ends beyond `enough`."""
     total, waiting = 0, [value]
-    while waiting:
+    while waiting and total <= enough:
         each = waiting.pop()
         if isinstance(each, str):
             total += len(each)

@@ -89,6 +89,11 @@ class Documents:
         self._keep(text, document)
         return document
 
+    def forget(self) -> None:
+        """Let go of all documents: whose they are is not known."""
+        self._good.clear()
+        self._cached = 0
+
     def _check(self, text: str, suggestions: bool) -> DocumentNode:
         try:
             document = parse(text, max_tokens=MOST_TOKENS)

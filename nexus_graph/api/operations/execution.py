@@ -27,19 +27,22 @@ from nexus_graph.api.house import House
 from nexus_graph.api.observing import root_fields
 from nexus_graph.api.operations import introspection, trusted
 from nexus_graph.api.operations.charging import cost, identity, look, pay, pay_for_flaws
+from nexus_graph.api.operations.costing import characters
 from nexus_graph.api.operations.documents import Documents, meant
 from nexus_graph.api.operations.lists import require_bounded_lists
 from nexus_graph.api.operations.operation import Operation
 from nexus_graph.api.operations.persisted import PersistedOperations
 from nexus_graph.api.schema import Schema
 from nexus_graph.scope.errors import Invalid, NexusError, Throttled, TimedOut
+from nexus_graph.scope.scope import Scope
 from nexus_graph.stores.journal import RunKind
 
 EVERY_KIND = frozenset(OperationType)
+LONGEST_ANSWER = 16 * 1024 * 1024
+"""Characters of the texts in one answer: a text that is asked for often is held once, and written as often."""
 _ENDED = (
     "Ask for less at once. What was committed stays done: repeat a mutation with its idempotencyKey to learn of it."
 )
-
 
 _is_awaitable = cast("Callable[[Any], TypeGuard[Awaitable[Any]]]", optimized_is_awaitable)  # declared as bool there
 
@@ -96,11 +99,16 @@ class Execution:
 
     def __init__(self, schema: Schema, house: House) -> None:
         self._schema = schema
-        self._graph = schema._schema
+        self._graph = schema.graph
         self._house = house
         self._documents = Documents(self._graph)
         known = trusted.texts(trusted.trusted(self._documents, house.config.operations))
         self._persisted = PersistedOperations(known, only=house.config.documents == "trusted")
+
+    def forget(self, scope: Scope) -> None:
+        """Let go of the documents that a tenant sent: people write values into them, too."""
+        self._documents.forget()
+        self._persisted.forget(scope)
 
     async def prepare(self, context: Context, operation: Operation, carried: Collection[OperationType]) -> Prepared:
         """Take an operation, of a kind that the transport carries, as far as it costs nothing to give it up.
@@ -178,6 +186,9 @@ class Execution:
     async def _told(self, context: Context, result: ExecutionResult, *, first: bool) -> Answer:
         if not executed(result):
             raise await self.refuse(context, Flawed(result.errors or []))
+        if characters(result.data, LONGEST_ANSWER) > LONGEST_ANSWER:
+            much = Invalid(f"The answer has more than {LONGEST_ANSWER:,} characters.", hint=_ENDED)
+            raise await self.refuse(context, much)
         body: dict[str, Any] = {"data": result.data}
         if result.errors:
             body["errors"] = formatted(result.errors, context.scope.trace_id)

@@ -68,6 +68,10 @@ class PersistedOperations:
             self._remembered.keep(scope, actual, query)
         return query
 
+    def forget(self, scope: Scope) -> None:
+        """Let go of what a tenant sent, in whichever env."""
+        self._remembered.forget(scope.tenant_id)
+
     def _named(self, scope: Scope, digest: str | None) -> str:
         if digest is None:
             raise Invalid("`query` must be a GraphQL document.", hint='For example {"query": "{ viewer { role } }"}.')
@@ -105,6 +109,11 @@ class Remembered:
             return None
         self._shelves.move_to_end(place)
         return text.decode()
+
+    def forget(self, tenant_id: str) -> None:
+        """Forget all documents of a tenant."""
+        for place in [place for place in self._shelves if place[0] == tenant_id]:
+            self._size -= self._shelves.pop(place).size
 
 
 class _Shelf:

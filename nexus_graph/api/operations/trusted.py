@@ -62,7 +62,9 @@ def trusted(documents: Documents, folder: Path | None = None) -> list[Trusted]:
     found = list(_written(documents, resource("schema"), resource("schema") / "operations"))
     if folder is not None:
         if not folder.is_dir():
-            raise ConfigurationError(f"Trusted documents: there is no folder {folder}. Set NEXUS_OPERATIONS to one.")
+            raise ConfigurationError(
+                f"Trusted documents: there is no folder {folder}. Name one, here or in NEXUS_OPERATIONS."
+            )
         _require_bounded(folder)
         found += [*_written(documents, folder, folder), *_compiled(documents, folder)]
         if len(found) > MOST_DOCUMENTS:

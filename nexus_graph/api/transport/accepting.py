@@ -17,7 +17,7 @@ LONGEST = 4096
 _ELEMENT = re.compile(r'(?:[^",]|"[^"]*")+')
 _PARAMETER = re.compile(r';\s*([\w.-]+)=(?:"([^"]*)"|([^\s;"]*))\s*')
 _RANGE = re.compile(r"\s*([\w!#$&^.+*-]+)/([\w!#$&^.+*-]+)\s*")
-_QUALITY = re.compile(r"0(\.\d{0,3})?|1(\.0{0,3})?")
+_QUALITY = re.compile(r"0?\.\d{1,3}|0\.?|1(\.0{0,3})?")  # Java's own client leaves the 0 away
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ from nexus_graph.api.metrics import Metrics
 from nexus_graph.api.transport.accepting import JSON, accepted
 from nexus_graph.config import Config
 from nexus_graph.scope.errors import ConfigurationError, Forbidden
-from nexus_graph.scope.ids import new_id
+from nexus_graph.scope.ids import new_trace_id
 
 log = structlog.get_logger("nexus_graph.api")
 
@@ -49,7 +49,7 @@ _PREFLIGHT = {
     "Vary": "Access-Control-Request-Method, Access-Control-Request-Headers",
 }
 _EXPOSED = "Retry-After, X-Trace-Id"
-_HOST = re.compile(r"[a-z0-9.-]+|[0-9a-f:.]+")  # a name, in Punycode where it is not ASCII, or a number
+_HOST = re.compile(r"[a-z0-9._-]+|[0-9a-f:.]+")  # a name, in Punycode where it is not ASCII, or a number
 _PORTS = {"http": 80, "https": 443}
 _LOOPBACK = ("127.0.0.1", "::1")
 
@@ -121,7 +121,7 @@ class Browsers:
 
     def _refused(self, headers: Headers) -> Response:
         error = Forbidden("Pages of this origin may not call here.", hint="An operator allows it in NEXUS_ORIGINS.")
-        trace_id = new_id("trace").removeprefix("trace_")
+        trace_id = new_trace_id()
         self._metrics.refused(error)
         log.warning("request.refused", code=error.code, trace_id=trace_id)
         media_type = accepted(", ".join(headers.getlist("accept"))).answer or JSON

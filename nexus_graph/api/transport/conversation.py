@@ -112,10 +112,10 @@ class Conversation:
                 await self._send({"type": "pong"} | ({} if message.payload is None else {"payload": message.payload}))
             case "subscribe":
                 await self._subscribe(message)
-            case "complete" if task := self._operations.pop(message.operation, None):
-                task.cancel()
-            case _:  # a pong; the end of what is over already
+            case _:  # a pong, or the end of an operation, which need not be paid for yet, or be over already
                 self._pace.spend()
+                if task := self._operations.pop(message.operation, None):
+                    task.cancel()
 
     async def _admit(self, payload: Mapping[str, Any]) -> None:
         if self._greeted:

@@ -67,7 +67,7 @@ def _require_bounds(bare: bytes) -> None:
 
 
 def _too_many() -> Invalid:
-    return Invalid(f"The request has more than {MOST_VALUES:,} values.", hint="Ask for less at once.")
+    return Invalid(f"The request has more than {MOST_VALUES:,} values.", hint="Send less at once.")
 
 
 def _exact(number: bytes) -> bool:

@@ -27,7 +27,7 @@ from nexus_graph.api.transport.accepting import EVENT_STREAM, GRAPHQL_RESPONSE, 
 from nexus_graph.api.transport.events import FRAMINGS, AnswerStream
 from nexus_graph.api.transport.receiving import METHODS, TICKET, Malformed, operation_of, unless_gone
 from nexus_graph.scope.errors import Invalid, NexusError
-from nexus_graph.scope.ids import new_id
+from nexus_graph.scope.ids import new_trace_id
 
 log = structlog.get_logger("nexus_graph.api")
 
@@ -57,7 +57,7 @@ class HttpEndpoint:
             await answer(scope, receive, send)
 
     async def _admit(self, request: Request, observation: Observation) -> ASGIApp:
-        trace_id = new_id("trace").removeprefix("trace_")
+        trace_id = new_trace_id()
         suits = accepted(", ".join(request.headers.getlist("accept")))
         media_type = suits.answer or JSON
         if request.method not in METHODS:

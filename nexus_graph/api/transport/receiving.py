@@ -87,8 +87,15 @@ def _parameters(query: bytes) -> dict[str, object]:
             raise Invalid(f"The address has an unknown parameter {name[:40]!r}.", hint=f"Known: {known}.")
         if name in found:
             raise Invalid(f"The address has two parameters {name!r}.", hint="Send each parameter once.")
-        found[name] = (decode(value) if name in _MAPS else value) if value else None
+        found[name] = (_map(name, value) if name in _MAPS else value) if value else None
     return found
+
+
+def _map(name: str, value: str) -> object:
+    try:
+        return decode(value)
+    except Invalid as error:
+        raise Invalid(f"The parameter {name!r}: {error}", hint="Send a JSON object, encoded for an address.") from error
 
 
 def _require_json(headers: Headers) -> None:
@@ -120,4 +127,4 @@ async def _body(request: Request, largest: int) -> bytes:
 
 
 def _too_large(largest: int) -> Malformed:
-    return Malformed(413, f"The request is larger than {largest:,} bytes.", hint="Ask for less at once.")
+    return Malformed(413, f"The request is larger than {largest:,} bytes.", hint="Send less at once.")

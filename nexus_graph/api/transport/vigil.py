@@ -73,7 +73,8 @@ class Vigil:
                         socket.stopped()
                 try:
                     await self._look()
-                except Exception as error:  # the next look may succeed; operations and streams look for themselves
+                except Exception as error:  # the next look may succeed, and looks at everybody
+                    self._seen.clear()
                     log.warning("sockets.unwatched", error=type(error).__name__)
                 await asyncio.sleep(_GATHER_SECONDS)
 
