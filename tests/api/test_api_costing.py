@@ -10,8 +10,9 @@ from graphql import OperationDefinitionNode, get_introspection_query, parse, val
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nexus_graph.api.operations.costing import HIGHEST, UNSIZED, points
+from nexus_graph.api.operations.costing import HIGHEST, MOST_VALUES, UNSIZED, points
 from nexus_graph.api.schema import Schema, build
+from nexus_graph.scope.errors import Invalid
 
 SCHEMA: Schema = build()
 POINTS = points(SCHEMA)
@@ -199,3 +200,23 @@ def test_every_declared_field_has_its_points() -> None:
     assert (POINTS["Query.search"], POINTS["Query.influencePack"], POINTS["Mutation.deriveAtoms"]) == (10, 20, 50)
     assert "Card.title" not in POINTS
     assert min(POINTS.values()) >= 1
+
+
+@pytest.mark.parametrize("leaf", ["number", "__typename"])
+def test_an_answer_has_so_many_values(leaf: str) -> None:
+    """Ten thousand entries with a few fields are allowed, with as many as aliases allow not: free fields take time."""
+
+    def measured(fields: int, first: int = 100) -> None:
+        leaves = " ".join(f"a{place}: {leaf}" for place in range(fields))
+        entries = f"log(first: {first}) {{ edges {{ node {{ {leaves} }} }} }}"
+        document = parse(f"{{ runs(first: 100) {{ edges {{ node {{ {entries} }} }} }} }}")
+        assert validate(SCHEMA.graph, document) == []
+        operation = document.definitions[0]
+        assert isinstance(operation, OperationDefinitionNode)
+        SCHEMA.prices.require_bounded(document, operation, None)
+
+    most = next(fields for fields in range(1, 60) if 10_000 * (fields + 3) > MOST_VALUES) - 2
+    measured(most)
+    measured(60, first=20)
+    with pytest.raises(Invalid, match="values; it may have 250,000"):
+        measured(60)

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import strawberry
@@ -37,6 +37,8 @@ from graphql import (
     GraphQLNonNull,
     GraphQLObjectType,
     GraphQLSchema,
+    GraphQLString,
+    GraphQLUnionType,
     InlineFragmentNode,
     ListValueNode,
     ObjectValueNode,
@@ -55,6 +57,7 @@ from strawberry.types.base import StrawberryObjectDefinition
 from nexus_graph.api.fields import Cost
 from nexus_graph.safeguards.rates import Price
 from nexus_graph.safeguards.switches import UNSTOPPABLE
+from nexus_graph.scope.errors import Invalid
 
 SIZES = ("first", "last", "k", "ids")
 """Arguments, and members of an input argument, that say how many items a field is asked for."""
@@ -64,6 +67,8 @@ INTROSPECTIONS = {"__schema": "__Schema", "__type": "__Type"}
 """Fields, and the types that they lead to."""
 KIB = 1024
 LEAST = 1
+MOST_VALUES = 250_000
+"""Values that an operation may ask for: what is computed in one go holds up everybody else."""
 HIGHEST = 10**12
 """Prices do not grow beyond it: no budget does either."""
 
@@ -132,6 +137,10 @@ class Prices:
                     self._fields[name, field_name] = _Field(
                         dearest, _is_list(field), tuple(_sizes(field)), get_named_type(field.type)
                     )
+        self._each = {place: replace(known, points=1) for place, known in self._fields.items()}
+        for name, kind in graph.type_map.items():
+            if isinstance(kind, (GraphQLObjectType, GraphQLInterfaceType, GraphQLUnionType)):
+                self._each[name, "__typename"] = _Field(1, False, (), GraphQLString)
 
     def price(
         self, document: DocumentNode, operation: OperationDefinitionNode, variables: Mapping[str, Any] | None
@@ -139,6 +148,18 @@ class Prices:
         """The price of a valid operation. Variables that do not fit their types are refused later: they cost little."""
         measure = _Measuring(self._graph, self._fields, document, operation, variables or {}).of(operation)
         return Price(max(LEAST, measure.times(None)), measure.introspections, _is_urgent(operation))
+
+    def require_bounded(
+        self, document: DocumentNode, operation: OperationDefinitionNode, variables: Mapping[str, Any] | None
+    ) -> None:
+        """Raises Invalid for an operation whose answer might have too many values: free ones take time as well.
+
+        Measured as the price is, with a point for each field.
+        """
+        values = _Measuring(self._graph, self._each, document, operation, variables or {}).of(operation).times(None)
+        if values > MOST_VALUES:
+            asked = f"The answer might have {values:,} values; it may have {MOST_VALUES:,}."
+            raise Invalid(asked, hint="Ask for smaller pages, or for fewer fields of each item.")
 
 
 def _is_urgent(operation: OperationDefinitionNode) -> bool:

@@ -124,6 +124,7 @@ class Execution:
             context.observation.kind = node.operation.value
             context.observation.fields = root_fields(document, node.selection_set)
             require_bounded_lists(self._graph, node, operation.variables)
+            self._schema.prices.require_bounded(document, node, operation.variables)
             price = self._schema.prices.price(document, node, operation.variables)
             if price.introspections:
                 introspection.require(context)
