@@ -20,7 +20,7 @@ SESSION = """query One($id: String!, $after: String) { session(id: $id) { sessio
 SESSIONS = """{ sessions(first: 10) { edges { node { sessionId entryCount
   entries(first: 5) { edges { node { content } } } } } } }"""
 CURSOR = "{ sessions(first: 1) { pageInfo { endCursor } } }"
-AUDIT = """query Audit($filter: AuditFilterInput) { audit(last: 50, filter: $filter) {
+AUDIT = """query Audit($filter: AuditFilterInput) { audit(first: 50, filter: $filter) {
   edges { node { type subject { subjectId } actor { actorId } payload } } } }"""
 
 
