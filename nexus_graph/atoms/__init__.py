@@ -16,23 +16,28 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from nexus_graph.atoms.model import Atom, Limits, Recipe, Span
-from nexus_graph.atoms.recipes import RECIPES, content_type_of, recipe_for
+from nexus_graph.atoms.recipes import RECIPES, Kind, content_type_of, kind_of
 
 if TYPE_CHECKING:
     from nexus_graph.atoms.checking import check
     from nexus_graph.atoms.deriving import Derivation, derive
     from nexus_graph.atoms.following import FOLLOWER, follower
-    from nexus_graph.atoms.reading import fetch, of_asset
+    from nexus_graph.atoms.outcome import NOT_ASKED, DerivationState, Outcome
+    from nexus_graph.atoms.reading import fetch, of_asset, outcomes, outdated
     from nexus_graph.atoms.sandbox import Sandbox
     from nexus_graph.atoms.verifying import AtomVerification, verify
 
 __all__ = [
     "FOLLOWER",
+    "NOT_ASKED",
     "RECIPES",
     "Atom",
     "AtomVerification",
     "Derivation",
+    "DerivationState",
+    "Kind",
     "Limits",
+    "Outcome",
     "Recipe",
     "Sandbox",
     "Span",
@@ -41,21 +46,28 @@ __all__ = [
     "derive",
     "fetch",
     "follower",
+    "kind_of",
     "of_asset",
-    "recipe_for",
+    "outcomes",
+    "outdated",
     "verify",
 ]
 
 _LATER = {
     "AtomVerification": "verifying",
     "Derivation": "deriving",
+    "DerivationState": "outcome",
     "FOLLOWER": "following",
+    "NOT_ASKED": "outcome",
+    "Outcome": "outcome",
     "Sandbox": "sandbox",
     "check": "checking",
     "derive": "deriving",
     "fetch": "reading",
     "follower": "following",
     "of_asset": "reading",
+    "outcomes": "reading",
+    "outdated": "reading",
     "verify": "verifying",
 }
 

@@ -17,7 +17,7 @@ import orjson
 from nexus_graph import assets
 from nexus_graph.assets import Asset
 from nexus_graph.atoms import table
-from nexus_graph.atoms.deriving import Derived, read
+from nexus_graph.atoms.deriving import Derived, open_asset, read
 from nexus_graph.atoms.model import Params, Span, atom_id
 from nexus_graph.atoms.recipes import RECIPES
 from nexus_graph.atoms.sandbox import Sandbox
@@ -163,7 +163,7 @@ async def _derive(stores: Stores, sandbox: Sandbox, scope: Scope, derivation: _D
         return None
     params: Params = orjson.loads(derivation.params)
     try:
-        return await read(stores, sandbox, scope, asset, recipe, params)
+        return await read(stores, sandbox, await open_asset(stores, scope, asset), recipe, params)
     except (Invalid, Conflict):
         return None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from email.message import Message
@@ -12,8 +12,9 @@ from typing import Any
 from nexus_graph import assets, safeguards
 from nexus_graph.assets import Asset, AssetState
 from nexus_graph.atoms import table
-from nexus_graph.atoms.model import Atom, Draft, Params, Recipe, atom_id
-from nexus_graph.atoms.recipes import recipe_for, recipe_named
+from nexus_graph.atoms.model import Atom, Draft, Params, Reading, Recipe, atom_id
+from nexus_graph.atoms.outcome import Outcome, of_reading, unread
+from nexus_graph.atoms.recipes import Kind, kind_of, recipe_for, recipe_named
 from nexus_graph.atoms.sandbox import Sandbox
 from nexus_graph.safeguards import Deed, switches
 from nexus_graph.scope.canonical import Json, sha256
@@ -43,6 +44,15 @@ class Derivation:
 
 
 @dataclass(frozen=True, slots=True)
+class Opened:
+    """The bytes of a sealed asset, and what kind of file they are."""
+
+    asset: Asset
+    data: bytes
+    kind: Kind
+
+
+@dataclass(frozen=True, slots=True)
 class Derived:
     """Atoms that are not kept yet, as rows, and what was found out on the way. `encoding` is None for a binary file."""
 
@@ -50,6 +60,7 @@ class Derived:
     recipe: Recipe
     params: Params
     rows: Sequence[dict[str, Value]]
+    outcome: Outcome
     pii_flags: tuple[str, ...]
     encoding: str | None
     guessed: bool
@@ -66,7 +77,7 @@ async def derive(
     once: Once | None = None,
     run_id: str | None = None,
 ) -> Derivation:
-    """Derive atoms from a sealed asset with the recipe `op`, or the default one of its type. Twice changes nothing.
+    """Derive atoms from a sealed asset with the recipe `op`, or the usual one of its kind. Twice changes nothing.
 
     Raises NotFound; Conflict for an asset that is not sealed or whose bytes are lost; Invalid for an unknown recipe or
     parameter and for a file that can't be read within the limits; Unavailable. Nothing is kept in these cases.
@@ -75,30 +86,38 @@ async def derive(
     asset = (await assets.fetch(stores, scope, [asset_id])).get(asset_id)
     if asset is None:
         raise NotFound("asset")
-    recipe = recipe_for(asset.content_type, asset.filename) if op is None else recipe_named(op)
+    named = None if op is None else recipe_named(op)
+    opened = await open_asset(stores, scope, asset)
+    recipe = named or recipe_for(opened.kind)
     if recipe is None:
-        raise Invalid(f"No recipe reads {asset.media_type}.", hint="Name one in op.", path=("op",))
-    derived = await read(stores, sandbox, scope, asset, recipe, params)
+        hint = "Name one in op; `recipes` lists them."
+        raise Invalid(f"No text can be read: {unread(opened.kind)}.", hint=hint, path=("op",))
+    derived = await read(stores, sandbox, opened, recipe, params)
     deed = Deed("deriveAtoms", Permission.ATOMS_DERIVE, provider=switches.OBJECTS)
     return await keep(stores, scope, derived, once, run_id, deed=deed)
 
 
-async def read(stores: Stores, sandbox: Sandbox, scope: Scope, asset: Asset, recipe: Recipe, params: Params) -> Derived:
-    """The atoms of an asset, read in the sandbox and kept nowhere. A charset comes from the content type unless given.
-
-    Raises as `derive` does.
-    """
+async def open_asset(stores: Stores, scope: Scope, asset: Asset) -> Opened:
+    """The bytes of an asset. Raises Conflict when it is not sealed or its bytes are lost, Halted, Unavailable."""
     if asset.state is not AssetState.SEALED:
         raise Conflict("The asset is not sealed yet.", hint="Upload and seal it first.")
-    declared = charset(asset.content_type)
-    if declared is not None and "charset" in recipe.parameters:
-        params = {"charset": declared, **params}
-    params = recipe.complete(params)
     data = await raw_bytes(stores, scope, asset)
     if data is None:
         raise Conflict("The object store no longer holds the bytes that were sealed.", hint="Restore the object.")
-    drafts = await sandbox.derive(recipe.op, data, params)
-    return await asyncio.to_thread(_derived, asset, recipe, params, data, drafts, stores.clock())
+    return Opened(asset, data, kind_of(data, asset.filename, asset.content_type))
+
+
+async def read(stores: Stores, sandbox: Sandbox, opened: Opened, recipe: Recipe, params: Params) -> Derived:
+    """The atoms of an asset, read in the sandbox and kept nowhere. A charset comes from the content type unless given.
+
+    Raises Invalid, Unavailable.
+    """
+    declared = charset(opened.asset.content_type)
+    if declared is not None and "charset" in recipe.parameters:
+        params = {"charset": declared, **params}
+    params = recipe.complete(params)
+    reading = await sandbox.derive(recipe.op, opened.data, params)
+    return await asyncio.to_thread(_derived, opened, recipe, params, reading, stores.clock())
 
 
 async def raw_bytes(stores: Stores, scope: Scope, asset: Asset) -> bytes | None:
@@ -130,7 +149,8 @@ async def keep(
     *,
     deed: Deed | None = None,
 ) -> Derivation:
-    """Keep what was derived, in one transaction: new atoms added, those of other versions of the recipe marked stale.
+    """Keep what was derived, in one transaction: new atoms added, those of other versions of the recipe marked stale,
+    and the outcome.
 
     The asset's labels take on what was found in its atoms. Ends the run. `deed` is what somebody asked for, None when
     the engine derives by itself. Raises NotFound for an asset that went away, and what the safeguards refuse.
@@ -149,9 +169,15 @@ async def keep(
         if await work.value(table.MISLABELLED, **own):
             staled = sum(bool(row["stale"]) for row in await work.write(table.RELABEL, **own))
         derivation = Derivation(asset_id, recipe.op, recipe.version, len(derived.rows), made, staled)
+        await keep_outcome(work, asset_id, derived.outcome)
         work.record(Event("atoms.derived", "asset", asset_id, redact(_told(derived, derivation)), asset.handling))
         await work.keep_answer(asdict(derivation))
     return derivation
+
+
+async def keep_outcome(work: Work, asset_id: str, outcome: Outcome) -> None:
+    """Make this the outcome of the asset's last derivation."""
+    await work.write(table.PUT_OUTCOME, asset_id=asset_id, **table.outcome_values(outcome, work.now))
 
 
 async def _add(work: Work, own: Mapping[str, Value], derived: Derived, train_ok: bool) -> int:
@@ -164,17 +190,18 @@ async def _add(work: Work, own: Mapping[str, Value], derived: Derived, train_ok:
     return len(new)
 
 
-def _derived(
-    asset: Asset, recipe: Recipe, params: Params, data: bytes, drafts: Sequence[Draft], now: datetime
-) -> Derived:
-    atoms = [_atom(asset, recipe, params, draft, now) for draft in drafts]
-    flags = {flag for atom in atoms for flag in atom.handling.pii_flags}
-    decoded = None if recipe.decode is None else recipe.decode(data, params)
+def _derived(opened: Opened, recipe: Recipe, params: Params, reading: Reading, now: datetime) -> Derived:
+    asset = opened.asset
+    outcome = of_reading(reading, recipe, opened.kind, now)
+    atoms = [_atom(asset, recipe, params, draft, now) for draft in reading.drafts]
+    flags = {flag for atom in atoms for flag in atom.handling.pii_flags} | _flags([outcome.reason or ""])
+    decoded = None if recipe.decode is None else recipe.decode(opened.data, params)
     return Derived(
         asset=asset,
         recipe=recipe,
         params=params,
         rows=[table.values(atom) for atom in atoms],
+        outcome=outcome,
         pii_flags=tuple(sorted(flags)),
         encoding=None if decoded is None else decoded.encoding,
         guessed=decoded is not None and decoded.guessed,
@@ -193,17 +220,31 @@ def _atom(asset: Asset, recipe: Recipe, params: Params, draft: Draft, now: datet
         kind=draft.kind,
         text=draft.text,
         digest=sha256(draft.text.encode()),
-        handling=Handling(tuple({finding.kind for finding in find(draft.text)}), asset.handling.train_ok),
+        handling=Handling(tuple(_flags((draft.text, *draft.span.names))), asset.handling.train_ok),
         derived_at=now,
         stale=False,
     )
 
 
+def _flags(texts: Iterable[str]) -> set[str]:
+    return {finding.kind for text in texts for finding in find(text)}
+
+
 def _told(derived: Derived, derivation: Derivation) -> Json:
     output: dict[str, Json] = {"atoms": derivation.atoms, "made": derivation.made, "staled": derivation.staled}
+    output |= told(derived.outcome)
     if derived.encoding is not None:
         output |= {"encoding": derived.encoding, "encodingGuessed": derived.guessed}
     return {
         "input": {"op": derivation.op, "opVersion": derivation.op_version, "params": dict(derived.params)},
         "output": output,
     }
+
+
+def told(outcome: Outcome) -> dict[str, Json]:
+    """An outcome as the journal tells it."""
+    known: dict[str, Json] = {"state": outcome.state.value, "reason": outcome.reason}
+    if outcome.kind is not None:
+        known |= {"mediaType": outcome.kind.media_type, "mediaTypeReason": outcome.kind.reason}
+    left_out: dict[str, Json] = {omitted.what: omitted.count for omitted in outcome.left_out}
+    return known | {"leftOut": left_out}

@@ -16,19 +16,28 @@ _NAMING = Statement(
     "where tenant_id = :tenant_id and env = :env and (text like :like escape '\\' or span like :like escape '\\' "
     "or params like :like escape '\\')"
 )
+_TOLD_NAMING = Statement(
+    "select asset_id, reason, left_out, kind_reason from asset_derivations "
+    "where tenant_id = :tenant_id and env = :env and (reason like :like escape '\\' "
+    "or left_out like :like escape '\\' or kind_reason like :like escape '\\')"
+)
 _OF_ASSETS = Statement(
     "select atom_id from atoms where tenant_id = :tenant_id and env = :env and asset_id in (:asset_ids...)"
 )
 _FORGET = Statement("delete from atoms where tenant_id = :tenant_id and env = :env and asset_id in (:asset_ids...)")
+_FORGET_OUTCOMES = Statement(
+    "delete from asset_derivations where tenant_id = :tenant_id and env = :env and asset_id in (:asset_ids...)"
+)
 
 
 async def _plan(read: Read, doomed: Doomed) -> None:
-    naming = [
+    mentions = [
         row["asset_id"]
-        for row in await read.rows(_NAMING, like=doomed.target.like)
-        if any(doomed.target.name.search(text) for text in row[1:])
+        for naming in (_NAMING, _TOLD_NAMING)
+        for row in await read.rows(naming, like=doomed.target.like)
+        if any(doomed.target.name.search(text) for text in row[1:] if text is not None)
     ]
-    doomed.mention("assets", naming)
+    doomed.mention("assets", mentions)
     await assets.goes(read, doomed)
     ids = doomed.of("assets")
     for start in range(0, len(ids), _AT_ONCE):
@@ -39,6 +48,7 @@ async def _plan(read: Read, doomed: Doomed) -> None:
 async def _erase(work: Work, doomed: Doomed) -> None:
     ids = doomed.of("assets")
     for start in range(0, len(ids), _AT_ONCE):
+        await work.write(_FORGET_OUTCOMES, asset_ids=ids[start : start + _AT_ONCE])
         await work.write(_FORGET, asset_ids=ids[start : start + _AT_ONCE])
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nexus_graph import assets
 from nexus_graph.assets import Asset
-from nexus_graph.atoms.deriving import Derived, keep, read
+from nexus_graph.atoms.deriving import Derived, keep, keep_outcome, open_asset, read, told
+from nexus_graph.atoms.outcome import Outcome, of_refusal, without_recipe
 from nexus_graph.atoms.recipes import recipe_for
 from nexus_graph.atoms.sandbox import Sandbox
 from nexus_graph.safeguards import switches
@@ -36,21 +38,27 @@ class _Sealed:
 
 @dataclass(frozen=True, slots=True)
 class _Without:
-    """Why an asset has no atoms: `atoms.skipped`, or `atoms.refused`, which fails the run."""
+    """Why an asset has no atoms: `atoms.skipped`, or `atoms.refused`, which fails the run.
+
+    `outcome` is kept with the asset; None when that is gone.
+    """
 
     action: str
-    reason: Json
+    detail: dict[str, Json]
+    outcome: Outcome | None
 
 
 def follower(sandbox: Sandbox) -> Follower:
-    """Derives atoms from every sealed asset with the default recipe of its type.
+    """Derives atoms from every sealed asset with the usual recipe of its kind.
 
     A file that no recipe reads is skipped; one that can't be read within the limits is refused, and its run fails.
     """
 
     async def deed(stores: Stores, scope: Scope, entries: Sequence[Entry]) -> None:
-        for sealed in await _waiting(stores, scope, entries):
-            outcome = await _read(stores, sandbox, scope, sealed.asset)
+        waiting = await _waiting(stores, scope, entries)
+        # Read side by side, kept in the order in which they were sealed.
+        outcomes = await asyncio.gather(*(_read(stores, sandbox, scope, sealed.asset) for sealed in waiting))
+        for sealed, outcome in zip(waiting, outcomes, strict=True):
             if isinstance(outcome, Derived):
                 await keep(stores, scope, outcome, run_id=sealed.run_id)
             else:
@@ -73,27 +81,36 @@ async def _waiting(stores: Stores, scope: Scope, entries: Sequence[Entry]) -> li
 
 async def _read(stores: Stores, sandbox: Sandbox, scope: Scope, asset: Asset | None) -> Derived | _Without:
     if asset is None:
-        return _Without("atoms.skipped", {"reason": "the asset is gone"})
-    recipe = recipe_for(asset.content_type, asset.filename)
-    if recipe is None:
-        return _Without("atoms.skipped", {"reason": "no recipe reads this type"})
+        return _Without("atoms.skipped", {"reason": "the asset is gone"}, None)
+    recipe, kind = None, None
     try:
-        return await read(stores, sandbox, scope, asset, recipe, {})
+        opened = await open_asset(stores, scope, asset)
+        kind = opened.kind
+        recipe = recipe_for(kind)
+        if recipe is None:
+            outcome = without_recipe(kind, stores.clock())
+            return _Without("atoms.skipped", told(outcome), outcome)
+        return await read(stores, sandbox, opened, recipe, {})
     except (Invalid, Conflict) as error:
-        detail = {"op": recipe.op, "opVersion": recipe.version, "code": error.code, "message": str(error)}
-        return _Without("atoms.refused", detail)
+        outcome = of_refusal(error, recipe, kind, stores.clock())
+        detail: dict[str, Json] = {"op": outcome.op, "opVersion": outcome.op_version}
+        return _Without(
+            "atoms.refused", {**detail, **told(outcome), "code": error.code, "message": str(error)}, outcome
+        )
 
 
-async def _tell(stores: Stores, scope: Scope, sealed: _Sealed, outcome: _Without) -> None:
-    refused = outcome.action == "atoms.refused"
+async def _tell(stores: Stores, scope: Scope, sealed: _Sealed, without: _Without) -> None:
+    refused = without.action == "atoms.refused"
     event = Event(
-        outcome.action,
+        without.action,
         "asset",
         sealed.entry.subject_id,
-        redact({"input": {"seq": sealed.entry.seq}, "output": outcome.reason}),
+        redact({"input": {"seq": sealed.entry.seq}, "output": without.detail}),
         sealed.entry.handling,
         Severity.ERROR if refused else Severity.INFO,
         RunStatus.FAILED if refused else RunStatus.SUCCEEDED,
     )
     async with stores.work(scope, RunKind.DERIVE, run_id=sealed.run_id) as work:
+        if without.outcome is not None:
+            await keep_outcome(work, sealed.entry.subject_id, without.outcome)
         work.record(event)

@@ -32,10 +32,24 @@ class Span:
     """JSON Pointer, RFC 6901; "" is the whole document."""
     start_ms: int | None = None
     end_ms: int | None = None
+    sheet: str | None = None
+    """Name of a sheet in a workbook."""
+    cell: str | None = None
+    """Cells of a sheet, such as "A5:D5"."""
+    slide: int | None = None
+    part: str | None = None
+    """A part inside the file, by its own name: a chapter of a book, "footnote 2", "header"."""
+    path: str | None = None
+    """Path of an XML element: "/catalog[1]/item[3]"."""
 
     def as_json(self) -> dict[str, Json]:
         """The coordinates that are known, by name; `Span(**span.as_json())` gives an equal span."""
         return {name: value for name in _SPAN_NAMES if (value := getattr(self, name)) is not None}
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The coordinates that are words of the file's author."""
+        return tuple(filter(None, (self.sheet, self.part, self.path)))
 
 
 _SPAN_NAMES = tuple(item.name for item in fields(Span))
@@ -50,6 +64,46 @@ class Draft:
     text: str
     kind: str
     """What the piece is in its file: "paragraph", "heading", "section", "code", "table", "row", "value", "page", ..."""
+
+
+@dataclass(frozen=True, slots=True)
+class Omission:
+    """A kind of thing that a recipe leaves out, and how that is told.
+
+    `sentence` holds `{place}` where things differ by their place: "{place} has no text layer". `intended` says that a
+    reader of the file does not see it either (hidden text, deletions): without it the file still counts as read whole.
+    """
+
+    sentence: str
+    intended: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """What a recipe met in a file and did not read: a key of its `leaves_out`, and where, as a reader would name it."""
+
+    what: str
+    place: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Omitted:
+    """All that was left out of a file for one reason: the first places, and how many there are.
+
+    A place among the first counts once, however often it is told; later ones are only counted.
+    """
+
+    what: str
+    places: tuple[str, ...]
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a recipe made of a file."""
+
+    drafts: list[Draft]
+    left_out: list[Omitted]
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,8 +182,11 @@ class Recipe:
     """A pure function from the bytes of a file to drafts, with a name and a version.
 
     `version` moves whenever the same bytes would give other drafts. `derive` yields drafts in the order of the file,
-    each with a span of its own, none of them blank, and raises Invalid for a file that it can't read. `decode` gives
-    the canonical text that spans point into, where the file is text; it is None where the recipe makes that text.
+    each with a span of its own, none of them blank; it yields a `LeftOut` for what it meets and does not read, of the
+    kinds that `leaves_out` names; and it raises Invalid for a file that it can't read. `decode` gives the canonical
+    text that spans point into, where the file is text; it is None where the recipe makes that text.
+
+    `extensions` are those of file names, each with its content type, which is one of `content_types`.
     """
 
     op: str
@@ -137,10 +194,11 @@ class Recipe:
     reads: str
     purpose: str
     content_types: frozenset[str]
-    extensions: frozenset[str]
-    derive: Callable[[bytes, Params], Iterable[Draft]]
+    extensions: Mapping[str, str]
+    derive: Callable[[bytes, Params], Iterable[Draft | LeftOut]]
     decode: Callable[[bytes, Params], Decoded] | None = None
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
+    leaves_out: Mapping[str, Omission] = field(default_factory=dict)
 
     def complete(self, params: Params) -> dict[str, Json]:
         """`params` with defaults filled in, so that equal derivations have equal parameters. Raises Invalid."""
@@ -162,16 +220,43 @@ class Recipe:
             "contentTypes": sorted(self.content_types),
             "extensions": sorted(self.extensions),
             "parameters": {name: parameter.describe() for name, parameter in sorted(self.parameters.items())},
+            "leavesOut": {what: omission.sentence for what, omission in sorted(self.leaves_out.items())},
         }
 
+    def tell(self, left_out: Iterable[Omitted]) -> str:
+        """What was left out, in words: a clause for each of the first places."""
+        clauses: list[str] = []
+        for omitted in left_out:
+            sentence = self.leaves_out[omitted.what].sentence
+            clauses += (sentence.format(place=place).strip() for place in omitted.places)
+            if more := omitted.count - len(omitted.places):
+                clauses.append(f"and {more:,} more of this kind")
+        return "; ".join(clauses)
 
-def collect(recipe: Recipe, data: bytes, params: Params, limits: Limits) -> list[Draft]:
-    """All drafts that `recipe` makes of `data`, or Invalid: never a part of them."""
+
+_MOST_PLACES = 20
+_LONGEST_PLACE = 200
+
+
+def collect(recipe: Recipe, data: bytes, params: Params, limits: Limits) -> Reading:
+    """All drafts that `recipe` makes of `data`, or Invalid: never a part of them without a word."""
     drafts: list[Draft] = []
+    places: dict[str, dict[str, None]] = {}
+    counts: dict[str, int] = {}
     size = 0
-    for draft in recipe.derive(data, recipe.complete(params)):
-        drafts.append(draft)
-        size += len(draft.text.encode())
+    for found in recipe.derive(data, recipe.complete(params)):
+        if isinstance(found, LeftOut):
+            if found.what not in recipe.leaves_out:
+                raise ValueError(f"{recipe.op} has no word for leaving out {found.what!r}")
+            known = places.setdefault(found.what, {})
+            place = found.place[:_LONGEST_PLACE]
+            if place not in known:
+                counts[found.what] = counts.get(found.what, 0) + 1
+                if len(known) < _MOST_PLACES:
+                    known[place] = None
+            continue
+        drafts.append(found)
+        size += len(found.text.encode())
         if len(drafts) > limits.atoms:
             raise Invalid(
                 f"The file makes more than {limits.atoms:,} atoms with {recipe.op}.",
@@ -182,4 +267,4 @@ def collect(recipe: Recipe, data: bytes, params: Params, limits: Limits) -> list
                 f"The file makes more than {limits.text_bytes:,} bytes of text with {recipe.op}.",
                 hint="Split it into several files.",
             )
-    return drafts
+    return Reading(drafts, [Omitted(what, tuple(places[what]), counts[what]) for what in counts])

@@ -9,6 +9,7 @@ from operator import and_
 from nexus_graph import assets
 from nexus_graph.atoms import table
 from nexus_graph.atoms.model import Atom
+from nexus_graph.atoms.outcome import Outcome
 from nexus_graph.scope.canonical import Json
 from nexus_graph.scope.errors import NotFound
 from nexus_graph.scope.permission import Permission
@@ -34,6 +35,31 @@ async def fetch(stores: Stores, scope: Scope, ids: Sequence[str]) -> dict[str, A
     atoms = {atom_id: found[atom_id] for atom_id in wanted if atom_id in found}
     await _record_read(stores, scope, [*atoms.values()])
     return atoms
+
+
+async def outcomes(stores: Stores, scope: Scope, asset_ids: Sequence[str]) -> dict[str, Outcome]:
+    """What became of these assets when they were read last, by id; those that nobody has read are not in it."""
+    scope.require(Permission.ATOMS_READ)
+    found: dict[str, Outcome] = {}
+    async with stores.read(scope) as read:
+        for start in range(0, len(asset_ids), _AT_ONCE):
+            rows = await read.rows(table.OUTCOMES, asset_ids=[*asset_ids[start : start + _AT_ONCE]])
+            found |= {row["asset_id"]: table.outcome(row) for row in rows}
+    return found
+
+
+async def outdated(stores: Stores, scope: Scope) -> list[str]:
+    """The assets that may give something else when they are derived again, by id."""
+    scope.require(Permission.ATOMS_READ)
+    found: list[str] = []
+    after = ""
+    while True:
+        async with stores.read(scope) as read:
+            rows = await read.rows(table.EVERY_OUTCOME, after=after, most=_AT_ONCE)
+        if not rows:
+            return found
+        found += [row["asset_id"] for row in rows if table.outcome(row).outdated]
+        after = rows[-1]["asset_id"]
 
 
 async def of_asset(stores: Stores, scope: Scope, asset_id: str, window: Window, *, stale: bool = False) -> Page[Atom]:

@@ -1,8 +1,8 @@
 """Recipes run here: in worker processes with limits, so that a hostile file costs one worker and not the house.
 
-In: the name of a recipe, bytes, parameters. Out: all drafts, or an error; never a part of them. A worker starts when it
-is first needed, holds no secrets (its environment is its own), serves many files, and is killed when a file takes too
-long or its caller goes away. Workers die with their parent.
+In: the name of a recipe, bytes, parameters. Out: all that it reads, or an error; never a part of it without a word. A
+worker starts when it is first needed, holds no secrets (its environment is its own), serves many files, and is killed
+when a file takes too long or its caller goes away. Workers die with their parent.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import orjson
 
 import nexus_graph
 from nexus_graph.atoms.decoding import unreadable
-from nexus_graph.atoms.model import Draft, Limits, Params, Span
+from nexus_graph.atoms.model import Draft, Limits, Omitted, Params, Reading, Span
 from nexus_graph.atoms.recipes import RECIPES
 from nexus_graph.scope.errors import Invalid, Unavailable
 
@@ -116,8 +116,8 @@ class Sandbox:
         self._endings: set[asyncio.Task[int]] = set()
         self._closed = False
 
-    async def derive(self, op: str, data: bytes, params: Params) -> list[Draft]:
-        """All drafts that the recipe `op` makes of `data`.
+    async def derive(self, op: str, data: bytes, params: Params) -> Reading:
+        """All drafts that the recipe `op` makes of `data`, and word of what it leaves out.
 
         Raises Invalid for an unknown recipe or parameter, and for a file that can't be read within the limits;
         Unavailable when the pool is closed or no worker can be started.
@@ -137,7 +137,7 @@ class Sandbox:
                 self._busy.discard(worker)
                 if worker not in self._idle:
                     self._dismiss(worker)
-        return await asyncio.to_thread(_drafts, op, reply)  # tens of thousands would hold up everybody else
+        return await asyncio.to_thread(_reading, op, reply)  # tens of thousands would hold up everybody else
 
     async def close(self) -> None:
         """Kill all workers, and wait until they are gone. What they were doing ends as Unavailable."""
@@ -206,9 +206,13 @@ def _reads(op: str) -> str:
     return RECIPES[op].reads if op in RECIPES else op
 
 
-def _drafts(op: str, reply: Mapping[str, Any]) -> list[Draft]:
+def _reading(op: str, reply: Mapping[str, Any]) -> Reading:
     if "failed" in reply:
         raise unreadable(_reads(op), reply["failed"], hint="Open it in its own program, and save it again.")
     if "refused" in reply:
         raise Invalid(**reply["refused"])
-    return [Draft(draft["ordinal"], Span(**draft["span"]), draft["text"], draft["kind"]) for draft in reply["drafts"]]
+    drafts, left_out = reply["reading"]["drafts"], reply["reading"]["left_out"]
+    return Reading(
+        [Draft(draft["ordinal"], Span(**draft["span"]), draft["text"], draft["kind"]) for draft in drafts],
+        [Omitted(omitted["what"], tuple(omitted["places"]), omitted["count"]) for omitted in left_out],
+    )

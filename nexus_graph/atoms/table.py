@@ -5,13 +5,17 @@ An atom is seen as long as its asset is sealed, and never with more consent than
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import orjson
 from sqlalchemy import ForeignKeyConstraint, Index
 from sqlmodel import Field
 
 from nexus_graph.assets.table import AssetRow
-from nexus_graph.atoms.model import Atom, Params, Span
-from nexus_graph.scope.canonical import canonical
+from nexus_graph.atoms.model import Atom, Omitted, Params, Span
+from nexus_graph.atoms.outcome import DerivationState, Outcome
+from nexus_graph.atoms.recipes import Kind
+from nexus_graph.scope.canonical import Json, canonical
 from nexus_graph.scope.clock import micros, moment
 from nexus_graph.scope.handling import Handling
 from nexus_graph.stores.database import Row
@@ -45,6 +49,23 @@ class AtomRow(ScopedRow, table=True):
     stale: bool
 
 
+class OutcomeRow(ScopedRow, table=True):
+    """The outcome of the last derivation of an asset. `left_out` is canonical JSON."""
+
+    __tablename__ = "asset_derivations"
+    __table_args__ = (ForeignKeyConstraint(_ASSET, [f"{AssetRow.__tablename__}.{name}" for name in _ASSET]),)
+    asset_id: str = Field(primary_key=True)
+    state: str
+    reason: str | None
+    left_out: str
+    media_type: str | None
+    kind_reason: str | None
+    op: str | None
+    op_version: str | None
+    atoms: int
+    derived_at: int
+
+
 ORDER = ("atom.op", "atom.op_version", "atom.params", "atom.ordinal")
 """By derivation, and then as in the file: unique within an asset."""
 
@@ -75,6 +96,25 @@ ADD = Statement(
     "pii_flags, train_ok, derived_at, stale) values (:tenant_id, :env, :atom_id, :asset_id, :op, :op_version, :params, "
     ":ordinal, :kind, :span, :text, :digest, :pii_flags, :train_ok, :derived_at, false) "
     "on conflict (tenant_id, env, atom_id) do nothing"
+)
+
+OUTCOMES = Statement(
+    "select outcome.* from asset_derivations outcome join assets asset on asset.tenant_id = outcome.tenant_id "
+    "and asset.env = outcome.env and asset.asset_id = outcome.asset_id and asset.state = 'SEALED' "
+    "where outcome.tenant_id = :tenant_id and outcome.env = :env and outcome.asset_id in (:asset_ids...)"
+)
+EVERY_OUTCOME = Statement(
+    "select outcome.* from asset_derivations outcome join assets asset on asset.tenant_id = outcome.tenant_id "
+    "and asset.env = outcome.env and asset.asset_id = outcome.asset_id and asset.state = 'SEALED' "
+    "where outcome.tenant_id = :tenant_id and outcome.env = :env and outcome.asset_id > :after "
+    "order by outcome.asset_id limit :most"
+)
+PUT_OUTCOME = Statement(
+    "insert into asset_derivations (tenant_id, env, asset_id, state, reason, left_out, media_type, kind_reason, op, "
+    "op_version, atoms, derived_at) values (:tenant_id, :env, :asset_id, :state, :reason, :left_out, :media_type, "
+    ":kind_reason, :op, :op_version, :atoms, :derived_at) on conflict (tenant_id, env, asset_id) do update set "
+    "state = :state, reason = :reason, left_out = :left_out, media_type = :media_type, kind_reason = :kind_reason, "
+    "op = :op, op_version = :op_version, atoms = :atoms, derived_at = :derived_at"
 )
 
 # What the check compares
@@ -149,3 +189,39 @@ def values(atom: Atom) -> dict[str, Value]:
 def parameters(params: Params) -> str:
     """Parameters as a row keeps them."""
     return canonical(params).decode()
+
+
+def outcome(row: Row) -> Outcome:
+    """The outcome in a row."""
+    media_type = row["media_type"]
+    return Outcome(
+        state=DerivationState(row["state"]),
+        reason=row["reason"],
+        left_out=tuple(
+            Omitted(omitted["what"], tuple(omitted["places"]), omitted["count"])
+            for omitted in orjson.loads(row["left_out"])
+        ),
+        kind=None if media_type is None else Kind(media_type, row["kind_reason"]),
+        op=row["op"],
+        op_version=row["op_version"],
+        atoms=row["atoms"],
+        at=moment(row["derived_at"]),
+    )
+
+
+def outcome_values(outcome: Outcome, now: datetime) -> dict[str, Value]:
+    """The row of an outcome, but for its asset."""
+    left_out: list[Json] = [
+        {"what": omitted.what, "places": [*omitted.places], "count": omitted.count} for omitted in outcome.left_out
+    ]
+    return {
+        "state": outcome.state.value,
+        "reason": outcome.reason,
+        "left_out": canonical(left_out).decode(),
+        "media_type": None if outcome.kind is None else outcome.kind.media_type,
+        "kind_reason": None if outcome.kind is None else outcome.kind.reason,
+        "op": outcome.op,
+        "op_version": outcome.op_version,
+        "atoms": outcome.atoms,
+        "derived_at": micros(outcome.at or now),
+    }

@@ -60,5 +60,6 @@ async def _found(stores: Stores, sandbox: Sandbox, scope: Scope, atom: Atom) -> 
         raise NotFound("atom")
     if await deriving.raw_bytes(stores, scope, asset) is None:
         return None
-    derived = await deriving.read(stores, sandbox, scope, asset, recipe, atom.params)
+    opened = await deriving.open_asset(stores, scope, asset)
+    derived = await deriving.read(stores, sandbox, opened, recipe, atom.params)
     return next((str(row["digest"]) for row in derived.rows if row["atom_id"] == atom.id), None)

@@ -2,7 +2,7 @@
 
 Started by `sandbox` as `python -m nexus_graph.atoms.worker LIMITS`, LIMITS being JSON. Frames go both ways, each a
 4-byte big-endian length and so many bytes. A job comes on standard input as two frames: JSON `{op, params}` and the
-file. A reply leaves as one frame of JSON: `{"drafts": [...]}`, `{"refused": {...}}` (an error that a recipe raised) or
+file. A reply leaves as one frame of JSON: `{"reading": {...}}`, `{"refused": {...}}` (an error that a recipe raised) or
 `{"failed": "..."}` (anything else); `"last": true` says that the worker ends after it. The first frame of all,
 `{"ready": true}`, says that it has started. It ends with its input, and is killed with its parent.
 """
@@ -57,7 +57,7 @@ def run(recipes: Mapping[str, Recipe], job: Mapping[str, Any], data: bytes, limi
     try:
         if recipe is None:
             raise Invalid(f"There is no recipe {job['op'][:60]!r}.", path=("op",))
-        return {"drafts": orjson.Fragment(orjson.dumps(collect(recipe, data, job["params"], limits)))}
+        return {"reading": orjson.Fragment(orjson.dumps(collect(recipe, data, job["params"], limits)))}
     except Invalid as error:
         place = {"line": error.line, "column": error.column, "path": error.path}
         return {"refused": {"message": error.message, "hint": error.hint, **place}}

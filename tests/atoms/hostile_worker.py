@@ -71,7 +71,7 @@ def _draft(ordinal: int, text: str) -> Draft:
 def _recipes() -> Iterator[Recipe]:
     for derive in (_loop, _sleep, _devour, _crash, _fail, _recurse, _print, _many, _write, _environment):
         name = f"hostile.{derive.__name__.lstrip('_')}"
-        yield Recipe(name, "1", "a trap", "Misbehaves.", frozenset(), frozenset(), derive)
+        yield Recipe(name, "1", "a trap", "Misbehaves.", frozenset(), {}, derive)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from nexus_graph.scope.errors import Invalid
 
 def derive(op: str, text: str, **params: Json) -> list[Draft]:
     """All drafts of a text."""
-    return collect(RECIPES[op], text.encode(), params, Limits())
+    return collect(RECIPES[op], text.encode(), params, Limits()).drafts
 
 
 def test_rows() -> None:

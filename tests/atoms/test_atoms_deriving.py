@@ -27,6 +27,7 @@ Rows = Callable[..., Awaitable[list[dict[str, Any]]]]
 MakeScope = Callable[..., Scope]
 
 NOTES = b"# Plan\n\nSales rose.\n\n## Risks\n\nWrite to zoe@example.com today.\n\n## Next\n\nReturns fall.\n"
+BYTES = {"picture.png": b"\x89PNG\r\n\x1a\n", "broken.pdf": b"%PDF-1.7\n\xff"}
 ALL = Window(100)
 
 
@@ -69,7 +70,18 @@ async def test_the_journal_tells_of_a_derivation_without_content(
         "opVersion": "1",
         "params": {"charset": None, "depth": 6},
     }
-    assert payload["output"] == {"atoms": 3, "made": 3, "staled": 0, "encoding": "utf-8", "encodingGuessed": False}
+    assert payload["output"] == {
+        "atoms": 3,
+        "made": 3,
+        "staled": 0,
+        "state": "DONE",
+        "reason": None,
+        "mediaType": "text/markdown",
+        "mediaTypeReason": "the declared type says text/markdown",
+        "leftOut": {},
+        "encoding": "utf-8",
+        "encodingGuessed": False,
+    }
     assert event["pii_flags"] == '["email"]'
     assert (await assets.fetch(stores, admin, [asset.asset_id]))[asset.asset_id].handling.pii_flags == ("email",)
 
@@ -264,9 +276,9 @@ async def test_a_member_may_not_derive(stores: Stores, reader: Sandbox, scope_of
         ("notes.md", "markdown.nothing", {}, "no recipe"),
         ("notes.md", None, {"deepness": 1}, "no parameter 'deepness'"),
         ("notes.md", None, {"depth": 7}, "from 1 to 6"),
-        ("notes.png", None, {}, "No recipe reads image/png"),
+        ("picture.png", None, {}, "no recipe reads image/png"),
         ("notes.json", None, {}, "could not be read as JSON"),
-        ("notes.pdf", None, {}, "could not be read as PDF"),
+        ("broken.pdf", None, {}, "could not be read as PDF"),
     ],
 )
 async def test_what_can_not_be_derived_is_refused_whole(
@@ -281,7 +293,7 @@ async def test_what_can_not_be_derived_is_refused_whole(
     words: str,
 ) -> None:
     """Each mistake is named, and nothing is kept: no atom, no label, no event."""
-    asset = await keep(admin, NOTES, name)
+    asset = await keep(admin, BYTES.get(name, NOTES), name)
     before = len(await rows(admin))
     with pytest.raises(Invalid, match=words):
         await atoms.derive(stores, reader, admin, asset.asset_id, op, params)

@@ -21,7 +21,7 @@ W = 'xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"'
 
 def derive(op: str, data: bytes) -> list[Draft]:
     """All drafts of a file."""
-    return collect(RECIPES[op], data, {}, Limits())
+    return collect(RECIPES[op], data, {}, Limits()).drafts
 
 
 def body(content: str) -> bytes:

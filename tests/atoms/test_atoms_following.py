@@ -105,7 +105,7 @@ async def test_a_type_that_no_recipe_reads_is_skipped(
     stores: Stores, reader: Sandbox, admin: Scope, keep: Keep, rows: Rows
 ) -> None:
     """A picture is kept as it is: no atoms, and no failure."""
-    asset = await keep(admin, b"\x89PNG", "picture.png")
+    asset = await keep(admin, b"\x89PNG\r\n\x1a\n", "picture.png")
     await follow(stores, reader)
     assert (await run_of(rows, admin, asset))[:2] == ("SUCCEEDED", [(1, "asset.sealed"), (2, "atoms.skipped")])
 
@@ -126,7 +126,7 @@ async def test_entries_that_come_a_second_time_change_nothing(
     stores: Stores, reader: Sandbox, admin: Scope, keep: Keep, rows: Rows
 ) -> None:
     """After a crash before the checkpoint moved: no atom, no event, no run is added, whatever the outcome was."""
-    for name, data in (("notes.md", NOTES), ("bad.json", b"{"), ("picture.png", b"\x89PNG")):
+    for name, data in (("notes.md", NOTES), ("bad.json", b"{"), ("picture.png", b"\x89PNG\r\n\x1a\n")):
         await keep(admin, data, name)
     await follow(stores, reader)
     before = [await rows(admin), await rows(admin, "journal_runs", "run_id"), await rows(admin, "atoms", "atom_id")]

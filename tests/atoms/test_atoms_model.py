@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
 
-from nexus_graph.atoms.model import Limits, Parameter, Span, atom_id, collect
-from nexus_graph.atoms.recipes import RECIPES, content_type_of, recipe_for, recipe_named
+from nexus_graph.atoms.model import LeftOut, Limits, Omission, Parameter, Params, Recipe, Span, atom_id, collect
+from nexus_graph.atoms.recipes import RECIPES, recipe_named
 from nexus_graph.scope.canonical import canonical
 from nexus_graph.scope.errors import Invalid
 
@@ -64,43 +65,28 @@ def test_limits_leave_nothing_half_made() -> None:
     """One atom, or one byte of text, too many is an error, and just enough is not."""
     data = "äa\n\nb".encode()
     recipe = RECIPES["text.paragraphs"]
-    assert len(collect(recipe, data, {}, Limits(atoms=2, text_bytes=4))) == 2
+    assert len(collect(recipe, data, {}, Limits(atoms=2, text_bytes=4)).drafts) == 2
     with pytest.raises(Invalid, match="more than 1 atoms"):
         collect(recipe, data, {}, Limits(atoms=1))
     with pytest.raises(Invalid, match="more than 3 bytes of text"):
         collect(recipe, data, {}, Limits(text_bytes=3))
 
 
-@pytest.mark.parametrize(
-    ("content_type", "filename", "op"),
-    [
-        ("text/markdown", "x", "markdown.sections"),
-        ("Text/HTML; charset=utf-8", "x.csv", "html.blocks"),
-        ("application/octet-stream", "A.B.JSON", "json.pointers"),
-        ("text/plain", "notes.md", "markdown.sections"),
-        ("text/plain", "README", "text.paragraphs"),
-        ("", "x.docx", "docx.paragraphs"),
-        ("text/tab-separated-values", "x", "csv.rows"),
-        ("application/pdf", "", "pdf.pages"),
-        ("application/octet-stream", "x.bin", None),
-        ("application/octet-stream", ".md", None),
-        ("image/png", "x.md", None),
-    ],
-)
-def test_a_file_finds_its_recipe(content_type: str, filename: str, op: str | None) -> None:
-    """The content type decides; only a vague one lets the extension speak."""
-    recipe = recipe_for(content_type, filename)
-    assert (recipe and recipe.op) == op
+def test_what_is_left_out_is_counted_by_kind_and_place() -> None:
+    """One place counts once; of many places the first are named; a kind without a word is an error of ours."""
 
+    def derive(data: bytes, params: Params) -> Iterator[LeftOut]:
+        yield from (LeftOut("page", f"page {number}") for number in (*range(30), *range(20)))
 
-def test_every_extension_leads_back_to_its_recipe() -> None:
-    """A file named by any extension of a recipe is read by a recipe of the same kind."""
-    for recipe in RECIPES.values():
-        for extension in recipe.extensions:
-            found = recipe_for(content_type_of(f"x.{extension}"), f"x.{extension}")
-            assert found is not None
-            assert found.reads == recipe.reads
-    assert content_type_of("x.unknown") == content_type_of("x") == "application/octet-stream"
+    leaves_out = {"page": Omission("{place} has no text layer")}
+    recipe = Recipe("x.y", "1", "X", "Nothing.", frozenset(), {}, derive, leaves_out=leaves_out)
+    [omitted] = collect(recipe, b"", {}, Limits()).left_out
+    assert (omitted.places[0], len(omitted.places), omitted.count) == ("page 0", 20, 30)
+    told = recipe.tell([omitted])
+    assert told.startswith("page 0 has no text layer; page 1 has no text layer; ")
+    assert told.endswith("; and 10 more of this kind")
+    with pytest.raises(ValueError, match="no word for leaving out 'page'"):
+        collect(replace(recipe, leaves_out={}), b"", {}, Limits())
 
 
 def test_an_unknown_recipe_is_refused_with_the_known_ones() -> None:

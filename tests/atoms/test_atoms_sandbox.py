@@ -55,7 +55,7 @@ async def sandbox() -> AsyncIterator[Sandbox]:
 
 async def worker_pid(sandbox: Sandbox) -> int:
     """The process that serves next."""
-    return int((await sandbox.derive("hostile.environment", b"", {}))[1].text)
+    return int((await sandbox.derive("hostile.environment", b"", {})).drafts[1].text)
 
 
 FILES = [
@@ -76,7 +76,7 @@ async def test_every_recipe_gives_the_same_in_a_worker() -> None:
     try:
         for op, data in FILES:
             here = collect(RECIPES[op], data, {}, LIMITS)
-            assert len(here) > 0
+            assert len(here.drafts) > 0
             assert await asyncio.gather(*(sandbox.derive(op, data, {}) for _ in range(3))) == [here] * 3
     finally:
         await sandbox.close()
@@ -89,7 +89,7 @@ async def test_a_worker_serves_many_files_and_holds_no_secrets(
     monkeypatch.setenv("NEXUS_SECRET", "x")
     pid = await worker_pid(sandbox)
     assert await worker_pid(sandbox) == pid
-    names, _ = await sandbox.derive("hostile.environment", b"", {})
+    names, _ = (await sandbox.derive("hostile.environment", b"", {})).drafts
     assert set(names.text.split()) == {"LC_ALL", "PYTHONHASHSEED", "PYTHONPATH"}
 
 
@@ -154,7 +154,7 @@ async def test_a_crash_costs_one_worker(sandbox: Sandbox) -> None:
     """A segmentation fault is told as such, and the next file is served."""
     with pytest.raises(Invalid, match="its reader crashed"):
         await sandbox.derive("hostile.crash", b"", {})
-    assert len(await sandbox.derive("text.paragraphs", b"a", {})) == 1
+    assert len((await sandbox.derive("text.paragraphs", b"a", {})).drafts) == 1
 
 
 async def test_a_worker_that_died_idle_is_not_the_fault_of_a_file(sandbox: Sandbox) -> None:
@@ -168,7 +168,7 @@ async def test_a_worker_that_died_idle_is_not_the_fault_of_a_file(sandbox: Sandb
 
 async def test_what_a_library_prints_is_lost(sandbox: Sandbox) -> None:
     """Noise on the standard output does not stand among the replies."""
-    assert [draft.text for draft in await sandbox.derive("hostile.print", b"", {})] == ["quiet"]
+    assert [draft.text for draft in (await sandbox.derive("hostile.print", b"", {})).drafts] == ["quiet"]
 
 
 async def test_big_files_are_refused_before_a_worker_starts(sandbox: Sandbox) -> None:
@@ -177,7 +177,7 @@ async def test_big_files_are_refused_before_a_worker_starts(sandbox: Sandbox) ->
     with pytest.raises(Invalid, match="as text: it has 1,048,577 bytes, more than the 1,048,576"):
         await sandbox.derive("text.paragraphs", b"x" * (2**20 + 1), {})
     assert children() == before
-    assert len(await sandbox.derive("text.paragraphs", b"x" * 2**20, {})) == 1
+    assert len((await sandbox.derive("text.paragraphs", b"x" * 2**20, {})).drafts) == 1
 
 
 async def test_a_caller_that_goes_away_frees_the_worker(sandbox: Sandbox) -> None:
@@ -237,7 +237,7 @@ from nexus_graph.atoms.sandbox import Sandbox
 
 async def main():
     sandbox = Sandbox(1, Limits(), program={HOSTILE!r})
-    print((await sandbox.derive("hostile.environment", b"", {{}}))[1].text, flush=True)
+    print((await sandbox.derive("hostile.environment", b"", {{}})).drafts[1].text, flush=True)
     await sandbox.derive("hostile.sleep", b"", {{}})
 
 asyncio.run(main())

@@ -16,7 +16,7 @@ from nexus_graph.scope.errors import Invalid
 
 def derive(op: str, data: str | bytes, **params: Json) -> list[Draft]:
     """All drafts of a text or its bytes."""
-    return collect(RECIPES[op], data.encode() if isinstance(data, str) else data, params, Limits())
+    return collect(RECIPES[op], data.encode() if isinstance(data, str) else data, params, Limits()).drafts
 
 
 def told(drafts: list[Draft]) -> list[tuple[str, str]]:

@@ -48,8 +48,8 @@ async def keep(stores: Stores, scope: Scope, text: str, *, train_ok: bool = True
     asset, _ = await assets.keep(stores, RULES, scope, reservation, data)
     recipe = RECIPES["text.paragraphs"]
     params = recipe.complete({})
-    drafts = collect(recipe, data, params, Limits())
-    derived = deriving._derived(asset, recipe, params, data, drafts, stores.clock())
+    opened = await deriving.open_asset(stores, scope, asset)
+    derived = deriving._derived(opened, recipe, params, collect(recipe, data, params, Limits()), stores.clock())
     await deriving.keep(stores, scope, derived)
     return asset.asset_id, [str(row["atom_id"]) for row in derived.rows]
 

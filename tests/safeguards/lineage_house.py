@@ -38,8 +38,8 @@ async def derive(stores: Stores, scope: Scope, asset: assets.Asset, data: bytes)
     """Derive paragraphs in this process, which needs no sandbox; the ids of all atoms of the asset."""
     recipe = RECIPES["text.paragraphs"]
     params = recipe.complete({})
-    drafts = collect(recipe, data, params, Limits())
-    derived = deriving._derived(asset, recipe, params, data, drafts, stores.clock())
+    opened = await deriving.open_asset(stores, scope, asset)
+    derived = deriving._derived(opened, recipe, params, collect(recipe, data, params, Limits()), stores.clock())
     await deriving.keep(stores, scope, derived)
     return [str(row["atom_id"]) for row in derived.rows]
 

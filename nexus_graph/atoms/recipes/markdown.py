@@ -103,7 +103,7 @@ def sections(data: bytes, params: Params) -> Iterator[Draft]:
 
 
 _CONTENT_TYPES = frozenset({"text/markdown", "text/x-markdown"})
-_EXTENSIONS = frozenset({"md", "markdown", "mdown", "mkd"})
+_EXTENSIONS = dict.fromkeys(("md", "markdown", "mdown", "mkd"), "text/markdown")
 
 SECTIONS = Recipe(
     op="markdown.sections",

@@ -1,7 +1,7 @@
 """PDF: the text of each page, as PDFium reads it.
 
 The canonical text is the text of all pages in order, with a form feed between them. Pages that hold no text (scans, for
-instance) make no atom but are counted. Text recognition is not attempted.
+instance) make no atom but are counted, and told. Text recognition is not attempted.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import closing
 
 from nexus_graph.atoms.decoding import unreadable
-from nexus_graph.atoms.model import Draft, Params, Recipe, Span
+from nexus_graph.atoms.model import Draft, LeftOut, Omission, Params, Recipe, Span
 
 _LINE_END_HYPHEN = "\x02"  # PDFium's mark for a hyphen that ends a line, in place of hyphen and line end
 _UNKEEPABLE = re.compile("[\0\ud800-\udfff\ufffe\uffff]")
@@ -21,14 +21,16 @@ _REASONS = {
 }
 
 
-def pages(data: bytes, params: Params) -> Iterator[Draft]:
-    """The pages that hold text."""
+def pages(data: bytes, params: Params) -> Iterator[Draft | LeftOut]:
+    """The pages that hold text, and word of those that do not."""
     start = ordinal = 0
     for number, text in enumerate(_texts(data), 1):
         end = start + len(text)
         if text.strip():
             yield Draft(ordinal, Span(start, end, page=number), text, "page")
             ordinal += 1
+        else:
+            yield LeftOut("textless page", f"page {number}")
         start = end + 1
 
 
@@ -58,6 +60,7 @@ PAGES = Recipe(
     reads="PDF",
     purpose="One atom for the text of each page.",
     content_types=frozenset({"application/pdf", "application/x-pdf"}),
-    extensions=frozenset({"pdf"}),
+    extensions={"pdf": "application/pdf"},
     derive=pages,
+    leaves_out={"textless page": Omission("{place} has no text layer")},
 )

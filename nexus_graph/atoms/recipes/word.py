@@ -148,6 +148,6 @@ PARAGRAPHS = Recipe(
     reads=_READS,
     purpose="One atom for each heading, paragraph and table of the body.",
     content_types=frozenset({"application/vnd.openxmlformats-officedocument.wordprocessingml.document"}),
-    extensions=frozenset({"docx"}),
+    extensions={"docx": "application/vnd.openxmlformats-officedocument.wordprocessingml.document"},
     derive=paragraphs,
 )
