@@ -15,6 +15,7 @@ from nexus_graph.administration import (
     importing,
     installing,
     proving,
+    renewing,
     serving,
 )
 
@@ -38,6 +39,7 @@ app.add_typer(directory.member, name="member")
 app.add_typer(directory.key, name="key")
 app.command()(directory.token)
 app.command("import")(importing.import_files)
+app.command()(renewing.derive)
 app.command()(checking.check)
 app.command()(checking.reindex)
 app.add_typer(checking.audit, name="audit")

@@ -1,4 +1,4 @@
-"""Renders the pages that are nothing but the code's own word: permissions, configuration, gates and schema, in docs/.
+"""Renders the pages that are nothing but the code's own word (permissions, settings, gates, schema, formats) in docs/.
 
 `python -m nexus_graph.administration.documenting`, in a checkout, writes them; a test compares them.
 """
@@ -178,9 +178,11 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def render() -> dict[str, str]:
     """The rendered pages by file name."""
+    from nexus_graph.administration.formats_reference import formats_page
     from nexus_graph.administration.schema_reference import schema_page
     from nexus_graph.api.declarations import declarations
     from nexus_graph.api.schema import build, sdl
+    from nexus_graph.atoms import RECIPES
     from nexus_graph.safeguards.chain import ORDER
 
     policy = Policy.load(resource("casbin_model.conf"), resource("policies"))
@@ -189,6 +191,7 @@ def render() -> dict[str, str]:
         "configuration.md": configuration_page(),
         "gates.md": gates_page(ORDER, declarations(build()).values()),
         "schema.md": schema_page(sdl()),
+        "formats.md": formats_page(RECIPES),
     }
 
 

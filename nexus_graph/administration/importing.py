@@ -6,39 +6,29 @@ import asyncio
 import os
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from nexus_graph import assets, atoms, cards, runs
+from nexus_graph import assets, atoms, cards
 from nexus_graph.administration import console
 from nexus_graph.administration.console import Ticker
 from nexus_graph.administration.directory import existing
+from nexus_graph.administration.following import catch_up
+from nexus_graph.administration.imported import Fate, Report, fate, reason
 from nexus_graph.administration.installing import AsJson
 from nexus_graph.api.house import House
 from nexus_graph.app import followers, open_house
 from nexus_graph.assets import Asset, Reservation
-from nexus_graph.runs import AuditFilter
 from nexus_graph.scope.canonical import sha256
 from nexus_graph.scope.errors import Invalid, NexusError
 from nexus_graph.scope.scope import Scope
-from nexus_graph.stores.follower import Follower
-from nexus_graph.stores.paging import Window
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _FENCES = (b"---\n", b"---\r\n")  # the card parser refuses the second, and a byte order mark, with a hint
 _UNSAFE = re.compile(r"[^a-z0-9._/-]+")
-
-
-@dataclass(slots=True)
-class Summary:
-    """What became of every file."""
-
-    kept: int = 0
-    unchanged: int = 0
-    refused: list[tuple[str, str]] = field(default_factory=list)
 
 
 def import_files(
@@ -49,59 +39,87 @@ def import_files(
     card_type: Annotated[
         str | None, typer.Option("--card-type", help="Card type for front matter that names none.")
     ] = None,
+    each: Annotated[
+        bool, typer.Option("--each", help="Print a line for every file, also for those read whole.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Keep files: those with a card fence as cards, all others as raw assets and atoms. Repeating changes nothing."""
+    """Keep files: those with a card fence as cards, all others as raw assets and atoms. Repeating changes nothing.
 
-    async def deed() -> Summary:
+    A file whose text was not read, or only partly, is named with the reason.
+    """
+
+    async def deed() -> Report:
         async with open_house(console.settings().config) as house:
             scope = await existing(house.stores, tenant, env)
             with console.progress() as tick:
                 return await import_paths(house, scope, paths, card_type, train_ok=train_ok, tick=tick)
 
-    summary = console.run(deed())
+    report = console.run(deed())
     if as_json:
-        refused = [{"path": path, "reason": reason} for path, reason in summary.refused]
-        console.document({"kept": summary.kept, "unchanged": summary.unchanged, "refused": refused})
+        console.document(report.as_json())
     else:
-        for path, reason in summary.refused:
-            console.err.print(f"refused {path}: {reason}", markup=False)
-        console.say(f"{summary.kept} kept, {summary.unchanged} unchanged, {len(summary.refused)} refused.")
-    if summary.refused:
+        report.say(each=each)
+    if report.of(Fate.REFUSED):
         raise typer.Exit(console.REFUSED)
 
 
 async def import_paths(
     house: House, scope: Scope, paths: Sequence[Path], card_type: str | None, *, train_ok: bool, tick: Ticker
-) -> Summary:
-    """Import every file below the paths, then derive and index what is new. One bad file does not stop the others."""
-    summary, sealed = Summary(), list[tuple[str, str, bool]]()
+) -> Report:
+    """Import every file below the paths, then derive and index what is new. One bad file does not stop the others.
+
+    What an older recipe read is derived again.
+    """
     files = [(root, path) for root in paths for path in _walk(root)]
+    kept: list[tuple[Path, _Kept]] = []
     for root, path in files:
         tick("Keeping files", total=len(files))
-        try:
-            data = await asyncio.to_thread(_read, path, house.config.largest_asset)
-            if data[:8].lstrip(_BYTE_ORDER_MARK).startswith(_FENCES):
-                changed = await _keep_card(house, scope, root, path, data, card_type, train_ok=train_ok)
-            else:
-                asset, changed = await _keep_asset(house, scope, root, path, data, train_ok=train_ok)
-                sealed.append((asset.asset_id, str(path), changed))
-        except NexusError as error:
-            summary.refused.append((str(path), str(error)))
-        except OSError as error:
-            summary.refused.append((str(path), error.strerror or "can't be read"))
-        else:
-            summary.kept += changed
-            summary.unchanged += not changed
+        kept.append((path, await _keep(house, scope, root, path, card_type, train_ok=train_ok)))
     for follower in followers(house):
-        await _catch_up(house, scope, follower, tick)
-    reasons = await _underivable(house, scope, {asset_id for asset_id, _, _ in sealed})
-    for asset_id, refused, new in sealed:
-        if asset_id in reasons:
-            summary.kept -= new
-            summary.unchanged -= not new
-            summary.refused.append((refused, reasons[asset_id]))
-    return summary
+        await catch_up(house, scope, follower, tick)
+    assets_kept = [each.asset_id for _, each in kept if each.asset_id is not None]
+    await _renew(house, scope, assets_kept, tick)
+    outcomes = await atoms.outcomes(house.stores, scope, assets_kept)
+    report = Report()
+    for path, each in kept:
+        if each.refused is not None:
+            report.add(path, Fate.REFUSED, each.refused)
+        elif each.asset_id is None:
+            report.add(path, Fate.KEPT if each.changed else Fate.UNCHANGED)
+        else:
+            report.add(path, *fate(outcomes.get(each.asset_id), changed=each.changed))
+    return report
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """A file as it was kept: the asset, None for a card and for what was refused; and whether it is new."""
+
+    asset_id: str | None = None
+    changed: bool = False
+    refused: str | None = None
+
+
+async def _keep(house: House, scope: Scope, root: Path, path: Path, card_type: str | None, *, train_ok: bool) -> _Kept:
+    try:
+        data = await asyncio.to_thread(_read, path, house.config.largest_asset)
+        if data[:8].lstrip(_BYTE_ORDER_MARK).startswith(_FENCES):
+            return _Kept(changed=await _keep_card(house, scope, root, path, data, card_type, train_ok=train_ok))
+        asset, changed = await _keep_asset(house, scope, root, path, data, train_ok=train_ok)
+        return _Kept(asset.asset_id, changed)
+    except NexusError as error:
+        return _Kept(refused=reason(error))
+    except OSError as error:
+        return _Kept(refused=error.strerror or "can't be read")
+
+
+async def _renew(house: House, scope: Scope, asset_ids: Sequence[str], tick: Ticker) -> None:
+    """Derive again what an older recipe read."""
+    known = await atoms.outcomes(house.stores, scope, asset_ids)
+    outdated = [asset_id for asset_id, outcome in known.items() if outcome.outdated]
+    async for _ in atoms.renew(house.stores, house.sandbox, scope, outdated):
+        tick("Deriving again", total=len(outdated))
 
 
 def _walk(root: Path) -> Iterator[Path]:
@@ -158,23 +176,6 @@ async def _keep_card(
     return published.changed
 
 
-async def _underivable(house: House, scope: Scope, asset_ids: set[str]) -> dict[str, str]:
-    """Those of the assets that no recipe could read when it was tried last, and why: now, or in an earlier import."""
-    suspects: set[str] = set()
-    window: Window | None = Window(100)
-    while window is not None:
-        page = await runs.audit(house.stores, scope, AuditFilter(actions=("atoms.refused",)), window)
-        suspects |= asset_ids & {item.subject_id for item in page.items}
-        window = Window(100, after=page.keys[-1]) if page.has_next else None
-    reasons = {}
-    for asset_id in sorted(suspects):
-        chosen = AuditFilter(actions=("atoms.derived", "atoms.refused"), subject=asset_id)
-        [last] = (await runs.audit(house.stores, scope, chosen, Window(1))).items
-        if last.action == "atoms.refused":
-            reasons[asset_id] = str((last.payload or {}).get("output", {}).get("message"))
-    return reasons
-
-
 def _relative(root: Path, path: Path) -> str:
     return path.name if root == path else path.relative_to(root).as_posix()
 
@@ -183,13 +184,3 @@ def _key(relative: str) -> str:
     """A card key for a path: itself where it can be one, else a readable form with a digest, so that none collide."""
     safe = _UNSAFE.sub("-", relative.lower()).strip("./-")[:150]
     return safe if safe == relative else f"{safe or 'card'}-{sha256(relative.encode())[:12]}"
-
-
-async def _catch_up(house: House, scope: Scope, follower: Follower, tick: Ticker) -> None:
-    """Let a follower take everything that waits, of this scope."""
-    waiting = await follower.waiting(house.stores, scope)
-    while left := await follower.waiting(house.stores, scope):
-        if not await follower.catch_up(house.stores):
-            break
-        now = await follower.waiting(house.stores, scope)
-        tick(f"Following: {follower.name}", total=waiting, advance=left - now)

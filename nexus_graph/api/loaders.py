@@ -12,7 +12,7 @@ from nexus_graph import assets, atoms, cards, exports, index, packs, runs
 from nexus_graph.api import preflight
 from nexus_graph.api.deeds import Question
 from nexus_graph.assets import Asset
-from nexus_graph.atoms import Atom
+from nexus_graph.atoms import Atom, Outcome
 from nexus_graph.cards import Card
 from nexus_graph.exports import Export
 from nexus_graph.index import IndexState
@@ -50,6 +50,7 @@ class Loaders:
         stores = house.stores
         self.assets: DataLoader[str, Asset | None] = _loader(lambda ids: assets.fetch(stores, scope, ids))
         self.atoms: DataLoader[str, Atom | None] = _loader(lambda ids: atoms.fetch(stores, scope, ids))
+        self.derivations: DataLoader[str, Outcome | None] = _loader(lambda ids: atoms.outcomes(stores, scope, ids))
         self.locks: DataLoader[str, Lock | None] = _loader(lambda ids: locks.fetch(stores, scope, ids))
         self.packs: DataLoader[str, Pack | None] = _loader(lambda ids: packs.fetch(stores, scope, ids))
         self.exports: DataLoader[str, Export | None] = _loader(lambda ids: exports.fetch(stores, scope, ids))

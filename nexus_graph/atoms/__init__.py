@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from nexus_graph.atoms.following import FOLLOWER, follower
     from nexus_graph.atoms.outcome import NOT_ASKED, DerivationState, Outcome
     from nexus_graph.atoms.reading import fetch, of_asset, outcomes, outdated
+    from nexus_graph.atoms.renewing import renew
     from nexus_graph.atoms.sandbox import Sandbox
     from nexus_graph.atoms.verifying import AtomVerification, verify
 
@@ -50,6 +51,7 @@ __all__ = [
     "of_asset",
     "outcomes",
     "outdated",
+    "renew",
     "verify",
 ]
 
@@ -68,6 +70,7 @@ _LATER = {
     "of_asset": "reading",
     "outcomes": "reading",
     "outdated": "reading",
+    "renew": "renewing",
     "verify": "verifying",
 }
 

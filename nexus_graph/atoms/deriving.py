@@ -165,9 +165,7 @@ async def keep(
             await safeguards.enforce(work, deed)
         asset = await assets.label(work, asset_id, Handling(derived.pii_flags, train_ok=True))
         made = await _add(work, own, derived, asset.handling.train_ok)
-        staled = 0
-        if await work.value(table.MISLABELLED, **own):
-            staled = sum(bool(row["stale"]) for row in await work.write(table.RELABEL, **own))
+        staled = await stale_others(work, asset_id, derived.outcome)
         derivation = Derivation(asset_id, recipe.op, recipe.version, len(derived.rows), made, staled)
         await keep_outcome(work, asset_id, derived.outcome)
         work.record(Event("atoms.derived", "asset", asset_id, redact(_told(derived, derivation)), asset.handling))
@@ -178,6 +176,16 @@ async def keep(
 async def keep_outcome(work: Work, asset_id: str, outcome: Outcome) -> None:
     """Make this the outcome of the asset's last derivation."""
     await work.write(table.PUT_OUTCOME, asset_id=asset_id, **table.outcome_values(outcome, work.now))
+
+
+async def stale_others(work: Work, asset_id: str, outcome: Outcome) -> int:
+    """Mark the atoms that other versions of the recipe made as stale, and its own as current. How many went stale."""
+    if outcome.op is None:
+        return 0
+    own: dict[str, Value] = {"asset_id": asset_id, "op": outcome.op, "op_version": outcome.op_version}
+    if not await work.value(table.MISLABELLED, **own):
+        return 0
+    return sum(bool(row["stale"]) for row in await work.write(table.RELABEL, **own))
 
 
 async def _add(work: Work, own: Mapping[str, Value], derived: Derived, train_ok: bool) -> int:

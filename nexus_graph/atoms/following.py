@@ -8,17 +8,13 @@ from dataclasses import dataclass
 
 from nexus_graph import assets
 from nexus_graph.assets import Asset
-from nexus_graph.atoms.deriving import Derived, keep, keep_outcome, open_asset, read, told
-from nexus_graph.atoms.outcome import Outcome, of_refusal, without_recipe
-from nexus_graph.atoms.recipes import recipe_for
+from nexus_graph.atoms.attempting import Without, attempt, tell
+from nexus_graph.atoms.deriving import Derived, keep
 from nexus_graph.atoms.sandbox import Sandbox
 from nexus_graph.safeguards import switches
-from nexus_graph.scope.canonical import Json
-from nexus_graph.scope.errors import Conflict, Invalid
 from nexus_graph.scope.redaction import redact
 from nexus_graph.scope.scope import Scope
 from nexus_graph.stores.follower import Entry, Follower
-from nexus_graph.stores.journal import Event, RunKind, RunStatus, Severity
 from nexus_graph.stores.outcomes import outcomes
 from nexus_graph.stores.work import Stores
 
@@ -36,18 +32,6 @@ class _Sealed:
     run_id: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class _Without:
-    """Why an asset has no atoms: `atoms.skipped`, or `atoms.refused`, which fails the run.
-
-    `outcome` is kept with the asset; None when that is gone.
-    """
-
-    action: str
-    detail: dict[str, Json]
-    outcome: Outcome | None
-
-
 def follower(sandbox: Sandbox) -> Follower:
     """Derives atoms from every sealed asset with the usual recipe of its kind.
 
@@ -57,7 +41,7 @@ def follower(sandbox: Sandbox) -> Follower:
     async def deed(stores: Stores, scope: Scope, entries: Sequence[Entry]) -> None:
         waiting = await _waiting(stores, scope, entries)
         # Read side by side, kept in the order in which they were sealed.
-        outcomes = await asyncio.gather(*(_read(stores, sandbox, scope, sealed.asset) for sealed in waiting))
+        outcomes = await asyncio.gather(*(_attempt(stores, sandbox, scope, sealed.asset) for sealed in waiting))
         for sealed, outcome in zip(waiting, outcomes, strict=True):
             if isinstance(outcome, Derived):
                 await keep(stores, scope, outcome, run_id=sealed.run_id)
@@ -79,38 +63,12 @@ async def _waiting(stores: Stores, scope: Scope, entries: Sequence[Entry]) -> li
     ]
 
 
-async def _read(stores: Stores, sandbox: Sandbox, scope: Scope, asset: Asset | None) -> Derived | _Without:
+async def _attempt(stores: Stores, sandbox: Sandbox, scope: Scope, asset: Asset | None) -> Derived | Without:
     if asset is None:
-        return _Without("atoms.skipped", {"reason": "the asset is gone"}, None)
-    recipe, kind = None, None
-    try:
-        opened = await open_asset(stores, scope, asset)
-        kind = opened.kind
-        recipe = recipe_for(kind)
-        if recipe is None:
-            outcome = without_recipe(kind, stores.clock())
-            return _Without("atoms.skipped", told(outcome), outcome)
-        return await read(stores, sandbox, opened, recipe, {})
-    except (Invalid, Conflict) as error:
-        outcome = of_refusal(error, recipe, kind, stores.clock())
-        detail: dict[str, Json] = {"op": outcome.op, "opVersion": outcome.op_version}
-        return _Without(
-            "atoms.refused", {**detail, **told(outcome), "code": error.code, "message": str(error)}, outcome
-        )
+        return Without("atoms.skipped", {"reason": "the asset is gone"}, None)
+    return await attempt(stores, sandbox, scope, asset)
 
 
-async def _tell(stores: Stores, scope: Scope, sealed: _Sealed, without: _Without) -> None:
-    refused = without.action == "atoms.refused"
-    event = Event(
-        without.action,
-        "asset",
-        sealed.entry.subject_id,
-        redact({"input": {"seq": sealed.entry.seq}, "output": without.detail}),
-        sealed.entry.handling,
-        Severity.ERROR if refused else Severity.INFO,
-        RunStatus.FAILED if refused else RunStatus.SUCCEEDED,
-    )
-    async with stores.work(scope, RunKind.DERIVE, run_id=sealed.run_id) as work:
-        if without.outcome is not None:
-            await keep_outcome(work, sealed.entry.subject_id, without.outcome)
-        work.record(event)
+async def _tell(stores: Stores, scope: Scope, sealed: _Sealed, without: Without) -> None:
+    detail = redact({"input": {"seq": sealed.entry.seq}, "output": without.detail})
+    await tell(stores, scope, sealed.entry.subject_id, without, detail, sealed.entry.handling, sealed.run_id)

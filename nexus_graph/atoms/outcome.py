@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from nexus_graph.atoms import recipes
 from nexus_graph.atoms.model import Omitted, Reading, Recipe
-from nexus_graph.atoms.recipes import RECIPES, Kind, recipe_for
+from nexus_graph.atoms.recipes import Kind
 from nexus_graph.atoms.recipes.kinds import ENCRYPTED_OFFICE
 from nexus_graph.scope.errors import NexusError
 
@@ -44,10 +45,22 @@ class Outcome:
 
     @property
     def outdated(self) -> bool:
-        """Whether deriving again may give something else: the recipe has moved on, or there is one now."""
+        """Whether deriving again may give something else: the recipe has moved on, or there is one now.
+
+        Also where nobody looked at the bytes to decide the kind, as before 0.3.0.
+        """
+        if self.kind is None:
+            return self.state is not DerivationState.NOT_ASKED
         if self.op is None:
-            return self.kind is not None and recipe_for(self.kind) is not None
-        return self.op not in RECIPES or RECIPES[self.op].version != self.op_version
+            return recipes.recipe_for(self.kind) is not None
+        recipe = recipes.RECIPES.get(self.op)
+        return recipe is None or recipe.version != self.op_version
+
+    def intends(self, omitted: Omitted) -> bool:
+        """Whether it was left out on purpose, since a reader of the file does not see it either."""
+        recipe = recipes.RECIPES.get(self.op or "")
+        omission = recipe.leaves_out.get(omitted.what) if recipe else None
+        return omission is not None and omission.intended
 
 
 NOT_ASKED = Outcome(DerivationState.NOT_ASKED)

@@ -48,8 +48,8 @@ async def outcomes(stores: Stores, scope: Scope, asset_ids: Sequence[str]) -> di
     return found
 
 
-async def outdated(stores: Stores, scope: Scope) -> list[str]:
-    """The assets that may give something else when they are derived again, by id."""
+async def outdated(stores: Stores, scope: Scope, *, every: bool = False) -> list[str]:
+    """The ids of the assets that may give something else when derived again; of all that were read, with `every`."""
     scope.require(Permission.ATOMS_READ)
     found: list[str] = []
     after = ""
@@ -58,7 +58,7 @@ async def outdated(stores: Stores, scope: Scope) -> list[str]:
             rows = await read.rows(table.EVERY_OUTCOME, after=after, most=_AT_ONCE)
         if not rows:
             return found
-        found += [row["asset_id"] for row in rows if table.outcome(row).outdated]
+        found += [row["asset_id"] for row in rows if every or table.outcome(row).outdated]
         after = rows[-1]["asset_id"]
 
 

@@ -6,17 +6,25 @@ import os
 import pty
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
+from atom_files import pdf
 from command_line import PLACE, Folder, free_port, note, until_answered
 
 IMPORT = ("import", "material", *PLACE, "--train-ok")
 SEARCH = "query Find($text: String!) { search(text: $text, k: 1) { complete hits { version { title } } } }"
 DEMO = Path(__file__).parents[2] / "core" / "demo" / "acme" / "raw"
+
+
+def counts(told: dict[str, Any]) -> tuple[int, ...]:
+    """How many files were kept, unchanged, partly read, without text, refused."""
+    return (told["kept"], told["unchanged"], *(len(told[name]) for name in ("partlyRead", "unread", "refused")))
 
 
 @pytest.fixture
@@ -37,13 +45,16 @@ def test_files_of_all_kinds_are_kept_once(installed: Folder, material: Path) -> 
     (material / "picture.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(50))
     (material / ".hidden").mkdir()
     (material / ".hidden" / "secret.md").write_text("never read")
-    count = len(list(DEMO.iterdir())) + 3
+    count = len(list(DEMO.iterdir())) + 2
     first = installed.run(*IMPORT, "--card-type", "note")
-    assert (first.status, first.out) == (0, f"{count} kept, 0 unchanged, 0 refused.\n")
-    assert f"Keeping files: {count} of {count}" in first.err
+    said = f"{count} kept, 0 unchanged, 0 partly read, 1 without text, 0 refused.\n"
+    assert (first.status, first.out) == (0, said)
+    assert "without text material/picture.png: no text read: no recipe reads image/png\n" in first.err
+    assert f"Keeping files: {count + 1} of {count + 1}" in first.err
     assert "Following: atoms" in first.err
     again = installed.json(*IMPORT, "--card-type", "note")
-    assert again == {"kept": 0, "unchanged": count, "refused": []}
+    assert counts(again) == (0, count, 0, 1, 0)
+    assert len(again["files"]) == count + 1
     assert installed.json("check")["faults"] == []
 
 
@@ -70,7 +81,7 @@ def test_bad_files_are_named_and_stop_no_others(installed: Folder, material: Pat
     os.mkfifo(material / "pipe.md")
     done = installed.run(*IMPORT)
     assert done.status == 1
-    assert done.out == f"2 kept, 0 unchanged, {len(bad) + 2} refused.\n"
+    assert done.out == f"2 kept, 0 unchanged, 0 partly read, 0 without text, {len(bad) + 2} refused.\n"
     for name in (*bad, "dangling.md", "pipe.md"):
         assert re.search(rf"^refused material/{re.escape(name)}: .{{10,}}$", done.err, re.MULTILINE), (name, done.err)
     assert "Traceback" not in done.err
@@ -81,6 +92,46 @@ def test_bad_files_are_named_and_stop_no_others(installed: Folder, material: Pat
     )
 
 
+def test_a_file_whose_text_was_not_read_has_a_line_with_the_reason(installed: Folder, material: Path) -> None:
+    """Counted apart, the same the second time, in `--json` too; `--each` names the others as well."""
+    (material / "a.md").write_text("A paragraph.")
+    (material / "b.pdf").write_bytes(pdf(["Hello"], []))
+    (material / "c.pdf").write_bytes(pdf([]))
+    (material / "d.txt").write_text(" \n")
+    lines = [
+        "partly read material/b.pdf: left out: page 2 has no text layer",
+        "without text material/c.pdf: no text read: page 1 has no text layer",
+        "without text material/d.txt: no text read: it holds none",
+    ]
+    first = installed.run(*IMPORT)
+    assert (first.status, first.out) == (0, "1 kept, 0 unchanged, 1 partly read, 2 without text, 0 refused.\n")
+    assert [line for line in first.err.splitlines() if "material/" in line] == lines
+    again = installed.run(*IMPORT, "--each")
+    assert again.out == "0 kept, 1 unchanged, 1 partly read, 2 without text, 0 refused.\n"
+    assert [line for line in again.err.splitlines() if "material/" in line] == ["unchanged material/a.md", *lines]
+    told = installed.json(*IMPORT)
+    assert told["partlyRead"] == [{"path": "material/b.pdf", "reason": "left out: page 2 has no text layer"}]
+    assert [(each["path"], each["outcome"]) for each in told["files"]] == [
+        ("material/a.md", "unchanged"),
+        ("material/b.pdf", "partly read"),
+        ("material/c.pdf", "without text"),
+        ("material/d.txt", "without text"),
+    ]
+
+
+def test_what_an_older_recipe_read_is_derived_again(installed: Folder, material: Path) -> None:
+    """`derive` reads what is outdated, `import` as well; the older atoms are stale then."""
+    (material / "a.md").write_text("A paragraph.")
+    installed.good(*IMPORT)
+    assert counts(installed.json("derive", *PLACE)) == (0, 0, 0, 0, 0)
+    assert counts(installed.json("derive", *PLACE, "--every")) == (1, 0, 0, 0, 0)
+    with sqlite3.connect(installed.path / "nexus-data" / "nexus.db") as database:
+        database.execute("update asset_derivations set op_version = '0'")
+    database.close()
+    assert counts(installed.json("derive", *PLACE)) == (1, 0, 0, 0, 0)
+    assert counts(installed.json("derive", *PLACE)) == (0, 0, 0, 0, 0)
+
+
 def test_a_changed_file_becomes_the_next_version(installed: Folder, material: Path) -> None:
     """A card's file that changed makes version 2 of the same card; a raw file that changed is another asset."""
     (material / "card.md").write_text("---\ncard_type: note\n---\nFirst.\n")
@@ -88,7 +139,7 @@ def test_a_changed_file_becomes_the_next_version(installed: Folder, material: Pa
     assert installed.json(*IMPORT)["kept"] == 2
     (material / "card.md").write_text("---\ncard_type: note\n---\nSecond.\n")
     (material / "raw.txt").write_text("Second.")
-    assert installed.json(*IMPORT) == {"kept": 2, "unchanged": 0, "refused": []}
+    assert counts(installed.json(*IMPORT)) == (2, 0, 0, 0, 0)
     assert installed.json(*IMPORT)["unchanged"] == 2
     sealed = [path for path in (installed.path / "nexus-data" / "objects").rglob("*.txt") if path.is_file()]
     assert len(sealed) == 2
@@ -104,7 +155,7 @@ def test_paths_that_are_not_there_and_strange_places_are_refused(installed: Fold
     )
     assert "env" in installed.bad("import", "material", "--tenant", "t_acme", "--env", "moon", "--no-train-ok")
     assert installed.run("import", "material", *PLACE).status == 2
-    assert installed.json(*IMPORT) == {"kept": 0, "unchanged": 0, "refused": []}
+    assert counts(installed.json(*IMPORT)) == (0, 0, 0, 0, 0)
 
 
 def test_a_file_over_the_limit_is_refused(installed: Folder, material: Path) -> None:
@@ -122,7 +173,7 @@ def test_hundreds_of_files_are_found_afterwards(installed: Folder, material: Pat
         (material / f"{n // 50}" / f"{word}.md").write_text(
             f"---\ntitle: About {word}\n---\nThe {word} is unlike others."
         )
-    assert installed.json(*IMPORT, "--card-type", "note") == {"kept": 300, "unchanged": 0, "refused": []}
+    assert counts(installed.json(*IMPORT, "--card-type", "note")) == (300, 0, 0, 0, 0)
     installed.good("member", "set", "ann", *PLACE, "--role", "owner")
     headers = {"Authorization": f"Bearer {installed.json('token', 'ann')['token']}", "X-Nexus-Tenant": "t_acme"}
     port = free_port()
@@ -171,5 +222,5 @@ def test_progress_is_a_bar_on_a_terminal(installed: Folder, material: Path) -> N
     assert "━" in shown
     assert "Keeping files" in shown
     assert re.search(r"\d+/30", shown)
-    assert "30 kept, 0 unchanged, 0 refused." in shown
+    assert "30 kept, 0 unchanged, 0 partly read, 0 without text, 0 refused." in shown
     assert shown.index("30 kept") > shown.rindex("━")

@@ -77,6 +77,7 @@ def archive(*names: str, mimetype: str | None = None) -> bytes:
         (b'<?xml version="1.0"?><feed/>', "x", "", "application/xml"),
         (b'<?xml version="1.0"?><html xmlns="http://www.w3.org/1999/xhtml"/>', "x", "", "application/xhtml+xml"),
         (MAIL, "x", "", "message/rfc822"),
+        (MAIL, "thread.txt", "text/plain", "text/plain"),
         (b"From: here\nTo: there\nwe went.\n", "x", "", "text/plain"),
         ("Grüße".encode("utf-16"), "x.txt", "", "text/plain"),
         # Many documents, one a line, are JSON Lines whatever their name.

@@ -19,7 +19,7 @@ from nexus_graph.scope.scope import Role
 REFRESH = "run `python -m nexus_graph.administration.documenting` at the top of the checkout"
 
 
-@pytest.mark.parametrize("name", ["permissions.md", "configuration.md"])
+@pytest.mark.parametrize("name", ["permissions.md", "configuration.md", "formats.md"])
 def test_a_rendered_page_is_current(name: str) -> None:
     """docs/ holds what the policy, the schema and the settings say now."""
     assert (DOCS / name).read_text("utf-8") == documenting.render()[name], REFRESH

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -36,6 +37,11 @@ class Span:
     pointer: str | None = strawberry.field(description="JSON Pointer (RFC 6901).")
     start_ms: int | None = strawberry.field(description="Start in milliseconds, in sound and video.")
     end_ms: int | None = strawberry.field(description="End in milliseconds.")
+    sheet: str | None = strawberry.field(description="Name of the sheet, in a workbook.")
+    cell: str | None = strawberry.field(description="Cells of the sheet, such as A5:D5.")
+    slide: int | None = strawberry.field(description="Slide, from 1, in a presentation.")
+    part: str | None = strawberry.field(description="Part of the file by its own name: a chapter, a note, a header.")
+    path: str | None = strawberry.field(description="Path of the element, in XML: /catalog[1]/item[3].")
 
 
 @strawberry.type(description="A piece of a raw asset, derived by a versioned recipe and named by its content.")
@@ -60,7 +66,6 @@ class Atom(Node):
     @classmethod
     def of(cls, atom: atoms.Atom) -> Atom:
         """From the room's value."""
-        span = atom.span
         return cls(
             id=strawberry.ID(atom.id),
             op=atom.op,
@@ -68,17 +73,7 @@ class Atom(Node):
             params=JSON(dict(atom.params)),
             ordinal=atom.ordinal,
             kind=atom.kind,
-            span=Span(
-                start=span.start,
-                end=span.end,
-                page=span.page,
-                line=span.line,
-                end_line=span.end_line,
-                row=span.row,
-                pointer=span.pointer,
-                start_ms=span.start_ms,
-                end_ms=span.end_ms,
-            ),
+            span=Span(**asdict(atom.span)),
             text=atom.text,
             digest=atom.digest,
             pii_flags=list(atom.handling.pii_flags),

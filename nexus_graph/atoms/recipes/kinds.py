@@ -112,9 +112,13 @@ def decide(data: bytes, filename: str, declared: str, named: Mapping[str, str], 
     if (signed := _signed(data, "application/pdf" in (told, by_name))) is not None:
         return Kind(signed, f"its bytes are {signed}{_against(signed, told, by_name)}")
     text = _is_text(data)
-    possible = known - _GENERIC - _BINARY if text else (known - _GENERIC) | {PLAIN}
-    for media_type, source in ((told, "the declared type"), (by_name, "the file name")):
-        if media_type in possible:
+    possible = known - _BINARY if text else known
+    # Clients declare text/plain for anything; whoever names a file .txt means it.
+    for media_type, source, generic in (
+        (told, "the declared type", _GENERIC),
+        (by_name, "the file name", _GENERIC - {PLAIN}),
+    ):
+        if media_type in possible - generic:
             refined = _refined(media_type, data)
             doubt = "" if refined == media_type else f", and its text is {refined}"
             return Kind(refined, f"{source} says {media_type}{doubt}{_against(media_type, told, by_name)}")

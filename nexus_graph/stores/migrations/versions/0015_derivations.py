@@ -10,7 +10,6 @@ from alembic import op
 revision = "0015"
 down_revision = "0014"
 
-_BY_EARLIER = "decided by an earlier version, from the declared type and the name alone"
 _NO_WORD = "no text read: an earlier version kept no reason; derive it again"
 
 
@@ -43,7 +42,7 @@ def upgrade() -> None:
 
 def _told(database: sa.Connection) -> Iterator[dict[str, Any]]:
     last = (
-        "select event.tenant_id, event.env, event.subject_id, event.action, event.payload, event.at, asset.media_type "
+        "select event.tenant_id, event.env, event.subject_id, event.action, event.payload, event.at "
         "from journal_events event join assets asset on asset.tenant_id = event.tenant_id and asset.env = event.env "
         "and asset.asset_id = event.subject_id and asset.state = 'SEALED' "
         "where event.action in ('atoms.derived', 'atoms.skipped', 'atoms.refused') and event.seq = ("
@@ -62,8 +61,8 @@ def _told(database: sa.Connection) -> Iterator[dict[str, Any]]:
             "state": state,
             "reason": reason,
             "left_out": "[]",
-            "media_type": event["media_type"],
-            "kind_reason": _BY_EARLIER,
+            "media_type": None,  # nobody looked at the bytes to decide it: deriving again may give something else
+            "kind_reason": None,
             "op": said.get("op") or output.get("op"),
             "op_version": said.get("opVersion") or output.get("opVersion"),
             "atoms": output.get("atoms") or 0,
