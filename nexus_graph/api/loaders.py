@@ -50,6 +50,7 @@ class Loaders:
         stores = house.stores
         self.assets: DataLoader[str, Asset | None] = _loader(lambda ids: assets.fetch(stores, scope, ids))
         self.atoms: DataLoader[str, Atom | None] = _loader(lambda ids: atoms.fetch(stores, scope, ids))
+        self.stale_atoms: DataLoader[str, bool | None] = _loader(lambda ids: atoms.stale(stores, scope, ids))
         self.derivations: DataLoader[str, Outcome | None] = _loader(lambda ids: atoms.outcomes(stores, scope, ids))
         self.locks: DataLoader[str, Lock | None] = _loader(lambda ids: locks.fetch(stores, scope, ids))
         self.packs: DataLoader[str, Pack | None] = _loader(lambda ids: packs.fetch(stores, scope, ids))

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from nexus_graph.atoms.deriving import Derivation, derive
     from nexus_graph.atoms.following import FOLLOWER, follower
     from nexus_graph.atoms.outcome import NOT_ASKED, DerivationState, Outcome
-    from nexus_graph.atoms.reading import fetch, of_asset, outcomes, outdated
+    from nexus_graph.atoms.reading import fetch, of_asset, outcomes, outdated, stale
     from nexus_graph.atoms.renewing import renew
     from nexus_graph.atoms.sandbox import Sandbox
     from nexus_graph.atoms.verifying import AtomVerification, verify
@@ -52,6 +52,7 @@ __all__ = [
     "outcomes",
     "outdated",
     "renew",
+    "stale",
     "verify",
 ]
 
@@ -71,6 +72,7 @@ _LATER = {
     "outcomes": "reading",
     "outdated": "reading",
     "renew": "renewing",
+    "stale": "reading",
     "verify": "verifying",
 }
 

@@ -37,6 +37,17 @@ async def fetch(stores: Stores, scope: Scope, ids: Sequence[str]) -> dict[str, A
     return atoms
 
 
+async def stale(stores: Stores, scope: Scope, ids: Sequence[str]) -> dict[str, bool]:
+    """Those of the atoms that a newer version of their recipe has replaced, each with True. Serves no content."""
+    scope.require(Permission.ATOMS_READ)
+    found: dict[str, bool] = {}
+    async with stores.read(scope) as read:
+        for start in range(0, len(ids), _AT_ONCE):
+            rows = await read.rows(table.STALE, atom_ids=[*ids[start : start + _AT_ONCE]])
+            found |= {row["atom_id"]: True for row in rows}
+    return found
+
+
 async def outcomes(stores: Stores, scope: Scope, asset_ids: Sequence[str]) -> dict[str, Outcome]:
     """What became of these assets when they were read last, by id; those that nobody has read are not in it."""
     scope.require(Permission.ATOMS_READ)

@@ -78,6 +78,9 @@ FIND_MANY = Statement(f"{_VISIBLE} and atom.atom_id in (:atom_ids...)")
 OF_ASSET = f"{_VISIBLE} and atom.asset_id = :asset_id"
 FRESH_OF_ASSET = f"{OF_ASSET} and not atom.stale"
 
+STALE = Statement(
+    "select atom_id from atoms where tenant_id = :tenant_id and env = :env and atom_id in (:atom_ids...) and stale"
+)
 KEPT = Statement(
     "select atom_id from atoms where tenant_id = :tenant_id and env = :env and asset_id = :asset_id "
     "and op = :op and op_version = :op_version and params = :params"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from nexus_graph import atoms
 from nexus_graph.cards.model import Card
 from nexus_graph.cards.table import FIND_VERSIONS
 from nexus_graph.cards.table import card as card_of
@@ -30,12 +31,14 @@ class Verification:
     """The digest that the stored bytes have now, and everything that does not hold.
 
     `erased`: an erasure took words out of it, which is no fault, but nobody can prove any more what was sealed.
+    `stale`: atoms that its cards cite, and that a newer version of their recipe has replaced; no fault either.
     """
 
     pack_id: str
     digest: str
     faults: tuple[PackFault, ...]
     erased: bool = False
+    stale: tuple[str, ...] = ()
 
     @property
     def holds(self) -> bool:
@@ -63,7 +66,11 @@ async def verify(stores: Stores, scope: Scope, pack_id: str) -> Verification:
     faults = [fault for ref in left for fault in _faults(ref, cards.get((ref.card_id, ref.version)))]
     if pack_id != PREFIX + digest and erased is None:
         faults.insert(0, PackFault(None, "The id is not the digest of the stored bytes."))
-    return Verification(pack_id, digest, tuple(faults), erased is not None)
+    cited = [*dict.fromkeys(artifact for ref in refs for artifact in ref.artifact_refs)]
+    stale = await atoms.stale(stores, scope, cited)
+    return Verification(
+        pack_id, digest, tuple(faults), erased is not None, tuple(atom for atom in cited if atom in stale)
+    )
 
 
 def _faults(ref: Ref, card: Card | None) -> Iterator[PackFault]:

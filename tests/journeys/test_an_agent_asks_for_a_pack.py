@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -43,6 +44,35 @@ def stock(owner: Caller, story: str) -> list[Any]:
             card(f"{story}/stoves", "A gas stove needs a windshield.\n", labels=[story]),
         )
     ]
+
+
+STALE = """query ($id: ID!, $ask: InfluencePackInput!, $text: String!) {
+  card(id: $id) { staleArtifacts }
+  search(text: $text, k: 1) { hits { version { staleArtifacts } } }
+  influencePack(ask: $ask) { refs { staleArtifacts } verification { holds faults staleArtifacts } }
+}"""
+
+
+def test_what_rests_on_stale_atoms_says_so(own_world: MakeWorld) -> None:
+    """Once a newer recipe has replaced an atom, its card, hits and packs name it; the pack holds all the same."""
+    world = own_world()
+    owner, agent = world.caller("t_acme", "owner"), world.caller("t_acme", "agent")
+    tents, *_ = stock(owner, "stale")
+    text = "How do I pack a wet tent away?"
+    variables = {"id": tents["id"], "text": text, "ask": {"text": text, "k": 1}}
+
+    def told() -> list[Any]:
+        answer = agent.ask(STALE, variables)
+        [hit], [ref] = answer["search"]["hits"], answer["influencePack"]["refs"]
+        proof = answer["influencePack"]["verification"]
+        assert (proof["holds"], proof["faults"]) == (True, [])
+        return [found["staleArtifacts"] for found in (answer["card"], hit["version"], ref, proof)]
+
+    assert told() == [[]] * 4
+    with sqlite3.connect(world.server.installation.folder / "nexus-data" / "nexus.db") as database:
+        [[atom_id]] = database.execute("update atoms set stale = true returning atom_id").fetchall()
+    database.close()
+    assert told() == [[atom_id]] * 4
 
 
 def test_a_pack_carries_scores_excerpts_and_full_provenance(world: World) -> None:

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from atom_files import pdf
 from journey_house import Caller, MakeWorld, World, http
 from journey_steps import card, derive, kept, published, refusal, reserve, seal, sha256, upload
 
@@ -46,6 +47,60 @@ def fetch(address: str) -> httpx.Response:
 def no_such_address(answer: httpx.Response) -> bool:
     """Whether an address was refused as wrong or expired."""
     return answer.status_code == 403 and answer.json()["error"]["code"] == "FORBIDDEN"
+
+
+DERIVATION = """query ($ids: [ID!]!) { nodes(ids: $ids) { ... on Asset { filename derivation {
+  state reason leftOut { what places count intended } mediaType mediaTypeReason op opVersion outdated atoms derivedAt
+  } } } }"""
+
+
+def test_nothing_is_kept_without_a_word(world: World) -> None:
+    """What became of each file stands with its asset: how much was read, why not all, and what decided its kind."""
+    owner = world.caller("t_acme", "owner")
+    files = {
+        "half.pdf": pdf(["Hello"], []),
+        "scan.pdf": pdf([], []),
+        "picture.png": b"\x89PNG\r\n\x1a\n\0",
+        "sales.csv": b"sku,qty\nA1,5\n",
+        "broken.json": b"{",
+    }
+    declared = {"sales.csv": "application/vnd.ms-excel"}
+    ids = [
+        kept(owner, name, declared.get(name, content_type_of(name)), data + b"\n" * len(name))
+        for name, data in files.items()
+    ]
+    told = read_by_the_server(owner, ids)
+    states = {name: each["state"] for name, each in told.items()}
+    assert states == {
+        "half.pdf": "PARTLY_READ",
+        "scan.pdf": "NO_TEXT",
+        "picture.png": "NO_RECIPE",
+        "sales.csv": "DONE",
+        "broken.json": "REFUSED",
+    }
+    assert told["scan.pdf"]["reason"] == ("no text read: page 1 has no text layer; page 2 has no text layer")
+    assert told["half.pdf"]["leftOut"] == [
+        {"what": "textless page", "places": ["page 2"], "count": 1, "intended": False}
+    ]
+    assert told["sales.csv"]["mediaType"] == "text/csv"
+    assert told["sales.csv"]["mediaTypeReason"] == (
+        "the file name says text/csv (the declared type says application/vnd.ms-excel)"
+    )
+    assert (told["picture.png"]["op"], told["picture.png"]["mediaType"]) == (None, "image/png")
+    assert "could not be read as JSON" in told["broken.json"]["reason"]
+    assert not any(each["outdated"] for each in told.values())
+
+
+def read_by_the_server(owner: Caller, ids: list[str]) -> dict[str, Any]:
+    """The derivations of assets by filename, once the server has read all of them."""
+    deadline = time.monotonic() + 60
+    while True:
+        nodes = owner.ask(DERIVATION, {"ids": ids})["nodes"]
+        told = {node["filename"]: node["derivation"] for node in nodes}
+        if all(each["state"] != "NOT_ASKED" for each in told.values()):
+            return told
+        assert time.monotonic() < deadline, told
+        time.sleep(0.1)
 
 
 @pytest.mark.parametrize("filename", KINDS)

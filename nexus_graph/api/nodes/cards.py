@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Any, TypeAlias
@@ -87,6 +88,18 @@ class CardContent:
         found: dict[str, Asset | Atom] = {atom.id: Atom.of(atom) for atom in atoms if atom}
         found |= {asset.asset_id: Asset.of(asset) for asset in assets if asset}
         return [found[ref] for ref in refs if ref in found]
+
+    @read(Permission.ATOMS_READ, "The atoms among them that a newer version of their recipe has replaced.")
+    async def stale_artifacts(self, info: Info) -> list[strawberry.ID]:
+        """What to look at after an upgrade."""
+        return await stale_of(info, self.card.artifact_refs)
+
+
+async def stale_of(info: Info, artifact_refs: Sequence[str]) -> list[strawberry.ID]:
+    """The stale ones of what is cited. One call for all that the operation asks of."""
+    atoms = [ref for ref in artifact_refs if ref.startswith("atom_")]
+    stale = await info.context.loaders.stale_atoms.load_many(atoms)
+    return [strawberry.ID(atom) for atom, is_stale in zip(atoms, stale, strict=True) if is_stale]
 
 
 @strawberry.type(description="A card as it stands now: its newest version.")

@@ -12,7 +12,7 @@ from nexus_graph import packs
 from nexus_graph.api.context import Info
 from nexus_graph.api.fields import read
 from nexus_graph.api.nodes.card_filters import CardFilterInput, card_filter
-from nexus_graph.api.nodes.cards import CardVersion
+from nexus_graph.api.nodes.cards import CardVersion, stale_of
 from nexus_graph.api.paging import After, Before, Connection, First, Last
 from nexus_graph.api.scalars import Node, described
 from nexus_graph.packs import Ask, DifferenceKind, ExcerptChoice, ExcerptRule
@@ -93,6 +93,11 @@ class PackRef:
         found = await info.context.loaders.card_versions.load((str(self.card_id), self.card_version))
         return CardVersion.of(found) if found else None
 
+    @read(Permission.ATOMS_READ, "The cited atoms that a newer version of their recipe has replaced since.")
+    async def stale_artifacts(self, info: Info) -> list[strawberry.ID]:
+        """What the pack rests on and is read otherwise now."""
+        return await stale_of(info, self.artifact_refs)
+
 
 @strawberry.type(description="Whether a pack is what was sealed.")
 class PackVerification:
@@ -102,6 +107,9 @@ class PackVerification:
     erased: bool = strawberry.field(description="Whether an erasure took words out of it, which is no fault.")
     digest: str = strawberry.field(description="The digest that the stored bytes have now.")
     faults: list[str] = strawberry.field(description="What does not hold; empty when all does.")
+    stale_artifacts: list[strawberry.ID] = strawberry.field(
+        description="Atoms that its cards cite and a newer recipe has replaced, which is no fault."
+    )
 
 
 @strawberry.type(description="Something that would be different now.")
@@ -170,7 +178,13 @@ class InfluencePack(Node):
         """Verify."""
         found = await packs.verify(info.context.house.stores, info.context.scope, str(self.id))
         faults = [fault.reason if fault.rank is None else f"ref {fault.rank}: {fault.reason}" for fault in found.faults]
-        return PackVerification(holds=found.holds, erased=found.erased, digest=found.digest, faults=faults)
+        return PackVerification(
+            holds=found.holds,
+            erased=found.erased,
+            digest=found.digest,
+            faults=faults,
+            stale_artifacts=[strawberry.ID(atom) for atom in found.stale],
+        )
 
     @read(Permission.PACKS_REQUEST, "Asks the same question now and names every difference. Keeps nothing.", points=20)
     async def replay(self, info: Info) -> PackReplay:
