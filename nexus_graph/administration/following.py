@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 from nexus_graph.administration.console import Ticker
 from nexus_graph.api.house import House
 from nexus_graph.scope.scope import Scope
 from nexus_graph.stores.follower import Follower
+
+_LOOK_SECONDS = 0.5
 
 
 async def catch_up(house: House, scope: Scope, follower: Follower, tick: Ticker) -> None:
@@ -16,3 +22,22 @@ async def catch_up(house: House, scope: Scope, follower: Follower, tick: Ticker)
             break
         now = await follower.waiting(house.stores, scope)
         tick(f"Following: {follower.name}", total=waiting, advance=left - now)
+
+
+@asynccontextmanager
+async def following(house: House, follower: Follower) -> AsyncIterator[None]:
+    """Let a follower take what comes meanwhile. What it has not taken at the end is left to `catch_up`."""
+    done = asyncio.Event()
+
+    async def follow() -> None:
+        with house.stores.signals.listen(None, follower.actions) as listener:
+            while not done.is_set():
+                if not await follower.catch_up(house.stores):
+                    await listener.wait(_LOOK_SECONDS)
+
+    task = asyncio.create_task(follow())
+    try:
+        yield
+    finally:
+        done.set()
+        await task

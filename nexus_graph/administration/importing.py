@@ -16,7 +16,7 @@ from nexus_graph import assets, atoms, cards
 from nexus_graph.administration import console
 from nexus_graph.administration.console import Ticker
 from nexus_graph.administration.directory import existing
-from nexus_graph.administration.following import catch_up
+from nexus_graph.administration.following import catch_up, following
 from nexus_graph.administration.imported import Fate, Report, fate, reason
 from nexus_graph.administration.installing import AsJson
 from nexus_graph.api.house import House
@@ -73,9 +73,10 @@ async def import_paths(
     """
     files = [(root, path) for root in paths for path in _walk(root)]
     kept: list[tuple[Path, _Kept]] = []
-    for root, path in files:
-        tick("Keeping files", total=len(files))
-        kept.append((path, await _keep(house, scope, root, path, card_type, train_ok=train_ok)))
+    async with following(house, atoms.follower(house.sandbox)):  # what is kept is derived meanwhile
+        for root, path in files:
+            tick("Keeping files", total=len(files))
+            kept.append((path, await _keep(house, scope, root, path, card_type, train_ok=train_ok)))
     for follower in followers(house):
         await catch_up(house, scope, follower, tick)
     assets_kept = [each.asset_id for _, each in kept if each.asset_id is not None]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from email.message import Message
@@ -201,8 +201,12 @@ async def _add(work: Work, own: Mapping[str, Value], derived: Derived, train_ok:
 def _derived(opened: Opened, recipe: Recipe, params: Params, reading: Reading, now: datetime) -> Derived:
     asset = opened.asset
     outcome = of_reading(reading, recipe, opened.kind, now)
-    atoms = [_atom(asset, recipe, params, draft, now) for draft in reading.drafts]
-    flags = {flag for atom in atoms for flag in atom.handling.pii_flags} | _flags([outcome.reason or ""])
+    atoms = [
+        _atom(asset, recipe, params, draft, Handling(flags, asset.handling.train_ok), now)
+        for draft, flags in zip(reading.drafts, reading.pii_flags, strict=True)
+    ]
+    flags = {flag for found in reading.pii_flags for flag in found}
+    flags |= {finding.kind for finding in find(outcome.reason or "")}
     decoded = None if recipe.decode is None else recipe.decode(opened.data, params)
     return Derived(
         asset=asset,
@@ -216,7 +220,7 @@ def _derived(opened: Opened, recipe: Recipe, params: Params, reading: Reading, n
     )
 
 
-def _atom(asset: Asset, recipe: Recipe, params: Params, draft: Draft, now: datetime) -> Atom:
+def _atom(asset: Asset, recipe: Recipe, params: Params, draft: Draft, handling: Handling, now: datetime) -> Atom:
     return Atom(
         id=atom_id(asset.sha256, recipe.op, recipe.version, params, draft.span),
         asset_id=asset.asset_id,
@@ -228,14 +232,10 @@ def _atom(asset: Asset, recipe: Recipe, params: Params, draft: Draft, now: datet
         kind=draft.kind,
         text=draft.text,
         digest=sha256(draft.text.encode()),
-        handling=Handling(tuple(_flags((draft.text, *draft.span.names))), asset.handling.train_ok),
+        handling=handling,
         derived_at=now,
         stale=False,
     )
-
-
-def _flags(texts: Iterable[str]) -> set[str]:
-    return {finding.kind for text in texts for finding in find(text)}
 
 
 def _told(derived: Derived, derivation: Derivation) -> Json:

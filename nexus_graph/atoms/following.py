@@ -20,7 +20,8 @@ from nexus_graph.stores.work import Stores
 
 FOLLOWER = "atoms"
 _OUTCOMES = ("atoms.derived", "atoms.refused", "atoms.skipped")
-_BATCH = 4  # files of one scope in a row: each may take as long as a derivation is allowed
+_BATCH = 16  # files of one scope in a row: each may take as long as a derivation is allowed
+_AHEAD = 4  # files that are read, or wait to be kept, at the same time: each may be large
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +41,26 @@ def follower(sandbox: Sandbox) -> Follower:
 
     async def deed(stores: Stores, scope: Scope, entries: Sequence[Entry]) -> None:
         waiting = await _waiting(stores, scope, entries)
+        room = asyncio.Semaphore(_AHEAD)
+
+        async def attempt_in_turn(sealed: _Sealed) -> Derived | Without:
+            await room.acquire()
+            return await _attempt(stores, sandbox, scope, sealed.asset)
+
         # Read side by side, kept in the order in which they were sealed.
-        outcomes = await asyncio.gather(*(_attempt(stores, sandbox, scope, sealed.asset) for sealed in waiting))
-        for sealed, outcome in zip(waiting, outcomes, strict=True):
-            if isinstance(outcome, Derived):
-                await keep(stores, scope, outcome, run_id=sealed.run_id)
-            else:
-                await _tell(stores, scope, sealed, outcome)
+        attempts = [asyncio.create_task(attempt_in_turn(sealed)) for sealed in waiting]
+        try:
+            for sealed, attempted in zip(waiting, attempts, strict=True):
+                outcome = await attempted
+                if isinstance(outcome, Derived):
+                    await keep(stores, scope, outcome, run_id=sealed.run_id)
+                else:
+                    await _tell(stores, scope, sealed, outcome)
+                room.release()
+        finally:
+            for attempted in attempts:
+                attempted.cancel()
+            await asyncio.gather(*attempts, return_exceptions=True)
 
     return Follower(FOLLOWER, ("asset.sealed",), deed, batch=_BATCH, halted=switches.halts(FOLLOWER, switches.OBJECTS))
 

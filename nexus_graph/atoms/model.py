@@ -14,6 +14,7 @@ from nexus_graph.atoms.decoding import Decoded
 from nexus_graph.scope.canonical import Json, digest
 from nexus_graph.scope.errors import Invalid
 from nexus_graph.scope.handling import Handling
+from nexus_graph.scope.redaction import find
 
 Params = Mapping[str, Json]
 
@@ -100,10 +101,11 @@ class Omitted:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What a recipe made of a file."""
+    """What a recipe made of a file. `pii_flags` are the kinds of personal data found in each draft."""
 
     drafts: list[Draft]
     left_out: list[Omitted]
+    pii_flags: list[tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,4 +269,10 @@ def collect(recipe: Recipe, data: bytes, params: Params, limits: Limits) -> Read
                 f"The file makes more than {limits.text_bytes:,} bytes of text with {recipe.op}.",
                 hint="Split it into several files.",
             )
-    return Reading(drafts, [Omitted(what, tuple(places[what]), counts[what]) for what in counts])
+    left_out = [Omitted(what, tuple(places[what]), counts[what]) for what in counts]
+    return Reading(drafts, left_out, [_flags(draft) for draft in drafts])
+
+
+def _flags(draft: Draft) -> tuple[str, ...]:
+    texts = (draft.text, *draft.span.names)
+    return tuple(sorted({finding.kind for text in texts for finding in find(text)}))

@@ -211,8 +211,9 @@ def _reading(op: str, reply: Mapping[str, Any]) -> Reading:
         raise unreadable(_reads(op), reply["failed"], hint="Open it in its own program, and save it again.")
     if "refused" in reply:
         raise Invalid(**reply["refused"])
-    drafts, left_out = reply["reading"]["drafts"], reply["reading"]["left_out"]
+    reading = reply["reading"]
     return Reading(
-        [Draft(draft["ordinal"], Span(**draft["span"]), draft["text"], draft["kind"]) for draft in drafts],
-        [Omitted(omitted["what"], tuple(omitted["places"]), omitted["count"]) for omitted in left_out],
+        [Draft(draft["ordinal"], Span(**draft["span"]), draft["text"], draft["kind"]) for draft in reading["drafts"]],
+        [Omitted(omitted["what"], tuple(omitted["places"]), omitted["count"]) for omitted in reading["left_out"]],
+        [tuple(flags) for flags in reading["pii_flags"]],
     )

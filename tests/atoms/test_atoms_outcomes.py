@@ -117,7 +117,7 @@ def test_what_is_left_out_on_purpose_leaves_a_file_whole() -> None:
     draft, kind = Draft(0, Span(0, 1), "x", "paragraph"), Kind("text/plain", "")
 
     def told(drafts: list[Draft], *left_out: Omitted) -> tuple[DerivationState, str | None]:
-        outcome = of_reading(Reading(drafts, [*left_out]), recipe, kind, system_clock())
+        outcome = of_reading(Reading(drafts, [*left_out], [() for _ in drafts]), recipe, kind, system_clock())
         return outcome.state, outcome.reason
 
     assert told([draft], hidden) == (DerivationState.DONE, None)

@@ -6,9 +6,11 @@ import hashlib
 import json
 import subprocess
 import sys
+from enum import StrEnum
 from typing import Any
 
 import pytest
+import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -60,6 +62,32 @@ def test_what_is_written_reads_back_and_is_written_the_same(value: Any) -> None:
     assert canonical(read) == written
     if isinstance(value, dict):
         assert canonical(dict(reversed(value.items()))) == written
+
+
+PLAIN: st.SearchStrategy[Any] = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**53) + 1, 2**53 - 1)
+    | st.text(st.characters(exclude_categories=["Cs"]))
+    | st.sampled_from([chr(code) for code in (*range(160), 0x2028, 0xFFFF, 0x10FFFF)]),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text('ab\x00\x7f"\\/\n€', max_size=3), inner),
+    max_leaves=12,
+)
+
+
+@given(PLAIN)
+def test_both_writers_write_the_same(value: Any) -> None:
+    """What the fast one writes is what the library of the standard writes, for every character."""
+    assert canonical(value) == rfc8785.dumps(value)
+
+
+def test_what_the_fast_writer_can_not_say_the_other_says() -> None:
+    """Depth beyond its own limit, and subclasses, which have a meaning of their own."""
+    deep: Any = 0
+    for _ in range(300):
+        deep = [deep]
+    assert canonical(deep) == rfc8785.dumps(deep)
+    assert canonical({"a": StrEnum("E", {"A": "x"})["A"]}) == b'{"a":"x"}'
 
 
 def test_tuples_are_lists() -> None:
