@@ -11,12 +11,13 @@ check:
     lint-imports
 
 # Run the tests, all or as pytest's arguments say.
+[positional-arguments]
 test *arguments:
-    pytest {{arguments}}
+    pytest "$@"
 
 # Write again what is rendered from code: the schema, and pages of docs/.
 render:
-    nexus-graph schema > .schema && mv .schema schema/nexus.graphql
+    mkdir -p build && nexus-graph schema > build/nexus.graphql && mv build/nexus.graphql schema/nexus.graphql
     python -m nexus_graph.administration.documenting
     python -m nexus_graph.administration.redaction_report
 
