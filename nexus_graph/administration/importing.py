@@ -22,12 +22,14 @@ from nexus_graph.administration.installing import AsJson
 from nexus_graph.api.house import House
 from nexus_graph.app import followers, open_house
 from nexus_graph.assets import Asset, Reservation
+from nexus_graph.atoms.recipes.markdown import opens_front_matter
 from nexus_graph.scope.canonical import sha256
 from nexus_graph.scope.errors import Invalid, NexusError
 from nexus_graph.scope.scope import Scope
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-_FENCES = (b"---\n", b"---\r\n")  # the card parser refuses the second, and a byte order mark, with a hint
+_MAY_BE_CARDS = frozenset({"text/markdown", "text/plain"})
+_HEAD = 4096
 _UNSAFE = re.compile(r"[^a-z0-9._/-]+")
 
 
@@ -105,7 +107,7 @@ class _Kept:
 async def _keep(house: House, scope: Scope, root: Path, path: Path, card_type: str | None, *, train_ok: bool) -> _Kept:
     try:
         data = await asyncio.to_thread(_read, path, house.config.largest_asset)
-        if data[:8].lstrip(_BYTE_ORDER_MARK).startswith(_FENCES):
+        if _is_card(data, path.name):
             return _Kept(changed=await _keep_card(house, scope, root, path, data, card_type, train_ok=train_ok))
         asset, changed = await _keep_asset(house, scope, root, path, data, train_ok=train_ok)
         return _Kept(asset.asset_id, changed)
@@ -138,6 +140,15 @@ def _read(path: Path, largest: int) -> bytes:
     if path.stat().st_size > largest:
         raise Invalid(f"It is larger than {largest} bytes.", hint="Raise NEXUS_LARGEST_ASSET.")
     return path.read_bytes()
+
+
+def _is_card(data: bytes, name: str) -> bool:
+    """Whether a file begins as a card does. How it breaks the rules of a card is for the card's reader to say."""
+    if not data[:8].lstrip(_BYTE_ORDER_MARK).startswith(b"---"):
+        return False
+    lines = data[:_HEAD].removeprefix(_BYTE_ORDER_MARK).decode("latin-1").splitlines()
+    opens = opens_front_matter(lines) and lines[0].startswith("---")
+    return opens and atoms.kind_of(data, name, atoms.content_type_of(name)).media_type in _MAY_BE_CARDS
 
 
 async def _keep_asset(

@@ -93,6 +93,8 @@ def split(text: str) -> tuple[str, str]:
         hint = "The first line is exactly `---`."
         if text.startswith("---\r"):
             hint = "The lines end with CRLF: save the file with LF line ends."
+        elif re.match(r"---[ \t]+\n", text):
+            hint = "The first fence has blanks behind it: write exactly `---`."
         elif text.startswith("\ufeff"):
             hint = "The file begins with a byte order mark: save it without one."
         raise Invalid("The card does not begin with a fence.", hint=hint, line=1, column=1)

@@ -19,6 +19,7 @@ from command_line import PLACE, Folder, free_port, note, until_answered
 
 IMPORT = ("import", "material", *PLACE, "--train-ok")
 SEARCH = "query Find($text: String!) { search(text: $text, k: 1) { complete hits { version { title } } } }"
+INPUTS = Path(__file__).parents[1] / "atoms" / "inputs"
 DEMO = Path(__file__).parents[2] / "core" / "demo" / "acme" / "raw"
 
 
@@ -117,6 +118,33 @@ def test_a_file_whose_text_was_not_read_has_a_line_with_the_reason(installed: Fo
         ("material/c.pdf", "without text"),
         ("material/d.txt", "without text"),
     ]
+
+
+def test_what_a_card_lacks_is_said_with_the_hint(installed: Folder, material: Path) -> None:
+    """What begins as a card does is told how it breaks its rules; a rule and prose, or TOML, is a note to keep."""
+    for path in sorted(INPUTS.glob("5*.md")):
+        (material / path.name).write_bytes(path.read_bytes())
+    (material / "compose.yaml").write_text("---\nservices: {}\n")
+    told = installed.json(*IMPORT, status=1)
+    assert {each["path"].removeprefix("material/"): each["outcome"] for each in told["files"]} == {
+        "50-trailing-space.md": "refused",
+        "52-toml.md": "kept",
+        "53-dots-end.md": "refused",
+        "54-rule-first.md": "kept",
+        "55-colon-title.md": "refused",
+        "56-obsidian.md": "kept",
+        "57-number-title.md": "refused",
+        "58-crlf.md": "refused",
+        "59-bom.md": "refused",
+        "compose.yaml": "kept",
+    }
+    reasons = {each["path"].removeprefix("material/"): each["reason"] for each in told["refused"]}
+    assert "The first fence has blanks behind it: write exactly `---`." in reasons["50-trailing-space.md"]
+    assert "without markers" in reasons["53-dots-end.md"]
+    assert "line 3, column 10" in reasons["55-colon-title.md"]
+    assert "Put it in quotes." in reasons["57-number-title.md"]
+    assert "save the file with LF line ends" in reasons["58-crlf.md"]
+    assert "save it without one" in reasons["59-bom.md"]
 
 
 def test_what_an_older_recipe_read_is_derived_again(installed: Folder, material: Path) -> None:

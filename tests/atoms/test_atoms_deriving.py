@@ -29,11 +29,12 @@ MakeScope = Callable[..., Scope]
 NOTES = b"# Plan\n\nSales rose.\n\n## Risks\n\nWrite to zoe@example.com today.\n\n## Next\n\nReturns fall.\n"
 BYTES = {"picture.png": b"\x89PNG\r\n\x1a\n", "broken.pdf": b"%PDF-1.7\n\xff"}
 ALL = Window(100)
+NOW = recipes.RECIPES["markdown.sections"].version
 
 
 @pytest.fixture
 def upgraded(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], None]:
-    """Gives a recipe another version: `upgraded("markdown.sections", "2")`."""
+    """Gives a recipe another version: `upgraded("markdown.sections", "later")`."""
 
     def upgrade(op: str, version: str) -> None:
         registry = {**recipes.RECIPES, op: replace(recipes.RECIPES[op], version=version)}
@@ -47,7 +48,7 @@ async def test_atoms_carry_place_lineage_and_labels(stores: Stores, reader: Sand
     asset = await keep(admin, NOTES, "notes.md", train_ok=False)
     derivation = await atoms.derive(stores, reader, admin, asset.asset_id, None, {})
     page = await atoms.of_asset(stores, admin, asset.asset_id, ALL)
-    assert derivation == atoms.Derivation(asset.asset_id, "markdown.sections", "1", atoms=3, made=3, staled=0)
+    assert derivation == atoms.Derivation(asset.asset_id, "markdown.sections", NOW, atoms=3, made=3, staled=0)
     assert [atom.ordinal for atom in page.items] == [0, 1, 2]
     assert [NOTES.decode()[atom.span.start : atom.span.end] for atom in page.items] == [a.text for a in page.items]
     assert {atom.asset_id for atom in page.items} == {asset.asset_id}
@@ -67,7 +68,7 @@ async def test_the_journal_tells_of_a_derivation_without_content(
     payload = json.loads(event["payload"])
     assert payload["input"] == {
         "op": "markdown.sections",
-        "opVersion": "1",
+        "opVersion": NOW,
         "params": {"charset": None, "depth": 6},
     }
     assert payload["output"] == {
@@ -220,17 +221,17 @@ async def test_an_upgraded_recipe_leaves_older_atoms_stale(
     await atoms.derive(stores, reader, admin, asset.asset_id, "markdown.sections", {"depth": 1})
     await atoms.derive(stores, reader, admin, asset.asset_id, "text.paragraphs", {})
     old = await atoms.of_asset(stores, admin, asset.asset_id, ALL)
-    upgraded("markdown.sections", "2")
+    upgraded("markdown.sections", "later")
     derivation = await atoms.derive(stores, reader, admin, asset.asset_id, "markdown.sections", {})
-    assert (derivation.op_version, derivation.atoms, derivation.made, derivation.staled) == ("2", 3, 3, 4)
+    assert (derivation.op_version, derivation.atoms, derivation.made, derivation.staled) == ("later", 3, 3, 4)
     fresh = await atoms.of_asset(stores, admin, asset.asset_id, ALL)
     every = await atoms.of_asset(stores, admin, asset.asset_id, ALL, stale=True)
     assert {(atom.op, atom.op_version) for atom in fresh.items} == {
-        ("markdown.sections", "2"),
-        ("text.paragraphs", "1"),
+        ("markdown.sections", "later"),
+        ("text.paragraphs", recipes.RECIPES["text.paragraphs"].version),
     }
     assert {atom.id for atom in every.items} == {atom.id for atom in (*old.items, *fresh.items)}
-    assert {atom.op_version for atom in every.items if atom.stale} == {"1"}
+    assert {atom.op_version for atom in every.items if atom.stale} == {NOW}
     assert len((await atoms.of_asset(stores, admin, other.asset_id, ALL)).items) == 1
 
 
@@ -240,13 +241,13 @@ async def test_a_recipe_that_comes_back_is_current_again(
     """After a rollback the old version's atoms are current and the newer ones stale; nothing is made twice."""
     asset = await keep(admin, NOTES, "notes.md")
     await atoms.derive(stores, reader, admin, asset.asset_id, None, {})
-    upgraded("markdown.sections", "2")
+    upgraded("markdown.sections", "later")
     await atoms.derive(stores, reader, admin, asset.asset_id, None, {})
-    upgraded("markdown.sections", "1")
+    upgraded("markdown.sections", NOW)
     back = await atoms.derive(stores, reader, admin, asset.asset_id, None, {})
     assert (back.made, back.staled) == (0, 3)
     fresh = await atoms.of_asset(stores, admin, asset.asset_id, ALL)
-    assert {atom.op_version for atom in fresh.items} == {"1"}
+    assert {atom.op_version for atom in fresh.items} == {NOW}
 
 
 async def test_an_idempotency_key_is_answered_once(

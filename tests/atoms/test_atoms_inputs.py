@@ -20,7 +20,7 @@ DEMO = Path(__file__).parents[2] / "core" / "demo"
 EXPECTED: dict[str, dict[str, Any]] = {
     name: told for page in sorted(INPUTS.glob("EXPECTED.*.json")) for name, told in json.loads(page.read_text()).items()
 }
-UNTOLD = {path.name for path in INPUTS.iterdir() if path.is_file() and not path.name.startswith(("EXPECTED.", "README"))}
+FILES = {path.name for path in INPUTS.iterdir() if not path.name.startswith(("EXPECTED.", "README"))}
 
 
 def read(path: Path) -> tuple[str, Reading]:
@@ -38,7 +38,7 @@ def plain(text: str) -> str:
 
 def test_every_input_is_told() -> None:
     """No file lies here without a word of what is in it, and no word is of a file that is gone."""
-    assert set(EXPECTED) == UNTOLD
+    assert set(EXPECTED) == FILES
 
 
 @pytest.mark.parametrize("name", EXPECTED)

@@ -1,12 +1,13 @@
 """Markdown (CommonMark and tables): sections or blocks, each exactly as it stands in the source.
 
-Front matter (a first line `---` up to the next such line) is a piece of its own kind. Only headings and blocks of the
-outermost level count: a heading inside a quote or a list belongs to that quote or list. Thematic breaks make no block,
-nor do link reference definitions.
+Front matter is a piece of its own kind: YAML from a first line `---` to the next line `---` or `...`, or TOML between
+two lines `+++`. Only headings and blocks of the outermost level count: a heading inside a quote or a list belongs to
+that quote or list. Thematic breaks make no block; link reference definitions are blocks of their own.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import cast
 
@@ -28,7 +29,13 @@ _KINDS = {
     "html_block": "html",
 }
 
-_FENCE = "---"
+# What opens front matter, what ends it, and what its first line looks like: YAML or TOML.
+_FENCES = {
+    "---": (("---", "..."), re.compile(r"""#|\{|(?:[^\s:#\-\[{"'][^:]{0,200}|"[^"]{0,200}"|'[^']{0,200}'):(?:\s|$)""")),
+    "+++": (("+++",), re.compile(r"""#|\[|(?:[\w.-]{1,200}|"[^"]{0,200}"|'[^']{0,200}')\s*=""")),
+}
+
+_NEVER = re.compile(r"(?!)")
 
 # Places of blocks are all that is needed; reading what is inside them would take most of the time.
 _parser = MarkdownIt("commonmark").enable("table").disable(["inline", "text_join"])
@@ -37,19 +44,38 @@ Piece = tuple[str, int, int]
 """Kind, first line, line after the last, counted from 0."""
 
 
-def _front_matter(lines: list[str]) -> int:
+def opens_front_matter(lines: list[str]) -> bool:
+    """Whether a text begins as front matter does, whatever its end is.
+
+    A fence may have blanks behind it. A first line `---` that a blank line or prose follows is a rule, as in pandoc.
+    """
+    closing, begins = _FENCES.get(lines[0].rstrip(), ((), _NEVER))
+    return len(lines) > 1 and (lines[1].rstrip() in closing or begins.match(lines[1]) is not None)
+
+
+def front_matter(lines: list[str]) -> int:
     """The number of lines that front matter takes, with its two fences; 0 where there is none."""
-    if lines[0].rstrip() != _FENCE:
+    if not opens_front_matter(lines):
         return 0
-    return next((number + 1 for number, line in enumerate(lines[1:], 1) if line.rstrip() == _FENCE), 0)
+    closing, _ = _FENCES[lines[0].rstrip()]
+    return next((number + 1 for number, line in enumerate(lines[1:], 1) if line.rstrip() in closing), 0)
 
 
 def _blocks(lines: list[str], first: int) -> Iterator[tuple[Piece, int]]:
-    """The blocks of the outermost level after line `first`, each with its heading level, or 0."""
+    """The blocks of the outermost level after line `first`, each with its heading level, or 0.
+
+    Lines that are no block are link reference definitions, which may stand together.
+    """
+    told = first
     for token in _parser.parse("\n".join(lines[first:])):
-        if token.level == 0 and token.map is not None and token.type in _KINDS:
-            level = int(token.tag[1]) if token.type == "heading_open" else 0
-            yield (_KINDS[token.type], first + token.map[0], first + token.map[1]), level
+        if token.level != 0 or token.map is None or token.type not in (*_KINDS, "hr"):
+            continue
+        start, end = first + token.map[0], first + token.map[1]
+        yield ("definition", told, start), 0
+        told = end
+        if token.type != "hr":
+            yield (_KINDS[token.type], start, end), int(token.tag[1]) if token.type == "heading_open" else 0
+    yield ("definition", told, len(lines)), 0
 
 
 def _drafts(text: str, pieces: Iterator[Piece]) -> Iterator[Draft]:
@@ -74,7 +100,7 @@ def blocks(data: bytes, params: Params) -> Iterator[Draft]:
     """Headings, paragraphs, lists, quotes, tables, code and HTML of the outermost level."""
     text = decode_declared(data, params).text
     lines = text.split("\n")
-    first = _front_matter(lines)
+    first = front_matter(lines)
 
     def pieces() -> Iterator[Piece]:
         yield "front_matter", 0, first
@@ -88,7 +114,7 @@ def sections(data: bytes, params: Params) -> Iterator[Draft]:
     text = decode_declared(data, params).text
     depth = cast("int", params["depth"])
     lines = text.split("\n")
-    first = _front_matter(lines)
+    first = front_matter(lines)
 
     def pieces() -> Iterator[Piece]:
         yield "front_matter", 0, first
@@ -107,7 +133,7 @@ _EXTENSIONS = dict.fromkeys(("md", "markdown", "mdown", "mkd"), "text/markdown")
 
 SECTIONS = Recipe(
     op="markdown.sections",
-    version="1",
+    version="2",
     reads="Markdown",
     purpose="One atom for each heading with all that follows it up to the next heading.",
     content_types=_CONTENT_TYPES,
@@ -122,9 +148,9 @@ SECTIONS = Recipe(
 
 BLOCKS = Recipe(
     op="markdown.blocks",
-    version="1",
+    version="2",
     reads="Markdown",
-    purpose="One atom for each heading, paragraph, list, quote, table and piece of code.",
+    purpose="One atom for each heading, paragraph, list, quote, table, piece of code and group of link definitions.",
     content_types=_CONTENT_TYPES,
     extensions=_EXTENSIONS,
     derive=blocks,
