@@ -4,24 +4,18 @@ The canonical text is the text of these blocks with a line feed between them. In
 kept; in a table, cells are joined by tabs and rows by line feeds. Insertions under review count as text, deletions do
 not. Headers, footers, notes and comments are left out.
 
-A docx is a zip of XML files. Before python-docx opens it, every entry is measured, by what it declares and by what it
-really unpacks to, and a document type declaration (the way to entity bombs, which OOXML forbids) is refused.
+A docx is a zip of XML files: it is measured (see `packages`) before python-docx opens it.
 """
 
 from __future__ import annotations
 
 import io
-import zipfile
-import zlib
 from collections.abc import Iterator
 from typing import Any
 
 from nexus_graph.atoms.decoding import unreadable
 from nexus_graph.atoms.model import Draft, Params, Recipe, Span
-
-UNPACKED_LIMIT = 256 * 2**20
-"""Bytes that all entries may unpack to."""
-ENTRY_LIMIT = 10_000
+from nexus_graph.atoms.recipes.packages import check_package
 
 _READS = "docx"
 _W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
@@ -35,7 +29,6 @@ _SIGNS = {
     f"{_W}p": "\n",  # of a text box inside a paragraph
 }
 _WRAPPERS = frozenset(f"{_W}{name}" for name in ("sdt", "sdtContent", "customXml", "ins", "moveTo", "smartTag"))
-_CHUNK = 2**16
 
 
 def paragraphs(data: bytes, params: Params) -> Iterator[Draft]:
@@ -49,45 +42,9 @@ def paragraphs(data: bytes, params: Params) -> Iterator[Draft]:
         start = end + 1
 
 
-def check_package(data: bytes) -> None:
-    """Raise Invalid for what is no zip, unpacks to too much, or holds a document type declaration."""
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as package:
-            entries = package.infolist()
-            if len(entries) > ENTRY_LIMIT or sum(entry.file_size for entry in entries) > UNPACKED_LIMIT:
-                raise _too_big()
-            left = UNPACKED_LIMIT
-            for entry in entries:
-                left -= _check_entry(package, entry, left)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError, OSError) as error:
-        hint = "An encrypted or old .doc file? Open it in a word processor, and save it as docx."
-        raise unreadable(_READS, "it is no sound zip archive", hint=hint) from error
-
-
-def _check_entry(package: zipfile.ZipFile, entry: zipfile.ZipInfo, left: int) -> int:
-    """The bytes that `entry` really unpacks to, at most `left`."""
-    size = 0
-    tail = b""
-    with package.open(entry) as stream:
-        while chunk := stream.read(_CHUNK):
-            size += len(chunk)
-            if size > left:
-                raise _too_big()
-            seen = tail + chunk.replace(b"\0", b"")  # whatever the width of a character
-            if b"<!DOCTYPE" in seen and not entry.filename.startswith("word/media/"):
-                raise unreadable(_READS, "one of its parts holds a document type declaration")
-            tail = seen[-16:]
-    return size
-
-
-def _too_big() -> Exception:
-    reason = f"it unpacks to more than {UNPACKED_LIMIT:,} bytes or {ENTRY_LIMIT:,} entries"
-    return unreadable(_READS, reason, hint="Remove pictures, or split it into several files.")
-
-
 def _blocks(data: bytes) -> Iterator[tuple[str, str]]:
     """Kind and text of each block of the body."""
-    check_package(data)
+    check_package(data, _READS, hint="An encrypted or old .doc file? Open it in a word processor, and save it as docx.")
     import docx  # here, so that only a worker ever loads a parser of hostile files
     from docx.opc.exceptions import OpcError
     from lxml.etree import XMLSyntaxError  # type: ignore[import-untyped]
