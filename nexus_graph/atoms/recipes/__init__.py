@@ -12,6 +12,7 @@ from types import MappingProxyType
 from nexus_graph.atoms.model import Recipe
 from nexus_graph.atoms.recipes import (
     delimited,
+    epub,
     html_blocks,
     json_pointers,
     kinds,
@@ -39,6 +40,7 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
             json_pointers.POINTERS,
             pdf.PAGES,
             word.PARAGRAPHS,
+            epub.CHAPTERS,
         )
     }
 )

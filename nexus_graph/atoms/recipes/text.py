@@ -34,13 +34,22 @@ def paragraphs(data: bytes, params: Params) -> Iterator[Draft]:
         offset += len(content) + 1
 
 
+_PROSE = "txt text log rst adoc asciidoc org tex bib vtt srt"
+_CODE = (
+    "py pyi js mjs cjs ts tsx jsx java kt c h cc cpp hpp cs go rs rb php pl lua r jl swift scala hs ex exs erl clj sh "
+    "bash zsh fish ps1 bat sql css scss less vue graphql proto tf gradle cmake mk diff patch"
+)
+_SETTINGS = "ini cfg conf properties env editorconfig gitignore"
+
 PARAGRAPHS = Recipe(
     op="text.paragraphs",
     version="1",
     reads="text",
-    purpose="One atom for each run of lines that are not blank.",
+    purpose="One atom for each run of lines that are not blank: prose, source code and settings, with their lines.",
     content_types=frozenset({"text/plain"}),
-    extensions=dict.fromkeys(("txt", "text", "log", "rst", "adoc", "org", "yaml", "yml", "toml"), "text/plain"),
+    extensions=dict.fromkeys(
+        (*_PROSE.split(), *_CODE.split(), *_SETTINGS.split(), "yaml", "yml", "toml"), "text/plain"
+    ),
     derive=paragraphs,
     decode=decode_declared,
     parameters=CHARSET,
