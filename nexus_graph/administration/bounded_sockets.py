@@ -29,7 +29,7 @@ from nexus_graph.scope.ids import new_trace_id
 log = structlog.get_logger("nexus_graph.server")
 
 LARGEST_GREETING = 32 * 1024
-"""Bytes of a message of somebody who is not welcomed yet: twice what the longest token needs."""
+"""Bytes of a message of somebody who is not welcomed yet: the longest token, and 8 KiB beside it."""
 MOST_FRAGMENTS = 4096
 MOST_WAITING = 1000
 """Messages that arrived at once and wait for the application."""
