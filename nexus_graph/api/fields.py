@@ -24,7 +24,7 @@ from strawberry.schema_directive import Location
 
 from nexus_graph.api.context import Context, Info
 from nexus_graph.api.paging import Connection
-from nexus_graph.api.strawberry_inside import BaseSchema, fields
+from nexus_graph.api.strawberry_inside import BaseSchema, fields, has_resolver
 from nexus_graph.api.user_errors import expected, user_error
 from nexus_graph.scope.canonical import Json
 from nexus_graph.scope.errors import NexusError
@@ -248,6 +248,6 @@ def stoppable(schema: BaseSchema) -> frozenset[str]:
 def _resolvers(schema: BaseSchema) -> Iterator[tuple[str, str, _Gate | None]]:
     """Type, name and gate of every field with a resolver of its own."""
     for owner, name, field in fields(schema):
-        if field.base_resolver is not None:
+        if has_resolver(field):
             gates = [extension for extension in field.extensions if isinstance(extension, _Gate)]
             yield owner, name, gates[0] if gates else None

@@ -26,6 +26,7 @@ __all__ = (
     "executor_class",
     "fields",
     "graph_of",
+    "has_resolver",
     "inputs",
     "is_awaitable",
     "is_one_of",
@@ -54,6 +55,11 @@ def fields(schema: BaseSchema) -> Iterator[tuple[str, str, StrawberryField]]:
         if isinstance(known.definition, StrawberryObjectDefinition):
             for field in known.definition.fields:
                 yield owner, schema.config.name_converter.get_graphql_name(field), field
+
+
+def has_resolver(field: StrawberryField) -> bool:
+    """Whether a field is answered by a function of its own, and not by an attribute."""
+    return field.base_resolver is not None
 
 
 def inputs(field: StrawberryField) -> list[object]:

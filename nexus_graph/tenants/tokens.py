@@ -96,10 +96,9 @@ class Verifier:
 
 
 def _registry(issuer: TokenIssuer, now: datetime) -> jwt.JWTClaimsRegistry:
-    """What the claims must be. An `aud` must name us, also where it is another claim that has to."""
+    """What the claims must be, of the issuer that they name. An `aud` must name us, also where another claim has to."""
     audience = list(issuer.audience)
     asked: dict[str, jwt.ClaimsOption] = {
-        "iss": {"essential": True, "value": issuer.issuer},
         "sub": {"essential": True},
         "exp": {"essential": True},
         "aud": {"values": audience},
