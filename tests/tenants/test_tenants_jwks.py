@@ -143,6 +143,7 @@ OTHER_KEYS: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.filterwarnings("ignore:Key size")  # a server goes on after it
 @pytest.mark.parametrize("other", OTHER_KEYS.values(), ids=OTHER_KEYS)
 async def test_a_set_may_hold_keys_that_are_not_for_tokens(tmp_path: Path, other: object) -> None:
     """They are passed over, and the others count; a set of nothing else stops the start."""
