@@ -70,7 +70,7 @@ from nexus_graph.stores.work import Stores
 from nexus_graph.tenants import erasing as tenants_erasing
 from nexus_graph.tenants.admission import Admission
 from nexus_graph.tenants.tickets import Tickets
-from nexus_graph.tenants.tokens import Keys, Verifier
+from nexus_graph.tenants.tokens import Verifier
 
 log = structlog.get_logger("nexus_graph.app")
 
@@ -130,7 +130,8 @@ async def open_house(config: Config, *, any_embedder: bool = False) -> AsyncIter
             input_bytes=config.largest_asset, seconds=config.derive_seconds, memory_bytes=config.derive_memory
         ),
     )
-    verifier = await _verifier(config)
+    verifier = Verifier(config.issuers, config.development_key)
+    await verifier.load()
     traces = open_traces(config.traces_address)
     async with open_stores(config) as stores:
         rates = Rates(stores)
@@ -228,15 +229,6 @@ def application(house: House) -> ASGIApp:
     encrypted = house.config.address.startswith("https:")
     origins = allowed_origins(house.config)
     return _AccessLog(Browsers(answering, origins, house.watch.metrics, encrypted=encrypted))
-
-
-async def _verifier(config: Config) -> Verifier:
-    keys = Keys(config.token_keys) if config.token_keys else None
-    development = Keys(str(config.development_key)) if config.development_key else None
-    for source in (keys, development):
-        if source is not None:
-            await source.load()
-    return Verifier(issuer=config.token_issuer, audience=config.token_audience, keys=keys, development_keys=development)
 
 
 async def _not_answered(_: Request, error: Exception) -> JSONResponse:

@@ -6,9 +6,10 @@ silent fallback anywhere.
 
 from __future__ import annotations
 
+import json
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -17,6 +18,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 
 from nexus_graph.scope.errors import ConfigurationError
+from nexus_graph.scope.issuers import TokenIssuer, require_told_apart
 from nexus_graph.scope.limits import Limits
 from nexus_graph.scope.redaction import redact_text
 from nexus_graph.scope.scope import Env
@@ -25,6 +27,12 @@ PREFIX = "NEXUS_"
 FILE_SETTING = "NEXUS_CONFIG"
 DEFAULT_FILE = Path("nexus.toml")
 
+_GONE = ("token_issuer", "token_audience", "token_keys")
+_NOBODY = (
+    "NEXUS_ISSUERS is missing: whose bearer tokens are believed. docs/operations.md shows how to name them; for "
+    "development, `nexus-graph init` makes NEXUS_DEVELOPMENT_KEY instead."
+)
+
 
 class Config(BaseModel):
     """The settings of one process. Times in seconds, sizes in bytes, unless the name says otherwise."""
@@ -32,9 +40,10 @@ class Config(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     data: Path = Field(description="Folder of the embedded stores: database and objects.")
-    token_issuer: str = Field(min_length=1, description="The `iss` that a bearer token must carry.")
-    token_audience: str = Field(min_length=1, description="The `aud` that a bearer token must carry.")
-    token_keys: str | None = Field(None, description="JWKS file or https address with the keys that sign tokens.")
+    issuers: tuple[TokenIssuer, ...] = Field(
+        (),
+        description="Whose bearer tokens are believed: tables in the file, a JSON list in the environment; see below.",
+    )
     development_key: Path | None = Field(
         None, description="Local private key (JWK) of `nexus-graph init`; its tokens are good in env dev only."
     )
@@ -116,6 +125,22 @@ class Config(BaseModel):
         description="Base address of an OpenTelemetry collector (OTLP over HTTP); needs the extra `traces`.",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe line to log.")
+
+    @field_validator("issuers", mode="before")
+    @classmethod
+    def _from_json(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        try:
+            return json.loads(value)
+        except ValueError as error:
+            raise ValueError('is no JSON. Write [{"issuer": "...", "audience": "...", "keys": "..."}]') from error
+
+    @field_validator("issuers")
+    @classmethod
+    def _told_apart(cls, value: tuple[TokenIssuer, ...]) -> tuple[TokenIssuer, ...]:
+        require_told_apart(value)
+        return value
 
     @field_validator("signing_secret")
     @classmethod
@@ -224,17 +249,18 @@ def load(environment: Mapping[str, str] | None = None, file: Path | None = None,
     }
     given = {name: value for name, value in given.items() if value is not None}
     merged: dict[str, Any] = {**from_file, **from_environment, **given}
-    for name in ("data", "erasure_ledger", "token_keys", "development_key", "embedder_model", "operations", "graphiql"):
-        if name in from_file and merged[name] is from_file[name] and "://" not in str(from_file[name]):
-            merged[name] = str(path.parent / str(from_file[name]))
+    for name in ("data", "erasure_ledger", "development_key", "embedder_model", "operations", "graphiql"):
+        if name in from_file and merged[name] is from_file[name]:
+            merged[name] = _beside(path, from_file[name])
+    if "issuers" in from_file and merged["issuers"] is from_file["issuers"]:
+        merged["issuers"] = _with_keys_beside(path, from_file["issuers"])
     try:
         config = Config(**merged)
     except ValidationError as error:
-        raise ConfigurationError(_explain(error, path)) from error
-    if config.token_keys is None and config.development_key is None:
-        raise ConfigurationError(
-            "NEXUS_TOKEN_KEYS is missing: a JWKS file or https address. For development, run `nexus-graph init`."
-        )
+        nobody = [] if "issuers" in merged or "development_key" in merged else [_NOBODY]
+        raise ConfigurationError(_explain([*_problems(error), *nobody], path)) from error
+    if not config.issuers and config.development_key is None:
+        raise ConfigurationError(_explain([_NOBODY], path))
     sources = {**dict.fromkeys(from_file, str(path)), **dict.fromkeys(from_environment, "environment")}
     sources |= dict.fromkeys(given, "command line")
     return Loaded(config, tuple(_settings(config, sources)))
@@ -251,27 +277,67 @@ def _read_file(path: Path, *, required: bool) -> dict[str, Any]:
         raise ConfigurationError(f"The configuration file {path} can't be read: {error}.") from error
 
 
-def _explain(error: ValidationError, path: Path) -> str:
+def _beside(path: Path, value: object) -> object:
+    """A path in a configuration file begins at that file."""
+    return value if not isinstance(value, str) or "://" in value else str(path.parent / value)
+
+
+def _with_keys_beside(path: Path, issuers: object) -> object:
+    """Issuers whose files of keys are found from the configuration file; what is no issuer is refused later."""
+    if not isinstance(issuers, list):
+        return issuers
+    return [
+        {name: _beside(path, value) if name == "keys" else value for name, value in each.items()}
+        if isinstance(each, dict)
+        else each
+        for each in issuers
+    ]
+
+
+def _problems(error: ValidationError) -> list[str]:
+    """What is wrong with each setting, a line each. Members of an issuer are named as `NEXUS_ISSUERS[0].audience`."""
     lines = []
     for problem in error.errors():
         said = problem["msg"].removeprefix("Value error, ")
-        name = PREFIX + "_".join(str(part) for part in problem["loc"]).upper()
-        field = Config.model_fields.get(str(problem["loc"][0])) if problem["loc"] else None
-        if not problem["loc"]:
+        name, fields = PREFIX, Config.model_fields
+        for part in problem["loc"]:
+            if isinstance(part, int):
+                name, fields = f"{name}[{part}]", TokenIssuer.model_fields
+            else:
+                name += part.upper() if name == PREFIX else f".{part}"
+        last = problem["loc"][-1] if problem["loc"] else None
+        field = fields.get(str(last))
+        if last is None:
             lines.append(f"{said}.")
         elif problem["type"] == "missing":
             lines.append(f"{name} is missing: {field.description if field else ''}")
+        elif last in _GONE:
+            lines.append(
+                f"{name} is no setting any more: NEXUS_ISSUERS names every issuer with its audience and keys, as "
+                "docs/operations.md shows. A development key needs none of them: take the line out."
+            )
         elif problem["type"] == "extra_forbidden":
             lines.append(f"{name} is no setting of Nexus Graph; docs/configuration.md lists them all.")
         else:
             lines.append(f"{name} is wrong: {said}.")
-    return "\n".join([*lines, f"Set them in the environment or in {path}. For development, run `nexus-graph init`."])
+    return lines
+
+
+def _explain(problems: Sequence[str], path: Path) -> str:
+    return "\n".join([*problems, f"Set them in the environment or in {path}. For development, run `nexus-graph init`."])
 
 
 def _settings(config: Config, sources: Mapping[str, str]) -> list[Setting]:
     found = []
     for name, field in Config.model_fields.items():
         value = getattr(config, name)
-        shown = "********" if isinstance(value, SecretStr) else "" if value is None else redact_text(str(value))
+        shown = "********" if isinstance(value, SecretStr) else "" if value is None else redact_text(_text(value))
         found.append(Setting(PREFIX + name.upper(), shown, sources.get(name, "default"), field.description or ""))
     return found
+
+
+def _text(value: object) -> str:
+    """A setting as the environment takes it."""
+    if not isinstance(value, tuple):
+        return str(value)
+    return json.dumps([each.model_dump(mode="json", exclude_defaults=True) for each in value]) if value else ""

@@ -15,8 +15,8 @@ from typing import ClassVar, NoReturn
 import httptools
 import orjson
 import structlog
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from nexus_graph.administration.uvicorn_inside import STATUS_LINE, HttpToolsProtocol
 from nexus_graph.api.errors import refusal
 from nexus_graph.api.transport.browsers import GUARDS
 from nexus_graph.scope.errors import Invalid

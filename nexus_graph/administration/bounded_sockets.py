@@ -14,13 +14,12 @@ from typing import Any, ClassVar
 
 import orjson
 import structlog
-from uvicorn._types import ASGIReceiveEvent, ASGISendEvent
-from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import CloseCode, Frame
 from websockets.http11 import Request, Response
-from websockets.server import ServerProtocol
 from websockets.typing import StatusLike
 
+from nexus_graph.administration.uvicorn_inside import ASGIReceiveEvent, ASGISendEvent, WebSocketsSansIOProtocol
+from nexus_graph.administration.websockets_inside import ServerProtocol, unparsed
 from nexus_graph.api.errors import refusal
 from nexus_graph.api.transport.conversation import WELCOME
 from nexus_graph.scope.errors import Invalid
@@ -29,7 +28,7 @@ from nexus_graph.scope.ids import new_trace_id
 log = structlog.get_logger("nexus_graph.server")
 
 LARGEST_GREETING = 32 * 1024
-"""Bytes of a message of somebody who is not welcomed yet: twice what the longest token needs."""
+"""Bytes of a message of somebody who is not welcomed yet: the longest token, and 8 KiB beside it."""
 MOST_FRAGMENTS = 4096
 MOST_WAITING = 1000
 """Messages that arrived at once and wait for the application."""
@@ -76,7 +75,7 @@ class BoundedSocket(WebSocketsSansIOProtocol):
             super().data_received(data[start : start + PIECE])
         if self.conn.handshake_exc is not None and not self.handshake_initiated:
             self._refuse_handshake()
-        unfinished = bool(self.frames or self.conn.reader.buffer)
+        unfinished = bool(self.frames) or unparsed(self.conn)
         if self._begun is not None and (self._messages > before or not unfinished):
             self._begun.cancel()
             self._begun = None

@@ -177,14 +177,7 @@ def development_token(config: Config, subject: str, lifetime: timedelta) -> str:
         signing_key = OKPKey.import_key(jwk)
     except (OSError, ValueError, KeyError) as error:
         raise ConfigurationError(f"{config.development_key} holds no development key.") from error
-    return tokens.issue(
-        signing_key,
-        issuer=config.token_issuer,
-        audience=config.token_audience,
-        subject=subject,
-        now=system_clock(),
-        lifetime=lifetime,
-    )
+    return tokens.issue(signing_key, subject=subject, now=system_clock(), lifetime=lifetime)
 
 
 async def existing(stores: Stores, tenant_id: str, env_name: str) -> Scope:

@@ -16,6 +16,7 @@ from pydantic.fields import FieldInfo
 
 from nexus_graph.config import PREFIX, Config
 from nexus_graph.scope.decision import Gate
+from nexus_graph.scope.issuers import TokenIssuer
 from nexus_graph.scope.permission import Permission
 from nexus_graph.scope.policy import GRANTABLE, Policy
 from nexus_graph.scope.resources import resource
@@ -48,11 +49,18 @@ Every setting, rendered from `nexus_graph/config.py`. Do not edit this page: cha
 A setting is read once, when a process starts: from the environment as it is named here, or from a TOML file under its
 name in lower case without `NEXUS_`. The environment wins over the file, an option of a command over both. The file is
 `nexus.toml` in the current folder unless `NEXUS_CONFIG` names another; paths in it are relative to it. An unknown name,
-a missing setting or a wrong value stops the start, and all of them are named at once. One of `NEXUS_TOKEN_KEYS` and
+a missing setting or a wrong value stops the start, and all of them are named at once. One of `NEXUS_ISSUERS` and
 `NEXUS_DEVELOPMENT_KEY` is needed. `nexus-graph config` shows each value, secrets masked, and where it came from;
 `nexus-graph init` makes a development installation with everything that is required.
 
 Times are in seconds and sizes in bytes unless the text says otherwise.
+"""
+
+_ISSUERS = """\
+## Issuers
+
+`NEXUS_ISSUERS` is a JSON list of objects in the environment, and tables `[[issuers]]` in the file. Each has these
+members; [operations.md](operations.md#identity-providers) has examples.
 """
 
 _GATES = """\
@@ -100,11 +108,12 @@ def permissions_page(policy: Policy, fields: Mapping[str, Sequence[str]]) -> str
 
 def configuration_page() -> str:
     """The page of settings: one row for each, what it takes, its default, and what it is."""
-    rows = [
-        [f"`{PREFIX}{name.upper()}`", _takes(field), _default(field), field.description or ""]
-        for name, field in Config.model_fields.items()
-    ]
-    return _CONFIGURATION + "\n" + table(["setting", "takes", "default", "what it is"], rows)
+    columns = ["takes", "default", "what it is"]
+    settings = [[f"`{PREFIX}{name.upper()}`", *_row(field)] for name, field in Config.model_fields.items()]
+    members = [[f"`{name}`", *_row(field)] for name, field in TokenIssuer.model_fields.items()]
+    return "\n".join(
+        [_CONFIGURATION, table(["setting", *columns], settings), _ISSUERS, table(["member", *columns], members)]
+    )
 
 
 def gates_page(order: Mapping[Gate, str], declared: Iterable[Declared]) -> str:
@@ -149,12 +158,18 @@ def _permissions(directives: Iterable[ConstDirectiveNode]) -> Iterable[str]:
                 yield argument.value.value
 
 
+def _row(field: FieldInfo) -> list[str]:
+    return [_takes(field), _default(field), field.description or ""]
+
+
 def _takes(field: FieldInfo) -> str:
     annotation: Any = field.annotation
     if get_origin(annotation) is UnionType:
         annotation = next(kind for kind in get_args(annotation) if kind is not NoneType)
     if get_origin(annotation) is Literal:
         return ", ".join(f"`{value}`" for value in get_args(annotation))
+    if get_origin(annotation) is tuple:
+        return "list of issuers" if get_args(annotation)[0] is TokenIssuer else "text, or a list of texts"
     bounds = [
         f"{words} {getattr(limit, name)}"
         for limit in field.metadata
@@ -167,7 +182,7 @@ def _takes(field: FieldInfo) -> str:
 def _default(field: FieldInfo) -> str:
     if field.is_required():
         return "required"
-    return "-" if field.default is None else f"`{field.default}`"
+    return "-" if field.default in (None, (), "") else f"`{field.default}`"
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

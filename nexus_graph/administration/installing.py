@@ -21,8 +21,6 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")
 _TEMPLATE = """\
 # Made by `nexus-graph init` for development on this machine. docs/configuration.md tells every setting.
 data = "nexus-data"
-token_issuer = "nexus-graph-development"
-token_audience = "nexus-graph"
 development_key = "nexus-data/development-key.json"
 erasure_ledger = "erasures.jsonl"
 metrics_token = "{token}"

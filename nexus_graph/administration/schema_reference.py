@@ -192,7 +192,7 @@ def _input_row(name: str, field: GraphQLInputField) -> list[str]:
 def _directives(schema: GraphQLSchema) -> Iterator[str]:
     own = [each for each in schema.directives if not is_specified_directive(each)]
     rows = [
-        [f"`@{each.name}`", ", ".join(f"`{name}: {its.type}`" for name, its in each.args.items()) or "-", _text(each)]
+        [f"`@{each.name}`", " ".join(_argument(*its) for its in each.args.items()) or "-", _text(each)]
         for each in sorted(own, key=lambda each: each.name)
     ]
     if rows:

@@ -14,7 +14,7 @@ import structlog
 import typer
 import uvicorn
 
-from nexus_graph.administration import console
+from nexus_graph.administration import console, uvicorn_inside
 from nexus_graph.administration.bounded_http import bounded_http
 from nexus_graph.administration.bounded_sockets import bounded_sockets
 from nexus_graph.api.house import House
@@ -32,7 +32,7 @@ UNSENT = 128 * 1024
 """Bytes that the system keeps for a client before they are on their way to it."""
 
 
-class Server(uvicorn.Server):
+class Server(uvicorn_inside.Server):
     """A server over an open house. Live streams are told before their connections close."""
 
     def __init__(self, house: House) -> None:

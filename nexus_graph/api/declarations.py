@@ -8,11 +8,11 @@ from functools import lru_cache
 from typing import Any
 
 import strawberry
-from strawberry.types.base import StrawberryObjectDefinition
-from strawberry.types.field import StrawberryField
 
 from nexus_graph.api.fields import Cost, Guard, Locked, Unstoppable
 from nexus_graph.api.idempotency import DeedInput
+from nexus_graph.api.strawberry_inside import StrawberryField, inputs
+from nexus_graph.api.strawberry_inside import fields as declared_fields
 from nexus_graph.scope.permission import Permission
 
 ROOTS = QUERY, MUTATION, SUBSCRIPTION = "Query", "Mutation", "Subscription"
@@ -57,11 +57,8 @@ def undeclared(schema: strawberry.Schema) -> list[str]:
 
 
 def _fields(schema: strawberry.Schema) -> Iterator[tuple[str, str, StrawberryField]]:
-    for root in ROOTS:
-        known = schema.schema_converter.type_map.get(root)
-        if known is not None and isinstance(known.definition, StrawberryObjectDefinition):
-            for field in known.definition.fields:
-                yield root, schema.config.name_converter.get_graphql_name(field), field
+    found = [each for each in declared_fields(schema) if each[0] in ROOTS]
+    yield from sorted(found, key=lambda each: ROOTS.index(each[0]))
 
 
 def _declared(root: str, name: str, field: StrawberryField) -> Declared | None:
@@ -74,7 +71,5 @@ def _declared(root: str, name: str, field: StrawberryField) -> Declared | None:
 
 
 def _rehearsable(field: StrawberryField) -> bool:
-    inputs = [argument.type_annotation for argument in field.arguments if argument.python_name == "input"]
-    kinds = [annotation.resolve() for annotation in inputs if annotation is not None]
     wanted = {member.name for member in fields(DeedInput)}
-    return any(wanted <= {member.name for member in fields(kind)} for kind in kinds if isinstance(kind, type))
+    return any(wanted <= {member.name for member in fields(kind)} for kind in inputs(field) if isinstance(kind, type))

@@ -19,13 +19,12 @@ from contextlib import aclosing
 from typing import Any, TypeVar, get_type_hints
 
 import strawberry
-from strawberry.extensions.field_extension import FieldExtension
-from strawberry.schema.base import BaseSchema
+from strawberry.extensions import FieldExtension
 from strawberry.schema_directive import Location
-from strawberry.types.base import StrawberryObjectDefinition
 
 from nexus_graph.api.context import Context, Info
 from nexus_graph.api.paging import Connection
+from nexus_graph.api.strawberry_inside import BaseSchema, fields, has_resolver
 from nexus_graph.api.user_errors import expected, user_error
 from nexus_graph.scope.canonical import Json
 from nexus_graph.scope.errors import NexusError
@@ -91,7 +90,7 @@ class Cost:
 class Locked:
     """Printed into the SDL: `@locked(when: "the card's type is strategic")`."""
 
-    when: str = strawberry.field(description="When it does.")
+    when: str = strawberry.field(description="When the field needs one.")
 
 
 @strawberry.schema_directive(
@@ -248,11 +247,7 @@ def stoppable(schema: BaseSchema) -> frozenset[str]:
 
 def _resolvers(schema: BaseSchema) -> Iterator[tuple[str, str, _Gate | None]]:
     """Type, name and gate of every field with a resolver of its own."""
-    for owner, known in schema.schema_converter.type_map.items():
-        definition = known.definition
-        if isinstance(definition, StrawberryObjectDefinition):
-            for field in definition.fields:
-                if field.base_resolver is not None:
-                    gates = [extension for extension in field.extensions if isinstance(extension, _Gate)]
-                    name = schema.config.name_converter.get_graphql_name(field)
-                    yield owner, name, gates[0] if gates else None
+    for owner, name, field in fields(schema):
+        if has_resolver(field):
+            gates = [extension for extension in field.extensions if isinstance(extension, _Gate)]
+            yield owner, name, gates[0] if gates else None

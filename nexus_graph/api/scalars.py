@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from enum import Enum
-from typing import Annotated, Any, NewType, TypeVar
+from typing import Annotated, NewType, TypeVar
 
 import strawberry
-from strawberry.types.scalar import ScalarDefinition
 
+from nexus_graph.api.strawberry_inside import ScalarDefinition, describe_values
 from nexus_graph.scope.errors import Invalid
 
 LARGEST_INTEGER = 2**53 - 1
@@ -36,9 +36,7 @@ def described(values: Values, description: str, meanings: Mapping[str, str], nam
 
     `name` says of which room it is, where its own name is clear inside that room only.
     """
-    enum: Any = strawberry.enum(values, name=name, description=description)
-    for value in enum.__strawberry_definition__.values:
-        value.description = meanings[value.name]
+    describe_values(strawberry.enum(values, name=name, description=description), meanings)
     return values
 
 

@@ -33,6 +33,7 @@ from nexus_graph.api.nodes.tenants import TenantMutation, TenantQuery
 from nexus_graph.api.nodes.tickets import TicketMutation
 from nexus_graph.api.operations.costing import Prices
 from nexus_graph.api.scalars import SCALARS
+from nexus_graph.api.strawberry_inside import describe_directives, graph_of, is_one_of
 from nexus_graph.scope.errors import ConfigurationError
 
 
@@ -89,8 +90,9 @@ class Schema(strawberry.Schema):
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
-        self.graph = self._schema
+        self.graph = graph_of(self)
         _finish(self.graph)
+        describe_directives(self)
         self.prices = Prices(self, self.graph)
 
 
@@ -105,7 +107,7 @@ def _finish(graph: GraphQLSchema) -> None:
             field.type = get_nullable_type(field.type)
     for kind in graph.type_map.values():
         if isinstance(kind, GraphQLInputObjectType):
-            kind.is_one_of = kind.extensions["strawberry-definition"].is_one_of
+            kind.is_one_of = is_one_of(kind)
 
 
 def build() -> Schema:

@@ -7,12 +7,11 @@ nested or counted beyond the limits. `<<` is a key like any other: the core sche
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import NamedTuple, NoReturn, cast
 
 import yaml
-from yaml._yaml import CParser, Mark
 
 from nexus_graph.cards.scalars import core_scalar
 from nexus_graph.scope.canonical import Json
@@ -66,24 +65,34 @@ def read(text: str, *, first_line: int = 1) -> Header:
         )
     reader = _Reader(first_line)
     try:
-        for event in _events(text):
+        for event in yaml.parse(text, Loader=yaml.CBaseLoader):
             reader.take(event)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
+        if mark:
+            _judge(text[: mark.index], first_line)
         line, column = (mark.line + first_line, mark.column + 1) if mark else (first_line, 1)
         problem = ": ".join(part for part in (error.context, error.problem) if part)
         raise Invalid(f"The header is not YAML: {problem}.", path=("header",), line=line, column=column) from None
     return Header(reader.values, reader.places, reader.flow)
 
 
-def _events(text: str) -> Iterator[yaml.Event]:
-    parser = CParser(text)
-    while (event := parser.get_event()) is not None:
-        yield event
+def _judge(start: str, first_line: int) -> None:
+    """Refuse what breaks a rule of ours before the parser's error; `start` is the text up to that.
+
+    While a bracket may still turn out to be a key, up to 1,024 characters, the parser reads on and gives no event. So
+    its own limits (1,000 levels since PyYAML 6.0.4, none before) can be met before ours have been looked at.
+    """
+    reader = _Reader(first_line)
+    with suppress(yaml.YAMLError):
+        for event in yaml.parse(start, Loader=yaml.CBaseLoader):
+            if _place(event, first_line).end >= len(start.rstrip()):
+                break  # it may have been cut in two
+            reader.take(event)
 
 
 def _place(event: yaml.Event, first_line: int) -> Place:
-    start, end = cast("Mark", event.start_mark), cast("Mark", event.end_mark)  # events of a parser have both
+    start, end = cast("yaml.Mark", event.start_mark), cast("yaml.Mark", event.end_mark)  # a parser's events have both
     return Place(start.line + first_line, start.column + 1, start.index, end.index)
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import casbin
-from casbin.persist.adapters.string_adapter import StringAdapter
+from casbin.persist.adapters import StringAdapter
 
 from nexus_graph.scope.errors import ConfigurationError
 from nexus_graph.scope.permission import Permission

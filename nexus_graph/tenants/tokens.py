@@ -1,148 +1,110 @@
-"""Bearer tokens: JSON Web Tokens (RFC 7519), signed by a key of a JWKS. A token says who, never what."""
+"""Bearer tokens: JSON Web Tokens (RFC 7519), signed by a key of who issued them. A token says who, never what.
+
+An issuer is believed for its own tokens alone: what a token claims to be from decides whose keys may have signed it.
+"""
 
 from __future__ import annotations
 
-import asyncio
-import math
-import re
-import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
-import httpx
-import orjson
-import structlog
 from joserfc import jws, jwt
-from joserfc.errors import ExpiredTokenError, JoseError
-from joserfc.jwk import KeySet, OKPKey
+from joserfc.errors import ExpiredTokenError
+from joserfc.jwk import Key, OKPKey
 
+from nexus_graph.scope import issuers
 from nexus_graph.scope.clock import moment
-from nexus_graph.scope.errors import ConfigurationError, Unauthenticated, Unavailable
-from nexus_graph.scope.redaction import redact_text
+from nexus_graph.scope.issuers import TokenIssuer
+from nexus_graph.tenants.jwks import ALGORITHMS, OLDER_NAMES, Keys
 from nexus_graph.tenants.model import subject as well_formed_subject
+from nexus_graph.tenants.unverified import LONGEST_TOKEN, Unverified, read, refused
 
-log = structlog.get_logger("nexus_graph.tokens")
-
-ALGORITHMS = ("Ed25519", "ES256", "ES384", "RS256", "PS256")
-LONGEST_TOKEN = 8192
 _LEEWAY = timedelta(seconds=30)
-_REFRESH_SECONDS = 30.0
-_STALE_SECONDS = 300.0
-_ADDRESS = re.compile(r"https://.+|http://(127\.0\.0\.1|localhost)(:\d+)?/.*")
 
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """What a verified token says: the subject, when it ends, and whether a local development key signed it."""
+    """What a verified token says: the subject, when it ends, and whether a local development key signed it.
+
+    The subject is that of a membership: the `sub` of the token, after the prefix of its issuer.
+    """
 
     subject: str
     expires_at: datetime
     development: bool
 
 
-class Keys:
-    """Public keys from a JWKS file or https address.
+class _Signatures(jws.JWSRegistry):
+    """Header parameters that nobody knows are passed over, and headers may be as large as we let them."""
 
-    Fetched again when they are five minutes old, so that a withdrawn key stops counting, and at most every 30 seconds
-    when an unknown key id comes, so that a new one starts to.
-    """
+    max_header_length = LONGEST_TOKEN
 
-    def __init__(self, source: str) -> None:
-        self.source = source
-        self._keys: dict[str, KeySet] = {}
-        self._fetched = -math.inf
-        self._loading = asyncio.Lock()
+    def get_alg(self, name: str) -> Any:
+        """The algorithm of that name, which may be an older one."""
+        return super().get_alg(OLDER_NAMES.get(name, name))
 
-    async def load(self) -> None:
-        """Read the keys. Raises ConfigurationError for a file that isn't a JWKS, Unavailable for a silent address."""
-        self._fetched = time.monotonic()
-        if _ADDRESS.fullmatch(self.source):
-            try:
-                async with httpx.AsyncClient(timeout=5) as client:
-                    text = (await client.get(self.source)).raise_for_status().content
-            except httpx.HTTPError as error:
-                raise Unavailable("The token keys can't be fetched now.", hint="Try again.") from error
-        elif "://" in self.source:
-            raise ConfigurationError("Token keys come from a file or an https address.")
-        else:
-            try:
-                text = Path(self.source).read_bytes()  # noqa: ASYNC240 - a small local file, rarely
-            except OSError as error:
-                raise ConfigurationError(f"The token keys can't be read: {self.source} ({error.strerror}).") from error
-        try:
-            keys = KeySet.import_key_set(orjson.loads(text)).keys
-            by_id = {key.kid: KeySet([key]) for key in keys if key.kid}
-        except (ValueError, KeyError, TypeError, JoseError) as error:
-            raise ConfigurationError(f"{self.source} is no JSON Web Key Set.") from error
-        if not by_id:
-            raise ConfigurationError(f"{self.source} holds no key with a key id.")
-        self._keys = by_id
 
-    async def find(self, key_id: str) -> KeySet | None:
-        """The key of that id, or None. Raises Unavailable when it may exist and the source can't be read."""
-        if self._stale(key_id):
-            async with self._loading:
-                if self._stale(key_id):  # nobody loaded them meanwhile
-                    await self._reload(key_id)
-        return self._keys.get(key_id)
-
-    def _stale(self, key_id: str) -> bool:
-        return time.monotonic() - self._fetched > (_STALE_SECONDS if key_id in self._keys else _REFRESH_SECONDS)
-
-    async def _reload(self, key_id: str) -> None:
-        try:
-            await self.load()
-        except (ConfigurationError, Unavailable) as error:  # a known key outlives a silent source
-            log.warning("token_keys.unreadable", source=redact_text(self.source))
-            if key_id not in self._keys:
-                raise Unavailable("The token keys can't be read at the moment.", hint="Try again.") from error
+_SIGNATURES = _Signatures(algorithms=ALGORITHMS, strict_check_header=False)
 
 
 class Verifier:
-    """Checks tokens: signature, algorithm list, key id, issuer, audience, expiry, not-before."""
+    """Checks tokens: issuer, signature, algorithm list, key id, audience, expiry, not-before.
 
-    def __init__(self, *, issuer: str, audience: str, keys: Keys | None, development_keys: Keys | None) -> None:
-        self._issuer = issuer
-        self._audience = audience
-        self._sources = [(keys, False), (development_keys, True)]
+    Tokens of the development key, the local private key of `nexus-graph init`, may name anybody's subject.
+    """
+
+    def __init__(self, trusted: Sequence[TokenIssuer], development_key: Path | None = None) -> None:
+        self._trusted = tuple(trusted)
+        self._development = issuers.development(development_key) if development_key else None
+        every = [*trusted, self._development] if self._development else trusted
+        self._known = {each.issuer: (each, Keys(each.keys)) for each in every}
+
+    async def load(self) -> None:
+        """Read the keys of all issuers. Raises as `Keys.load` does."""
+        for _, keys in self._known.values():
+            await keys.load()
 
     async def verify(self, token: str, now: datetime) -> Claims:
         """The claims of a valid token. Raises Unauthenticated, which never says more than it must."""
-        if len(token) > LONGEST_TOKEN:
-            raise _refused("The token is too long.")
-        try:
-            header: object = jws.extract_compact(token.encode("ascii")).headers()
-        except (JoseError, ValueError) as error:
-            raise _refused("The token is no signed JSON Web Token.") from error
-        if not isinstance(header, dict):  # joserfc takes a text or list that holds "alg" for a header
-            raise _refused("The token is no signed JSON Web Token.")
-        key_id = header.get("kid")
-        if header.get("alg") not in ALGORITHMS or not isinstance(key_id, str):
-            raise _refused("The token's algorithm or key id is not accepted.")
-        for keys, development in self._sources:
-            found = await keys.find(key_id) if keys else None
-            if found is not None:
-                return self._claims(token, found, now, development)
-        raise _refused("The token was signed with an unknown key.")
+        unverified = read(token)
+        name = unverified.claims.get("iss")
+        issuer, keys = self._known.get(name if isinstance(name, str) else "", (None, None))
+        if issuer is None or keys is None:
+            raise _invalid()
+        key = await keys.find(unverified.key_id, unverified.algorithm)
+        if key is None:
+            raise refused("The token was signed with an unknown key.")
+        return self._claims(unverified, issuer, key, now)
 
-    def _claims(self, token: str, key: KeySet, now: datetime, development: bool) -> Claims:
-        registry = jwt.JWTClaimsRegistry(
-            now=int(now.timestamp()),
-            leeway=int(_LEEWAY.total_seconds()),
-            iss={"essential": True, "value": self._issuer},
-            aud={"essential": True, "value": self._audience},
-            sub={"essential": True},
-            exp={"essential": True},
-        )
+    def _claims(self, unverified: Unverified, issuer: TokenIssuer, key: Key, now: datetime) -> Claims:
         try:
-            claims = jwt.decode(token, key, algorithms=list(ALGORITHMS)).claims
-            registry.validate(claims)
-            return Claims(well_formed_subject(claims["sub"]), moment(int(claims["exp"] * 1_000_000)), development)
+            jws.deserialize_compact(unverified.text, key, registry=_SIGNATURES)
+            claims = unverified.claims
+            _registry(issuer, now).validate(claims)
+            subject = well_formed_subject(self._subject(issuer, claims["sub"]))
+            return Claims(subject, moment(int(claims["exp"] * 1_000_000)), issuer is self._development)
         except ExpiredTokenError as error:
-            raise _refused("The token has expired.", expired=True) from error
+            raise refused("The token has expired.", expired=True) from error
         except Exception as error:  # joserfc's own and, for odd claims, plain TypeErrors and ValueErrors
-            raise _refused("The token is not valid: signature, issuer, audience, subject or time.") from error
+            raise _invalid() from error
+
+    def _subject(self, issuer: TokenIssuer, subject: str) -> str:
+        return subject if issuer is self._development else issuers.person(issuer, subject, self._trusted)
+
+
+def _registry(issuer: TokenIssuer, now: datetime) -> jwt.JWTClaimsRegistry:
+    """What the claims must be, of the issuer that they name. An `aud` must name us, also where another claim has to."""
+    audience = list(issuer.audience)
+    asked: dict[str, jwt.ClaimsOption] = {
+        "sub": {"essential": True},
+        "exp": {"essential": True},
+        "aud": {"values": audience},
+    }
+    asked[issuer.audience_claim] = {"essential": True, "values": audience}
+    return jwt.JWTClaimsRegistry(now=int(now.timestamp()), leeway=int(_LEEWAY.total_seconds()), **asked)
 
 
 def new_development_key() -> OKPKey:
@@ -150,8 +112,16 @@ def new_development_key() -> OKPKey:
     return OKPKey.generate_key("Ed25519", {"use": "sig", "alg": "Ed25519"}, auto_kid=True)
 
 
-def issue(key: OKPKey, *, issuer: str, audience: str, subject: str, now: datetime, lifetime: timedelta) -> str:
-    """A token signed with a development key."""
+def issue(
+    key: OKPKey,
+    *,
+    subject: str,
+    now: datetime,
+    lifetime: timedelta,
+    issuer: str = issuers.DEVELOPMENT,
+    audience: str = issuers.DEVELOPMENT_AUDIENCE,
+) -> str:
+    """A token signed with an Ed25519 key, such as a development key."""
     claims = {
         "iss": issuer,
         "aud": audience,
@@ -162,6 +132,5 @@ def issue(key: OKPKey, *, issuer: str, audience: str, subject: str, now: datetim
     return jwt.encode({"alg": "Ed25519", "kid": key.kid}, claims, key, algorithms=["Ed25519"])
 
 
-def _refused(message: str, *, expired: bool = False) -> Unauthenticated:
-    hint = "Send 'Authorization: Bearer <token>' with a current token or an API key."
-    return Unauthenticated(message, hint=hint, expired=expired)
+def _invalid() -> Exception:
+    return refused("The token is not valid: signature, issuer, audience, subject or time.")

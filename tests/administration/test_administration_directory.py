@@ -57,4 +57,5 @@ def test_tokens_are_made_in_development_only(installed: Folder) -> None:
     assert "no development key" in installed.bad("token", "ann", status=2, development_key="nexus.toml")
     config = installed.path / "nexus.toml"
     config.write_text(re.sub("development_key.*", "", config.read_text()))
-    assert "NEXUS_DEVELOPMENT_KEY is not set" in installed.bad("token", "ann", status=2, token_keys="keys.json")
+    issuers = '[{"issuer": "here", "audience": "here", "keys": "keys.json"}]'
+    assert "NEXUS_DEVELOPMENT_KEY is not set" in installed.bad("token", "ann", status=2, issuers=issuers)

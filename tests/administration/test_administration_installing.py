@@ -69,7 +69,7 @@ def test_everything_that_is_missing_is_named_at_once(empty: Folder) -> None:
     """Without a configuration every command names all that is missing, in one go, and ends with status 2."""
     for command in (("config",), ("serve",), ("migrate",), ("check",), ("tenant", "list"), ("token", "somebody")):
         said = empty.bad(*command, status=2)
-        for name in ("NEXUS_DATA", "NEXUS_TOKEN_ISSUER", "NEXUS_TOKEN_AUDIENCE", "NEXUS_SIGNING_SECRET"):
+        for name in ("NEXUS_DATA", "NEXUS_ERASURE_LEDGER", "NEXUS_ISSUERS", "NEXUS_SIGNING_SECRET"):
             assert f"{name} is missing" in said
         assert "nexus-graph init" in said
     assert list(empty.path.iterdir()) == []

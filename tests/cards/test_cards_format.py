@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given, settings
@@ -235,6 +236,35 @@ def test_depth_is_bounded_exactly() -> None:
     with pytest.raises(Invalid, match="deeper than 16") as caught:
         parse(H + f"a: {'[' * 16}{']' * 16}\n---\n")
     assert (caught.value.line, caught.value.column) == (3, 19)
+
+
+DEEP: dict[str, tuple[Callable[[int], str], int, int]] = {
+    "lists": (lambda levels: "a: " + "[" * levels, 3, 19),
+    "closed lists": (lambda levels: f"a: {'[' * levels}{']' * levels}", 3, 19),
+    "mappings": (lambda levels: "a: " + "{a: " * levels, 3, 4 + 15 * 4),
+    "lists in a mapping": (lambda levels: "a: {b: " + "[" * levels, 3, 22),
+    "lists over lines": (lambda levels: "a: " + "[\n" * levels, 18, 1),
+    "block lists": (lambda levels: "a:\n " + "- " * levels, 4, 32),
+    "block mappings": (lambda levels: "".join(f"{' ' * level}a:\n" for level in range(min(levels, 300))), 19, 17),
+    "lists after a broken rule": (lambda levels: "a: [&x " + "[" * levels, 3, 5),
+}
+"""Ways to nest, and where the first node stands that our rules refuse. Block mappings grow too large beyond 300."""
+
+
+@pytest.mark.parametrize("levels", [17, 998, 999, 1_000, 1_001, 1_024, 1_200])
+@pytest.mark.parametrize(("text", "line", "column"), DEEP.values(), ids=DEEP)
+def test_too_deep_is_our_refusal_at_our_place(text: Callable[[int], str], line: int, column: int, levels: int) -> None:
+    """Whichever version of the parser reads it, and whatever limit of its own that has."""
+    with pytest.raises(Invalid, match=r"deeper than 16|anchor") as caught:
+        parse(H + text(levels) + "\n---\n")
+    assert (caught.value.line, caught.value.column) == (line, column)
+
+
+def test_what_the_parser_refuses_first_stays_its_refusal() -> None:
+    """A scalar that its error cuts in two is not judged by its first half."""
+    with pytest.raises(Invalid, match=r"not YAML: .* tab character") as caught:
+        parse(H + "a: 99999999999999999999\n\tb\n---\n")
+    assert (caught.value.line, caught.value.column) == (4, 1)
 
 
 def test_nodes_are_bounded_exactly() -> None:

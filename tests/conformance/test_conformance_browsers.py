@@ -76,8 +76,6 @@ def configured(folder: Path, **settings: Any) -> Config:
     """Settings of a server that is not started."""
     required = {
         "data": folder / "data",
-        "token_issuer": "test",
-        "token_audience": "test",
         "erasure_ledger": folder / "erasures.jsonl",
         "signing_secret": "a signing secret for tests only, 32+",
     }

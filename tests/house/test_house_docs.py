@@ -23,9 +23,9 @@ from graphql import build_schema, parse, validate
 from house_tree import DOCS, PACKAGE, ROOT, SCHEMA, pages, python_files, told
 
 from nexus_graph import __main__
-from nexus_graph.config import FILE_SETTING, PREFIX, Config
+from nexus_graph.config import FILE_SETTING, PREFIX, Config, load
 
-LANGUAGES = {"graphql", "python", "sh", "json", "text", "mermaid", "python client", "javascript client"}
+LANGUAGES = {"graphql", "python", "sh", "json", "toml", "text", "mermaid", "python client", "javascript client"}
 PROGRAMS = {
     "nexus-graph",
     "curl",
@@ -115,6 +115,15 @@ def test_a_graphql_example_is_valid(block: Block) -> None:
 def test_a_json_example_is_json(block: Block) -> None:
     """It parses."""
     json.loads(block.text)
+
+
+@pytest.mark.parametrize("block", blocks("toml"))
+def test_a_toml_example_is_a_configuration(block: Block, tmp_path: Path) -> None:
+    """Beside what is required, a start would take it."""
+    file = tmp_path / "nexus.toml"
+    required = {"data": "data", "erasure_ledger": "ledger.jsonl", "signing_secret": "x" * 32, "development_key": "key"}
+    file.write_text("".join(f'{name} = "{value}"\n' for name, value in required.items()) + block.text)
+    assert load({}, file).config
 
 
 @pytest.mark.parametrize("block", blocks("sh"))

@@ -86,9 +86,10 @@ def undescribed(schema: GraphQLSchema) -> set[str]:
     for name, _, field in fields(schema):
         found[name] = field.description
         found |= {f"{name}({argument})": each.description for argument, each in field.args.items()}
-    for directive in schema.directives:  # the printer of the SDL drops the descriptions of their arguments
+    for directive in schema.directives:
         if not is_specified_directive(directive):
             found[f"@{directive.name}"] = directive.description
+            found |= {f"@{directive.name}({argument})": each.description for argument, each in directive.args.items()}
     return {name for name, description in found.items() if not (description or "").strip()}
 
 
@@ -155,16 +156,19 @@ def test_the_reference_says_what_is_deprecated() -> None:
 
 
 def test_everything_is_described() -> None:
-    """Types, fields, arguments, enum values, input fields, directives: each has a text."""
+    """Types, fields, enum values, input fields, directives, arguments of both: each has a text, printed and served."""
     assert undescribed(BUILT) == set()
+    assert undescribed(api_schema.build().graph) == set()
 
 
 def test_a_missing_description_would_be_seen() -> None:
     """Of each kind of thing."""
     bare = build_schema(
-        "directive @a on FIELD_DEFINITION type Query { b(c: D, e: F): G } input D { h: Int } enum F { I } scalar G"
+        "directive @a(j: Int) on FIELD_DEFINITION"
+        " type Query { b(c: D, e: F): G } input D { h: Int } enum F { I } scalar G"
     )
-    assert undescribed(bare) == {"Query", "Query.b", "Query.b(c)", "Query.b(e)", "D", "D.h", "F", "F.I", "G", "@a"}
+    of_query = {"Query", "Query.b", "Query.b(c)", "Query.b(e)"}
+    assert undescribed(bare) == of_query | {"D", "D.h", "F", "F.I", "G", "@a", "@a(j)"}
 
 
 def test_a_mutation_takes_one_input_and_tells_refusals_as_data() -> None:

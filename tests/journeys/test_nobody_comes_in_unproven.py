@@ -450,16 +450,9 @@ async def test_nonsense_on_a_websocket_closes_that_connection_alone(world: World
         assert (await receive(socket))["payload"]["data"]["viewer"]["subject"] == OWNER
 
 
-def test_a_token_signed_for_this_house_comes_in(world: World, settings: Config, key: OKPKey) -> None:
+def test_a_token_signed_for_this_house_comes_in(world: World, key: OKPKey) -> None:
     """The permitted control of all these refusals: the same helpers, nothing changed."""
-    token = issue(
-        key,
-        issuer=settings.token_issuer,
-        audience=settings.token_audience,
-        subject=OWNER,
-        now=datetime.now(UTC),
-        lifetime=timedelta(minutes=1),
-    )
+    token = issue(key, subject=OWNER, now=datetime.now(UTC), lifetime=timedelta(minutes=1))
     for good in (token, signed(key), signed(key, aud=["x", "nexus-graph"])):
         viewer = Caller(world.server, "t_acme", good).ask(VIEWER)["viewer"]
         assert viewer == {"subject": OWNER, "role": "OWNER", "tenantId": "t_acme", "env": "DEV"}

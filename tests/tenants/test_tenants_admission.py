@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from joserfc.jwk import KeySet, OKPKey
+from joserfc.jwk import OKPKey
+from token_house import AUDIENCE, ISSUER, KEY, trusted, write_keys
 
 from nexus_graph.safeguards.rates.refusals import Refusals
 from nexus_graph.scope.errors import Forbidden, Invalid, NexusError, Unauthenticated
@@ -22,12 +23,10 @@ from nexus_graph.tenants.admission import Admission, Presented
 from nexus_graph.tenants.keys import create_key, revoke_key
 from nexus_graph.tenants.membership import create_tenant, revoke_member, set_member
 from nexus_graph.tenants.tickets import Tickets
-from nexus_graph.tenants.tokens import Keys, Verifier, issue, new_development_key
+from nexus_graph.tenants.tokens import Verifier, issue, new_development_key
 
 ScopeOf = Callable[..., Scope]
 SECRET = "a signing secret for tests only, 32+"
-ISSUER, AUDIENCE = "https://issuer.example", "nexus"
-KEY = OKPKey.generate_key("Ed25519", {"use": "sig", "alg": "Ed25519", "kid": "key-1"})
 DEVELOPMENT = new_development_key()
 EVENTS = Statement("select * from journal_events where tenant_id = :tenant_id and env = :env and action = :action")
 
@@ -48,19 +47,15 @@ async def refusals(stores: Stores) -> AsyncIterator[Refusals]:
 @pytest.fixture
 async def admission(stores: Stores, policy: Policy, tmp_path: Path, refusals: Refusals) -> Admission:
     """Two tenants; in Acme ada owns, mia is a member, pat is pending; in Globex gus owns."""
-    sources = []
-    for name, key in (("jwks", KEY), ("development", DEVELOPMENT)):
-        path = tmp_path / f"{name}.json"
-        path.write_text(json.dumps(KeySet([key]).as_dict(private=False)))
-        sources.append(Keys(str(path)))
+    issuer = trusted(write_keys(tmp_path / "jwks.json", KEY))
+    development = write_keys(tmp_path / "development.json", DEVELOPMENT)
     for tenant in ("t_acme", "t_globex"):
         await create_tenant(stores, system(tenant), tenant)
     await set_member(stores, system(), "ada", "owner")
     await set_member(stores, system(), "mia", "member")
     await set_member(stores, system(), "pat", "admin", pending=True)
     await set_member(stores, system("t_globex"), "gus", "owner")
-    verifier = Verifier(issuer=ISSUER, audience=AUDIENCE, keys=sources[0], development_keys=sources[1])
-    return Admission(stores, verifier, policy, refusals, Tickets(SECRET, 60))
+    return Admission(stores, Verifier([issuer], development), policy, refusals, Tickets(SECRET, 60))
 
 
 @pytest.fixture
@@ -69,6 +64,8 @@ def token(clock: Any) -> Callable[..., str]:
 
     def make(subject: str, key: OKPKey = KEY, seconds: int = 3600) -> str:
         lifetime = timedelta(seconds=seconds)
+        if key is DEVELOPMENT:
+            return issue(key, subject=subject, now=clock.now, lifetime=lifetime)
         return issue(key, issuer=ISSUER, audience=AUDIENCE, subject=subject, now=clock.now, lifetime=lifetime)
 
     return make

@@ -26,6 +26,8 @@ from nexus_graph.tenants import tokens
 TENANTS = ("t_proof_one", "t_proof_two")
 LIFETIME = timedelta(hours=2)
 
+_ISSUER, _AUDIENCE = "nexus-graph-proof", "nexus-graph"
+"""Who signs for the people of the proof: in every env, as tokens of the development key may not."""
 _PLENTY = 10**9
 _SETTINGS = {
     "embedder": "hashing",
@@ -49,7 +51,8 @@ async def opened(words: Mapping[tuple[str, str], str]) -> AsyncIterator[tuple[Wo
         signing_key = tokens.new_development_key()
         public = Path(folder) / "keys.json"
         public.write_text(json.dumps({"keys": [signing_key.as_dict(private=False)]}))
-        settings = config.load({}, Path(folder) / "nexus.toml", token_keys=str(public), **_SETTINGS).config
+        issuer = {"issuer": _ISSUER, "audience": _AUDIENCE, "keys": str(public)}
+        settings = config.load({}, Path(folder) / "nexus.toml", issuers=[issuer], **_SETTINGS).config
         migrate(settings.database)
         bound = listen(settings)
         settings = settings.model_copy(update={"port": bound.getsockname()[1]})
@@ -57,8 +60,8 @@ async def opened(words: Mapping[tuple[str, str], str]) -> AsyncIterator[tuple[Wo
         def token(subject: str) -> str:
             return tokens.issue(
                 signing_key,
-                issuer=settings.token_issuer,
-                audience=settings.token_audience,
+                issuer=_ISSUER,
+                audience=_AUDIENCE,
                 subject=subject,
                 now=system_clock(),
                 lifetime=LIFETIME,

@@ -52,9 +52,9 @@ from graphql import (
     get_named_type,
     value_from_ast_untyped,
 )
-from strawberry.types.base import StrawberryObjectDefinition
 
 from nexus_graph.api.fields import Cost
+from nexus_graph.api.strawberry_inside import fields
 from nexus_graph.safeguards.rates import Price
 from nexus_graph.safeguards.switches import UNSTOPPABLE
 from nexus_graph.scope.errors import Invalid
@@ -76,12 +76,10 @@ HIGHEST = 10**12
 def points(schema: strawberry.Schema) -> Mapping[str, int]:
     """The points of every field that costs some: `Query.search` -> 10. Sorted by name."""
     found = {}
-    for name, known in schema.schema_converter.type_map.items():
-        if isinstance(known.definition, StrawberryObjectDefinition):
-            for field in known.definition.fields:
-                for directive in field.directives:
-                    if isinstance(directive, Cost):
-                        found[f"{name}.{schema.config.name_converter.get_graphql_name(field)}"] = directive.points
+    for owner, name, field in fields(schema):
+        for directive in field.directives:
+            if isinstance(directive, Cost):
+                found[f"{owner}.{name}"] = directive.points
     return dict(sorted(found.items()))
 
 

@@ -16,15 +16,14 @@ from graphql import (
     GraphQLSchema,
     OperationDefinitionNode,
     OverlappingFieldsCanBeMergedRule,
-    ValidationContext,
     ValuesOfCorrectTypeRule,
     parse,
     specified_rules,
     validate,
 )
-from graphql.validation.validate import ValidationAbortedError
 
 from nexus_graph.api.errors import MOST_FLAWS, Flawed, more_is_wrong
+from nexus_graph.api.graphql_core_inside import Enough, ValidationAbortedError, few_comparisons, few_wrong_values
 from nexus_graph.api.operations.extent import require_bounded
 from nexus_graph.scope.errors import Invalid
 
@@ -34,39 +33,13 @@ MOST_COMPARED = 10_000
 MOST_CACHED = 32 * 1024 * 1024
 """Bytes of the documents that stay parsed and validated: eight of the largest, hundreds of ordinary ones."""
 
-_UNITS = 2
-"""What the comparing of a pair costs in the rule's own account; other steps of it cost one."""
 _WRONG_VALUES = 3
 _BYTES_OF_A_TOKEN = 1024
 
 
-class _Enough(ValidationAbortedError):
-    """More is wrong, and need not be known."""
-
-
-class _FewComparisons(OverlappingFieldsCanBeMergedRule):
-    """Compares so many fields with each other, and ends the validation when there are more."""
-
-    def __init__(self, context: ValidationContext) -> None:
-        super().__init__(context)
-        self.rule_context.remaining_complexity_budget = _UNITS * MOST_COMPARED
-
-
-class _FewWrongValues(ValuesOfCorrectTypeRule):
-    """Tells the first wrong values only: every message repeats its value, which takes long for a large one."""
-
-    _told = 0
-
-    def report_error(self, error: GraphQLError) -> None:
-        self._told += 1
-        if self._told > _WRONG_VALUES:
-            raise _Enough("")
-        super().report_error(error)
-
-
 _BOUNDED: dict[type[ASTValidationRule], type[ASTValidationRule]] = {
-    OverlappingFieldsCanBeMergedRule: _FewComparisons,
-    ValuesOfCorrectTypeRule: _FewWrongValues,
+    OverlappingFieldsCanBeMergedRule: few_comparisons(MOST_COMPARED),
+    ValuesOfCorrectTypeRule: few_wrong_values(_WRONG_VALUES),
 }
 _RULES = tuple(_BOUNDED.get(rule, rule) for rule in specified_rules)
 
@@ -121,7 +94,7 @@ def _last(errors: list[GraphQLError]) -> GraphQLError:
     last = errors[-1]
     if not isinstance(last, ValidationAbortedError):
         return last
-    if isinstance(last, _Enough) or len(errors) > MOST_FLAWS:
+    if isinstance(last, Enough) or len(errors) > MOST_FLAWS:
         early = more_is_wrong()
     else:
         hint = "Ask for each field once, and spread fewer fragments."

@@ -11,15 +11,14 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import AsyncGenerator, Awaitable, Callable, Collection
+from collections.abc import AsyncGenerator, Collection
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeGuard, cast
+from typing import Any, NamedTuple
 
 from graphql import DocumentNode, ExecutionResult, GraphQLError, OperationDefinitionNode, OperationType
 from graphql import execute as graphql_execute
 from graphql import subscribe as graphql_subscribe
-from strawberry.execution.is_awaitable import optimized_is_awaitable
 
 from nexus_graph.api.context import Context
 from nexus_graph.api.errors import MOST_FLAWS, Flawed, executed, formatted, status_of
@@ -33,6 +32,7 @@ from nexus_graph.api.operations.lists import require_bounded_lists
 from nexus_graph.api.operations.operation import Operation
 from nexus_graph.api.operations.persisted import PersistedOperations
 from nexus_graph.api.schema import Schema
+from nexus_graph.api.strawberry_inside import executor_class, is_awaitable
 from nexus_graph.scope.errors import Invalid, NexusError, Throttled, TimedOut
 from nexus_graph.scope.scope import Scope
 from nexus_graph.stores.journal import RunKind
@@ -43,8 +43,6 @@ LONGEST_ANSWER = 16 * 1024 * 1024
 _ENDED = (
     "Ask for less at once. What was committed stays done: repeat a mutation with its idempotencyKey to learn of it."
 )
-
-_is_awaitable = cast("Callable[[Any], TypeGuard[Awaitable[Any]]]", optimized_is_awaitable)  # declared as bool there
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +136,7 @@ class Execution:
         context, seconds = prepared.context, self._house.config.operation_seconds
         try:
             async with asyncio.timeout(seconds):
-                result = graphql_execute(**self._arguments(prepared), is_awaitable=_is_awaitable)
+                result = graphql_execute(**self._arguments(prepared), is_awaitable=is_awaitable)
                 result = await result if inspect.isawaitable(result) else result
         except TimeoutError as error:
             late = TimedOut(f"The operation took longer than {seconds:g} seconds.", hint=_ENDED)
@@ -205,7 +203,7 @@ class Execution:
             "context_value": prepared.context,
             "variable_values": prepared.variables,
             "operation_name": prepared.operation.name.value if prepared.operation.name else None,
-            "executor_class": self._schema.execution_context_class,
+            "executor_class": executor_class(self._schema),
             "hide_suggestions": not prepared.suggestions,
             "max_coercion_errors": MOST_FLAWS,
         }
