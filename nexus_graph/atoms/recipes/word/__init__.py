@@ -28,15 +28,16 @@ from typing import Final
 
 from nexus_graph.atoms.decoding import unreadable
 from nexus_graph.atoms.model import Draft, LeftOut, Params, Recipe, Span
+from nexus_graph.atoms.recipes import kinds
 from nexus_graph.atoms.recipes.word.omissions import LEAVES_OUT
 from nexus_graph.atoms.recipes.word.parts import READS
 from nexus_graph.atoms.recipes.word.reader import Reader
 
 _EXTENSIONS: Final = {
-    "docx": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
-    "dotx": "application/vnd.openxmlformats-officedocument.wordprocessingml.template",
-    "docm": "application/vnd.ms-word.document.macroenabled.12",
-    "dotm": "application/vnd.ms-word.template.macroenabled.12",
+    "docx": kinds.WORD,
+    "dotx": kinds.WORD_TEMPLATE,
+    "docm": kinds.WORD_MACROS,
+    "dotm": kinds.WORD_MACRO_TEMPLATE,
 }
 
 

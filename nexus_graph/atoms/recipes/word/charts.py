@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -10,6 +11,8 @@ from nexus_graph.atoms.recipes.word.names import DGM, A, C
 from nexus_graph.atoms.recipes.word.parts import READS
 
 _MOST_VALUES: Final = 1_000_000
+_DIGITS: Final = 15
+_FRACTION = re.compile(r"-?[0-9]+\.[0-9]+(?:E[+-]?[0-9]{1,3})?")
 _UNSEEN_POINTS: Final = frozenset({"pres", "parTrans", "sibTrans"})
 
 
@@ -57,11 +60,18 @@ def _points(series: Any, *names: str) -> dict[str, str]:
         if axis is None:
             continue
         for point in axis.iter(f"{C}pt"):
-            place, words = point.get("idx", ""), point.findtext(f"{C}v") or ""
+            place, words = point.get("idx", ""), _shown(point.findtext(f"{C}v") or "")
             found[place] = f"{found[place]} {words}" if place in found else words
         if not found and (only := axis.findtext(f"{C}v")):
             found["0"] = only
     return found
+
+
+def _shown(words: str) -> str:
+    """A value without the digits that are there only because numbers are kept in binary."""
+    if len(words) <= _DIGITS or not _FRACTION.fullmatch(words):
+        return words
+    return f"{float(words):.{_DIGITS}g}"
 
 
 def _values(title: Any) -> Iterator[str]:

@@ -132,7 +132,7 @@ def _tell(text: Text, what: str, name: str) -> None:
 
 def _name(words: str | None) -> str:
     """What an author called a picture, or said that it shows."""
-    return repr(" ".join(words.split())) if words and words.strip() else ""
+    return f'"{" ".join(words.split())}"' if words and words.strip() else ""
 
 
 _READERS: Final[Mapping[str, Callable[[Reader, Any, Text, str], None]]] = {

@@ -7,6 +7,7 @@ left out.
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -15,12 +16,13 @@ from nexus_graph.atoms.recipes.word.names import M, W
 _INVISIBLE: Final = dict.fromkeys(range(0x2061, 0x2065))  # operators that are meant and not printed
 _ROOTS: Final = {"": "√", "2": "√", "3": "∛", "4": "∜"}
 _HAT: Final = "\u0302"
+_SCRIPTED: Final = frozenset(f"{M}{name}" for name in ("sSub", "sSup", "sSubSup", "limLow", "limUpp", "f", "nary"))
 _GONE: Final = frozenset({f"{W}del", f"{W}moveFrom", f"{W}rPr", f"{M}rPr", f"{M}ctrlPr"})
 
 
 def linear(element: Any) -> str:
     """An equation, or a part of one, as a line of text."""
-    return "".join(_written(child) for child in element).translate(_INVISIBLE)
+    return _joined(element).translate(_INVISIBLE)
 
 
 def is_revised(element: Any) -> bool:
@@ -32,20 +34,34 @@ def _written(element: Any) -> str:
     if element.tag in _GONE:
         return ""
     written = _FORMS.get(element.tag)
-    return "".join(map(_written, element)) if written is None else written(element)
+    return _joined(element) if written is None else written(element)
+
+
+def _joined(element: Any) -> str:
+    """What stands in an element: a script ends where letters follow it, so a space does."""
+    pieces: list[str] = []
+    scripted = False
+    for child in element:
+        piece = _written(child)
+        if scripted and piece[:1].isalnum() and pieces[-1][-1:].isalnum():
+            pieces.append(" ")
+        if piece:
+            pieces.append(piece)
+            scripted = child.tag in _SCRIPTED
+    return "".join(pieces)
 
 
 def _part(element: Any, name: str) -> str:
     """A part of a form ("num", "e", ...), or ""."""
     found = element.find(f"{M}{name}")
-    return "" if found is None else "".join(map(_written, found)).strip()
+    return "" if found is None else _joined(found).strip()
 
 
 def _whole(text: str) -> str:
-    """A text as one operand: in parentheses, unless it is a single one already."""
-    single = text.replace(".", "").isalnum() and (len(text) == 1 or text.replace(".", "").isdigit())
-    word = text.isalpha() and text.isascii()
-    return text if not text or single or word or len(text) == 1 or _is_wrapped(text) else f"({text})"
+    """A text as one operand: in parentheses, unless it is a single letter, a number, a word or wrapped already."""
+    letters = [sign for sign in text if not unicodedata.combining(sign)]
+    single = len(letters) <= 1 or text.replace(".", "").isdigit() or (text.isalpha() and text.isascii())
+    return text if single or _is_wrapped(text) else f"({text})"
 
 
 def _is_wrapped(text: str) -> bool:
@@ -112,7 +128,7 @@ def _nary(element: Any) -> str:
 def _delimited(element: Any) -> str:
     left, right = _property(element, "begChr", "("), _property(element, "endChr", ")")
     between = _property(element, "sepChr", "|")
-    inside = between.join("".join(map(_written, part)).strip() for part in element.iterfind(f"{M}e"))
+    inside = between.join(_joined(part).strip() for part in element.iterfind(f"{M}e"))
     rows = inside.startswith("[") and inside.endswith("]") and len(element.findall(f"{M}e/{M}m")) == 1
     return f"{left}{inside[1:-1] if rows and (left or right) else inside}{right}"
 
@@ -146,15 +162,12 @@ def _grouped(element: Any) -> str:
 
 
 def _matrix(element: Any) -> str:
-    rows = (
-        ", ".join("".join(map(_written, cell)).strip() for cell in row.iterfind(f"{M}e"))
-        for row in element.iterfind(f"{M}mr")
-    )
+    rows = (", ".join(_joined(cell).strip() for cell in row.iterfind(f"{M}e")) for row in element.iterfind(f"{M}mr"))
     return f"[{'; '.join(rows)}]"
 
 
 def _system(element: Any) -> str:
-    return "; ".join("".join(map(_written, row)).strip().replace("&", "") for row in element.iterfind(f"{M}e"))
+    return "; ".join(_joined(row).strip().replace("&", "") for row in element.iterfind(f"{M}e"))
 
 
 def _phantom(element: Any) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from nexus_graph.atoms.recipes.word import controls, drawings, equations, symbols
@@ -14,8 +15,8 @@ if TYPE_CHECKING:
     from nexus_graph.atoms.recipes.word.reader import Reader
 
 _PROPERTIES: Final = f"{W}rPr"
-_LINES: Final = str.maketrans("\r\n", "  ")  # in the source of a text, a line end is a blank
 _LONGEST_CODE: Final = 100
+_LONGEST_MARK: Final = 5  # elements
 
 # What these fields show is computed from their code alone, and kept nowhere.
 _COMPUTED: Final = frozenset({"AUTONUM", "AUTONUMLGL", "AUTONUMOUT", "EQ", "GOTOBUTTON", "LISTNUM", "MACROBUTTON"})
@@ -44,7 +45,9 @@ def _run(reader: Reader, element: Any, text: Text) -> None:
 
 
 def _words(reader: Reader, element: Any, text: Text) -> None:
-    words = (element.text or "").translate(_LINES)
+    words = element.text or ""
+    if "\n" in words:
+        words = words.replace("\n", " ")  # in the source of a text, a line end is a blank
     if text.look.ascii_font or text.look.other_font:
         words = _in_fonts(words, text.look.ascii_font, text.look.other_font)
     text.say(words)
@@ -52,10 +55,7 @@ def _words(reader: Reader, element: Any, text: Text) -> None:
 
 def _in_fonts(words: str, ascii_font: str, other_font: str) -> str:
     """Words as these fonts print them: some draw symbols for letters."""
-    letters, others = symbols.table(ascii_font), symbols.table(other_font)
-    if letters is None and others is None:
-        return words
-    letters, others = letters or {}, others or {}
+    letters, others = symbols.table(ascii_font) or {}, symbols.table(other_font) or {}
     private = others or letters
     return "".join(
         (letters if sign.isascii() else private if ord(sign) >= symbols.PRIVATE else others).get(ord(sign), sign)
@@ -156,8 +156,10 @@ def _note(kind: str) -> Callable[[Reader, Any, Text], None]:
             return
         custom = element.get(f"{W}customMarkFollows", "0") in ("1", "true", "on")
         if custom:
-            following = (symbols.of(item) if item.tag == f"{W}sym" else item.text for item in element.itersiblings())
-            mark = "".join(filter(None, following)).strip()
+            following = islice(element.itersiblings(), _LONGEST_MARK)
+            mark = "".join(
+                (symbols.of(item) if item.tag == f"{W}sym" else item.text) or "" for item in following
+            ).strip()
         else:
             mark, left_out = reader.notes.mark(kind, note_id)
             text.beside.extend(left_out)

@@ -18,14 +18,21 @@ O: Final = "{urn:schemas-microsoft-com:office:office}"  # noqa: E741
 
 PARAGRAPH: Final = f"{W}p"
 TABLE: Final = f"{W}tbl"
+VALUE: Final = f"{W}val"
 
 _OFF = frozenset({"0", "false", "off"})
 
 
+def properties(element: Any) -> dict[str, Any]:
+    """The children of an element by name, of which each has one at most; of None, none."""
+    return {} if element is None else {child.tag: child for child in element}
+
+
 def value(element: Any, *path: str) -> str | None:
-    """The `w:val` of an element, or of one below it; None where there is no such element or value."""
-    found = element.find("/".join(f"{W}{name}" for name in path)) if path and element is not None else element
-    return None if found is None else found.get(f"{W}val")
+    """The `w:val` of an element, or of the one below it that a path of names leads to; None where there is none."""
+    for name in path:
+        element = None if element is None else element.find(f"{W}{name}")
+    return None if element is None else element.get(VALUE)
 
 
 def number(text: str | None) -> int | None:
@@ -38,7 +45,7 @@ def number(text: str | None) -> int | None:
 
 def is_on(element: Any) -> bool:
     """Whether an on/off element is there, and says no no."""
-    return element is not None and (element.get(f"{W}val") or element.get(f"{W14}val") or "1").lower() not in _OFF
+    return element is not None and (element.get(VALUE) or element.get(f"{W14}val") or "1").lower() not in _OFF
 
 
 def chosen(alternatives: Any) -> Any:

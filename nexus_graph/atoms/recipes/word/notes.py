@@ -12,7 +12,7 @@ from nexus_graph.atoms.recipes.word.omissions import NUMBERS, UNUSED
 from nexus_graph.atoms.recipes.word.parts import Parts
 from nexus_graph.atoms.recipes.word.text import Note, Story
 
-_KINDS: Final = ("footnote", "endnote", "comment")
+NOTES: Final = ("footnote", "endnote", "comment")
 _USUAL_FORMATS: Final = {"footnote": "decimal", "endnote": "lowerRoman", "comment": "decimal"}
 
 
@@ -32,7 +32,7 @@ class Notes:
     def enter(self, section: Any) -> None:
         """Go on in a section, which may number its notes in its own way (`w:sectPr`)."""
         self._section = section
-        for kind in _KINDS:
+        for kind in NOTES:
             if self._property(kind, "numRestart") == "eachSect":
                 self._counts.pop(kind, None)
 
@@ -66,7 +66,7 @@ class Notes:
 
     def unused(self) -> Iterator[LeftOut]:
         """Notes that hold words, and that nothing refers to."""
-        for kind in _KINDS:
+        for kind in NOTES:
             for note_id, element in self._all(kind).items():
                 if (kind, note_id) not in self._passed and has_words(element):
                     yield LeftOut(UNUSED, f"the {kind} with the id {note_id}")

@@ -17,6 +17,7 @@ from nexus_graph.atoms.recipes.word.styles import Numbered, Styles
 _LEVELS: Final = 9
 _PLACE = re.compile(r"%([1-9])")
 _BULLET: Final = "\uf0b7"
+_CIRCLE: Final = "◦"
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +180,7 @@ def _level(item: Any, place: int) -> _Level:
     if name == "bullet":
         text = text or _BULLET  # of a picture
         text = text.translate(symbols.table(font) or {}).translate(symbols.PRIVATE_SYMBOLS)
+        text = _CIRCLE if text == "o" else text  # a small one of a typewriter, which Word takes for a bullet
     restart = number(value(item, "lvlRestart"))
     return _Level(
         start=number(value(item, "start")) or 0,

@@ -44,9 +44,8 @@ class Parts:
         if main not in self._package:
             raise _no_document()
         self.main = main
-        root = self.tree(main)
-        self.body = root.find(f"{W}body")
-        if root.tag != f"{W}document" or self.body is None:
+        self.document = self.tree(main)
+        if self.document.tag != f"{W}document":
             raise _no_document()
 
     def __contains__(self, name: str) -> bool:

@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from nexus_graph.atoms.model import LeftOut
 from nexus_graph.atoms.recipes.word import chunks, inline, tables
 from nexus_graph.atoms.recipes.word.bindings import Bindings
 from nexus_graph.atoms.recipes.word.containers import children
-from nexus_graph.atoms.recipes.word.names import PARAGRAPH, TABLE, M, W, number, value
-from nexus_graph.atoms.recipes.word.notes import Notes
+from nexus_graph.atoms.recipes.word.names import PARAGRAPH, TABLE, M, W, number, properties, value
+from nexus_graph.atoms.recipes.word.notes import NOTES, Notes
 from nexus_graph.atoms.recipes.word.numbering import Numbering
 from nexus_graph.atoms.recipes.word.omissions import DELETED, HIDDEN, MACROS, OBJECT, UNUSED
 from nexus_graph.atoms.recipes.word.parts import Parts
 from nexus_graph.atoms.recipes.word.sections import PROPERTIES, Sections
-from nexus_graph.atoms.recipes.word.styles import Numbered, ParagraphStyle, Styles, is_heading
+from nexus_graph.atoms.recipes.word.styles import OUTLINE, Numbered, ParagraphStyle, Styles, is_heading, outline_level
 from nexus_graph.atoms.recipes.word.text import Block, Found, Note, Story, Text
 
 _CHUNK: Final = f"{W}altChunk"
 _DOCUMENT: Final = f"{W}subDoc"
 _BLOCKS: Final = (PARAGRAPH, TABLE, _CHUNK, _DOCUMENT, f"{M}oMathPara", f"{M}oMath")
+_PROPERTIES: Final = f"{W}pPr"
+_STYLE, _LIST, _MARK, _FRAME = f"{W}pStyle", f"{W}numPr", f"{W}rPr", f"{W}framePr"
+_GONE: Final = frozenset({f"{W}del", f"{W}moveFrom"})
 _CAPITALS: Final = frozenset({"drop", "margin"})
 
 
@@ -37,7 +40,7 @@ class Reader:
         self.numbering = Numbering(self.parts.related("numbering"), self.styles)
         self.notes = Notes(self.parts, settings, self.styles.language)
         self.bindings = Bindings(self.parts)
-        self._sections = Sections(self.parts.body, settings)
+        self._sections = Sections(self.parts.document, settings)
         self._counts: Counter[str] = Counter()
 
     def document(self) -> Iterator[Block | LeftOut]:
@@ -57,10 +60,11 @@ class Reader:
                     yield found
 
     def _in_order(self) -> Iterator[Found]:
-        body = self.parts.body
-        self.bindings.fill(body)
+        document = self.parts.document
+        self.bindings.fill(document)
         yield from self._sections.begin(self)
-        yield from self.blocks(body, Story.of(body, self.parts.main))
+        for body in document.iterfind(f"{W}body"):
+            yield from self.blocks(body, Story.of(body, self.parts.main))
         yield from self._sections.end(self)
         yield from self._sections.unused(self)
         yield from self.notes.unused()
@@ -85,17 +89,17 @@ class Reader:
                 text = None
                 yield from self._other(element, story)
                 continue
-            properties = element.find(f"{W}pPr")
-            style = self.styles.paragraph(None if properties is None else value(properties, "pStyle"))
+            stated = properties(element.find(_PROPERTIES))
+            style = self.styles.paragraph(value(stated.get(_STYLE)))
             text = _entered(text, story, style)
             inline.read(self, element, text)
-            end = _end(self.styles, properties, style)
+            end = _end(self.styles, stated, style)
             if text.head is None and (end is None or (end == HIDDEN and not text.is_blank)):
-                text.head = self._head(properties, style, text)
+                text.head = self._head(stated, style, text)
             if end is None:
                 yield from _finished(text)
                 text = None
-            if properties is not None and properties.find(PROPERTIES) is not None:
+            if PROPERTIES in stated:
                 yield from self._sections.end(self)
                 yield from self._sections.begin(self)
         yield from () if text is None else _finished(text)
@@ -122,12 +126,14 @@ class Reader:
             text.head = "paragraph", ""
             yield from _finished(text)
 
-    def _head(self, properties: Any, style: ParagraphStyle, text: Text) -> tuple[str, str]:
+    def _head(self, stated: Mapping[str, Any], style: ParagraphStyle, text: Text) -> tuple[str, str]:
         """The kind of a paragraph, and its number or bullet with the gap after it."""
-        numbered = _numbered(properties, style)
+        numbered = _numbered(stated.get(_LIST), style)
         label, left_out = ("", []) if numbered is None else self.numbering.label(numbered)
         text.beside += left_out
-        return "heading" if is_heading(properties, style) else "item" if label else "paragraph", label
+        if is_heading(outline_level(stated.get(OUTLINE)), style):
+            return "heading", label
+        return "item" if label else "paragraph", label
 
 
 def _entered(text: Text | None, story: Story, style: ParagraphStyle) -> Text:
@@ -140,28 +146,28 @@ def _entered(text: Text | None, story: Story, style: ParagraphStyle) -> Text:
 def _finished(text: Text) -> Iterator[Found]:
     """The block of a paragraph, and what stands beside it; no block where nothing of it is left."""
     words, story = text.whole(), text.story
+    if story.kind in NOTES:
+        words = words.lstrip(" \t")  # that stand between the mark and the note
     if text.head is not None or words.strip():
         kind, label = text.head or ("paragraph", "")
         yield Block(story.kind or kind, f"{label}{words.lstrip()}" if label and words.strip() else words, story.part)
     yield from text.beside
 
 
-def _end(styles: Styles, properties: Any, style: ParagraphStyle) -> str | None:
-    """Why the end of a paragraph is not shown; None where it is."""
-    mark = None if properties is None else properties.find(f"{W}rPr")
-    if mark is not None and (mark.find(f"{W}del") is not None or mark.find(f"{W}moveFrom") is not None):
+def _end(styles: Styles, stated: Mapping[str, Any], style: ParagraphStyle) -> str | None:
+    """Why the end of a paragraph with these properties is not shown; None where it is."""
+    mark, frame = stated.get(_MARK), stated.get(_FRAME)
+    if mark is not None and not _GONE.isdisjoint(item.tag for item in mark):
         return DELETED
-    if properties is not None:
-        frame = properties.find(f"{W}framePr")
-        if frame is not None and frame.get(f"{W}dropCap") in _CAPITALS:
-            return DELETED  # a large first letter: its word goes on in the next paragraph
+    if frame is not None and frame.get(f"{W}dropCap") in _CAPITALS:
+        return DELETED  # a large first letter: its word goes on in the next paragraph
     look = style.look if mark is None else styles.run(mark, style)
     return HIDDEN if look.hidden else None
 
 
-def _numbered(properties: Any, style: ParagraphStyle) -> Numbered | None:
-    """The list of a paragraph: its own, or that of its style."""
-    own, usual = None if properties is None else properties.find(f"{W}numPr"), style.numbered
+def _numbered(own: Any, style: ParagraphStyle) -> Numbered | None:
+    """The list of a paragraph: its own (`w:numPr`), or that of its style."""
+    usual = style.numbered
     if own is None:
         return usual
     list_id, level = value(own, "numId"), number(value(own, "ilvl"))

@@ -14,15 +14,16 @@ if TYPE_CHECKING:
     from nexus_graph.atoms.recipes.word.reader import Reader
 
 PROPERTIES: Final = f"{W}sectPr"
+_ENDS: Final = frozenset({f"{W}pPr", f"{W}body"})
 _PAGES: Final = {"first": "first page ", "default": "", "even": "even page "}
 
 
 class Sections:
-    """The sections of a body, in order."""
+    """The sections of a document, in order."""
 
-    def __init__(self, body: Any, settings: Any) -> None:
+    def __init__(self, document: Any, settings: Any) -> None:
         """`settings` is the settings part, or None where there is none."""
-        self._all = [*body.iterfind(f".//{W}pPr/{PROPERTIES}"), *body.iterfind(PROPERTIES)]
+        self._all = [item for item in document.iter(PROPERTIES) if item.getparent().tag in _ENDS]
         self._place = 0
         self._even = settings is not None and is_on(settings.find(f"{W}evenAndOddHeaders"))
         self._references: dict[tuple[str, str], str] = {}

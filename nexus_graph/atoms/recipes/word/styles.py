@@ -6,19 +6,26 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from nexus_graph.atoms.recipes.word.names import W, is_on, number, value
+from nexus_graph.atoms.recipes.word import symbols
+from nexus_graph.atoms.recipes.word.names import VALUE, W, is_on, number, value
 
 _DEEPEST = 100  # styles that one is based on
 _HEADING = "heading "
 _BODY_LEVEL = 9  # the outline level of what is no heading
 
 _RUN_PROPERTIES: Final = f"{W}rPr"
+OUTLINE: Final = f"{W}outlineLvl"
 _STYLE, _VANISH, _FONTS = f"{W}rStyle", f"{W}vanish", f"{W}rFonts"
+_ASCII, _OTHER = f"{W}ascii", f"{W}hAnsi"
+_ASCII_THEME, _OTHER_THEME = f"{W}asciiTheme", f"{W}hAnsiTheme"
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """How characters appear, as far as it changes what they say: hidden, and the fonts of ASCII and other letters."""
+    """How characters appear, as far as it changes what they say.
+
+    They may be hidden, and the fonts of ASCII and of other letters may draw symbols: "" where they do not.
+    """
 
     hidden: bool = False
     ascii_font: str = ""
@@ -38,16 +45,16 @@ class Numbered:
 class ParagraphStyle:
     """What a paragraph style says."""
 
+    style_id: str | None
     heading: bool
     numbered: Numbered | None
     hidden: bool
     look: Look
 
 
-@dataclass(frozen=True, slots=True)
-class _Fonts:
-    ascii_font: str | None = None
-    other_font: str | None = None
+_Fonts = tuple[str | None, str | None]
+"""The fonts of ASCII and of other letters; None where none is named, "" for one of the theme: no symbol font."""
+_NO_FONTS: Final[_Fonts] = (None, None)
 
 
 class Styles:
@@ -67,10 +74,11 @@ class Styles:
         )
         base = None if root is None else root.find(f"{W}docDefaults/{W}rPrDefault/{_RUN_PROPERTIES}")
         self._hidden = base is not None and is_on(base.find(_VANISH))
-        self._fonts = _fonts([] if base is None else [base])
+        self._fonts = _nearest_fonts([] if base is None else [base])
         self.language = (value(base, "lang") if base is not None else None) or "en"
         self._paragraphs: dict[str | None, ParagraphStyle] = {}
         self._characters: dict[str, tuple[bool | None, _Fonts]] = {}
+        self._looks: dict[tuple[str | None, str | None, bool | None, _Fonts], Look] = {}
 
     def paragraph(self, style_id: str | None) -> ParagraphStyle:
         """A paragraph style; the usual one for None, or for one that there is not."""
@@ -82,30 +90,33 @@ class Styles:
 
     def run(self, properties: Any, paragraph: ParagraphStyle) -> Look:
         """The look of a run with these properties (`w:rPr`) in a paragraph of this style."""
-        style = vanish = own_fonts = None
+        style = hidden = None
+        fonts = _NO_FONTS
         for item in properties:
             if item.tag == _STYLE:
-                style = item.get(f"{W}val")
+                style = item.get(VALUE)
             elif item.tag == _VANISH:
-                vanish = item
+                hidden = is_on(item)
             elif item.tag == _FONTS:
-                own_fonts = item
-        if style is None and vanish is None and own_fonts is None:
+                fonts = _fonts(item)
+        if style is None and hidden is None and fonts == _NO_FONTS:
             return paragraph.look
-        by_style, fonts = self._character(style)
-        # Two styles that hide cancel each other (ISO 29500-1, 17.7.3).
-        hidden = is_on(vanish) if vanish is not None else self._hidden or paragraph.hidden != bool(by_style)
-        own = _fonts([] if own_fonts is None else [properties])
-        return Look(
-            hidden,
-            _first(own.ascii_font, fonts.ascii_font, paragraph.look.ascii_font),
-            _first(own.other_font, fonts.other_font, paragraph.look.other_font),
-        )
+        key = paragraph.style_id, style, hidden, fonts
+        if key not in self._looks:
+            self._looks[key] = self._look(paragraph, style, hidden, fonts)
+        return self._looks[key]
 
     def numbering_of(self, style_id: str) -> str | None:
         """The list that a numbering style defines, by its id."""
         found = self._styles.get(style_id)
         return None if found is None else value(found, "pPr", "numPr", "numId")
+
+    def _look(self, paragraph: ParagraphStyle, style: str | None, hidden: bool | None, own: _Fonts) -> Look:
+        by_style, fonts = self._character(style)
+        if hidden is None:  # two styles that hide cancel each other (ISO 29500-1, 17.7.3)
+            hidden = self._hidden or paragraph.hidden != bool(by_style)
+        usual = paragraph.look.ascii_font, paragraph.look.other_font
+        return Look(hidden, *(_symbol_font(*names) for names in zip(own, fonts, usual, strict=True)))
 
     def _paragraph(self, style_id: str | None) -> ParagraphStyle:
         chain = [*self._chain(style_id)]
@@ -114,25 +125,22 @@ class Styles:
         heading = any(name == "title" or name.startswith(_HEADING) for name in names)
         runs = [found for item in chain if (found := item.find(_RUN_PROPERTIES)) is not None]
         hidden = bool(_vanish(runs))
-        fonts = _fonts(runs)
+        fonts = zip(_nearest_fonts(runs), self._fonts, strict=True)
         return ParagraphStyle(
+            style_id=style_id,
             heading=heading if outline is None else outline < _BODY_LEVEL,
             numbered=_numbered(chain),
             hidden=hidden,
-            look=Look(
-                self._hidden or hidden,
-                _first(fonts.ascii_font, self._fonts.ascii_font, ""),
-                _first(fonts.other_font, self._fonts.other_font, ""),
-            ),
+            look=Look(self._hidden or hidden, *(_symbol_font(*names) for names in fonts)),
         )
 
     def _character(self, style_id: str | None) -> tuple[bool | None, _Fonts]:
         if style_id is None:
-            return None, _Fonts()
+            return None, _NO_FONTS
         if style_id not in self._characters:
             chain = self._chain(style_id)
             runs = [found for item in chain if (found := item.find(_RUN_PROPERTIES)) is not None]
-            self._characters[style_id] = _vanish(runs), _fonts(runs)
+            self._characters[style_id] = _vanish(runs), _nearest_fonts(runs)
         return self._characters[style_id]
 
     def _chain(self, style_id: str | None) -> Iterator[Any]:
@@ -144,19 +152,18 @@ class Styles:
             style_id = value(self._styles[style_id], "basedOn")
 
 
-def outline_level(properties: Any) -> int | None:
-    """The outline level that paragraph properties (`w:pPr`) state, from 0 to 9, or None."""
-    return None if properties is None else number(value(properties, "outlineLvl"))
+def outline_level(element: Any) -> int | None:
+    """The outline level that `w:outlineLvl` states, from 0 to 9, or None."""
+    return None if element is None else number(element.get(VALUE))
 
 
-def is_heading(properties: Any, style: ParagraphStyle) -> bool:
-    """Whether a paragraph of this style with these properties is a heading."""
-    own = outline_level(properties)
-    return style.heading if own is None else own < _BODY_LEVEL
+def is_heading(level: int | None, style: ParagraphStyle) -> bool:
+    """Whether a paragraph of this style is a heading; `level` is the outline level that it states itself, or None."""
+    return style.heading if level is None else level < _BODY_LEVEL
 
 
 def _outline(chain: list[Any]) -> int | None:
-    levels = (outline_level(item.find(f"{W}pPr")) for item in chain)
+    levels = (outline_level(item.find(f"{W}pPr/{OUTLINE}")) for item in chain)
     return next((level for level in levels if level is not None), None)
 
 
@@ -180,16 +187,18 @@ def _vanish(runs: list[Any]) -> bool | None:
     return None if found is None else is_on(found)
 
 
-def _fonts(runs: list[Any]) -> _Fonts:
-    """The nearest fonts that are named; "" is one of the theme, which is never a symbol font."""
-    names: list[str | None] = [None, None]
-    for fonts in (found for run in runs if (found := run.find(_FONTS)) is not None):
-        for place, name in enumerate(("ascii", "hAnsi")):
-            if names[place] is None:
-                named = "" if f"{W}{name}Theme" in fonts.attrib else fonts.get(f"{W}{name}")
-                names[place] = named
-    return _Fonts(*names)
+def _fonts(element: Any) -> _Fonts:
+    first = "" if _ASCII_THEME in element.attrib else element.get(_ASCII)
+    return first, "" if _OTHER_THEME in element.attrib else element.get(_OTHER)
 
 
-def _first(*names: str | None) -> str:
-    return next((name for name in names if name is not None), "")
+def _nearest_fonts(runs: list[Any]) -> _Fonts:
+    found = [_fonts(item) for run in runs if (item := run.find(_FONTS)) is not None]
+    first, second = (next((fonts[place] for fonts in found if fonts[place] is not None), None) for place in (0, 1))
+    return first, second
+
+
+def _symbol_font(*names: str | None) -> str:
+    """The first font that is named, if it draws symbols; else ""."""
+    name = next((name for name in names if name is not None), "")
+    return name if symbols.table(name) is not None else ""

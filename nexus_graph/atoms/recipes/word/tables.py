@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from nexus_graph.atoms.model import LeftOut
 from nexus_graph.atoms.recipes.word.containers import children
-from nexus_graph.atoms.recipes.word.names import W, has_words, is_on, number, value
+from nexus_graph.atoms.recipes.word.names import VALUE, W, has_words, is_on, number, properties
 from nexus_graph.atoms.recipes.word.omissions import DELETED, HIDDEN
 from nexus_graph.atoms.recipes.word.text import Block, Found, Story
 
@@ -29,16 +29,16 @@ def read(reader: Reader, table: Any, story: Story) -> Iterator[Found]:
         if isinstance(row, LeftOut):
             beside.append(row)
             continue
-        properties = row.find(f"{W}trPr")
-        gone = _gone(properties)
+        stated = properties(row.find(f"{W}trPr"))
+        gone = _gone(stated)
         if gone is not None:
             if has_words(row):
                 beside.append(LeftOut(gone, story.place))
             continue
-        cells = [""] * _span(value(properties, "gridBefore"), 0)
+        cells = [""] * _span(stated.get(f"{W}gridBefore"), 0)
         for cell in children(row, story.place, f"{W}tc"):
             cells += _cell(reader, cell, story, beside)
-        cells += [""] * _span(value(properties, "gridAfter"), 0)
+        cells += [""] * _span(stated.get(f"{W}gridAfter"), 0)
         rows.append("\t".join(cells))
     if rows:
         yield Block(story.kind or "table", "\n".join(rows), story.part, grid=True)
@@ -50,8 +50,8 @@ def _cell(reader: Reader, cell: Any, story: Story, beside: list[Found]) -> list[
     if isinstance(cell, LeftOut):
         beside.append(cell)
         return []
-    properties = cell.find(f"{W}tcPr")
-    if properties is not None and properties.find(f"{W}cellDel") is not None:
+    stated = properties(cell.find(f"{W}tcPr"))
+    if f"{W}cellDel" in stated:
         if has_words(cell):
             beside.append(LeftOut(DELETED, story.place))
         return []
@@ -61,27 +61,25 @@ def _cell(reader: Reader, cell: Any, story: Story, beside: list[Found]) -> list[
             words += found.text.split()
         else:
             beside.append(found)
-    if words and _goes_on(properties):
+    if words and _goes_on(stated):
         beside.append(LeftOut(HIDDEN, story.place))
         words = []
-    return [" ".join(words), *[""] * (_span(value(properties, "gridSpan"), 1) - 1)]
+    return [" ".join(words), *[""] * (_span(stated.get(f"{W}gridSpan"), 1) - 1)]
 
 
-def _gone(properties: Any) -> str | None:
-    """Why a row is not shown, or None."""
-    if properties is None:
-        return None
-    if properties.find(f"{W}del") is not None:
+def _gone(stated: Mapping[str, Any]) -> str | None:
+    """Why a row with these properties is not shown, or None."""
+    if f"{W}del" in stated:
         return DELETED
-    return HIDDEN if is_on(properties.find(f"{W}hidden")) else None
+    return HIDDEN if is_on(stated.get(f"{W}hidden")) else None
 
 
-def _goes_on(properties: Any) -> bool:
+def _goes_on(stated: Mapping[str, Any]) -> bool:
     """Whether a cell is the lower or further part of one that was merged: nothing in it is shown."""
-    merges = (properties.find(f"{W}{name}") for name in ("vMerge", "hMerge")) if properties is not None else ()
-    return any(merge is not None and merge.get(f"{W}val", "continue") == "continue" for merge in merges)
+    merges = (stated.get(f"{W}vMerge"), stated.get(f"{W}hMerge"))
+    return any(merge is not None and merge.get(VALUE, "continue") == "continue" for merge in merges)
 
 
-def _span(text: str | None, usual: int) -> int:
-    found = number(text)
+def _span(element: Any, usual: int) -> int:
+    found = None if element is None else number(element.get(VALUE))
     return usual if found is None else max(usual, min(found, _WIDEST))
