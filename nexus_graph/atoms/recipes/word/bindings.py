@@ -51,12 +51,12 @@ class Bindings:
         if store is None or _PATH.fullmatch(path) is None:
             return ""
         names = dict(_PREFIX.findall(binding.get(f"{W}prefixMappings", "")))
-        found = [store]
-        for step, (prefix, name, place) in enumerate(_STEP.findall(path)):
+        within, found = [store], None
+        for prefix, name, place in _STEP.findall(path):
             wanted = f"{{{names.get(prefix, '')}}}{name}" if prefix else name
-            within = found if step == 0 else found[0]
-            found = [item for item in within if item.tag == wanted][int(place or 1) - 1 :][:1] if found else []
-        return (found[0].text or "") if found and not len(found[0]) else ""
+            found = next(iter([item for item in within if item.tag == wanted][int(place or 1) - 1 :]), None)
+            within = [] if found is None else found
+        return (found.text or "") if found is not None and len(found) == 0 else ""
 
     def _all(self) -> dict[str, Any]:
         if self._stores is None:
