@@ -62,6 +62,7 @@ def docx(
         entries[f"word/{kind}.xml"] = f"<w:{root} {NAMES}>{content}</w:{root}>"
         known[f"usual-{kind}"] = kind, f"{kind}.xml"
     entries |= {
+        "[Content_Types].xml": content_types(),
         "_rels/.rels": listing({"main": ("officeDocument", "word/document.xml")}),
         "word/_rels/document.xml.rels": listing(known),
         "word/document.xml": f"<w:document {NAMES}><w:body>{body}</w:body></w:document>",
@@ -71,6 +72,15 @@ def docx(
         for name, written in (entries | dict(parts or {})).items():
             package.writestr(name, written)
     return stream.getvalue()
+
+
+def content_types(**overrides: str) -> str:
+    """The part that declares types; `overrides` by the names of parts in the folder word."""
+    items = "".join(
+        f'<Override PartName="/word/{name}" ContentType="{kind}"/>'
+        for name, kind in {"document.xml": RECIPE.extensions["docx"] + ".main+xml", **overrides}.items()
+    )
+    return f'<Types xmlns="http://schemas.openxmlformats.org/package/2006/content-types">{items}</Types>'
 
 
 def listing(relations: Relations) -> str:

@@ -36,10 +36,11 @@ def _found(reader: Reader, name: str) -> list[Found] | None:
     """What is read in a part; None where nothing can be."""
     from nexus_graph.atoms.recipes import kind_of, recipe_for  # here: they know this recipe
 
-    data = reader.parts.read(name)
-    kind = kind_of(data, name.rpartition("/")[2], reader.parts.content_type(name))
+    data, declared = reader.parts.read(name), reader.parts.content_type(name)
+    kind = kind_of(data, name.rpartition("/")[2], declared)
     recipe = recipe_for(kind) if kind.media_type in _READ else None
-    if recipe is None:
+    unsure = kind.media_type == kinds.PLAIN and not declared.startswith(kinds.PLAIN) and not name.endswith(".txt")
+    if recipe is None or unsure:  # a text of another kind (RTF, MHT) is no plain text
         return None
     try:
         if kind.media_type == kinds.WORD:
