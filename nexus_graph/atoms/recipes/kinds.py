@@ -25,6 +25,9 @@ _GENERIC = frozenset(
 
 _OPEN_XML = "application/vnd.openxmlformats-officedocument."
 WORD: Final = f"{_OPEN_XML}wordprocessingml.document"
+WORD_TEMPLATE: Final = f"{_OPEN_XML}wordprocessingml.template"
+WORD_MACROS: Final = "application/vnd.ms-word.document.macroenabled.12"
+WORD_MACRO_TEMPLATE: Final = "application/vnd.ms-word.template.macroenabled.12"
 WORKBOOK: Final = f"{_OPEN_XML}spreadsheetml.sheet"
 SLIDES: Final = f"{_OPEN_XML}presentationml.presentation"
 ENCRYPTED_OFFICE: Final = "application/x-encrypted-office"
@@ -202,6 +205,7 @@ _BINARY = frozenset(
     | {kind for _, kind in _OLD_NAMES}
     | {kind for kind in KEPT.values() if kind != "image/svg+xml"}
     | {"application/pdf", "application/x-pdf", "application/epub+zip", WORD, WORKBOOK, SLIDES, _OLD_OFFICE}
+    | {WORD_TEMPLATE, WORD_MACROS, WORD_MACRO_TEMPLATE}
 )
 
 # Programs also save tables as text under the name of a workbook.
