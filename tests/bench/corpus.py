@@ -83,8 +83,8 @@ def _by_pandoc(folder: Path) -> None:
     for extension, most in PANDOC.items():
         for number in range(most):
             target = folder / f"{extension}-{number:03}.{extension}"
-            command = ["pandoc", "-f", "gfm", "--quiet", "--metadata", "title=Made", sources[at], "-o", target]
-            subprocess.run(command, check=False, stderr=subprocess.DEVNULL, timeout=120)
+            command = ["pandoc", "-f", "gfm", "--quiet", "--metadata", "title=Made", str(sources[at])]
+            subprocess.run([*command, "-o", str(target)], check=False, stderr=subprocess.DEVNULL, timeout=120)
             at = (at + 1) % len(sources)
 
 
@@ -101,7 +101,7 @@ def _by_office(folder: Path) -> None:
 def _convert(files: Sequence[Path], extension: str, scratch: Path, folder: Path) -> None:
     made = scratch / extension
     profile = f"-env:UserInstallation=file://{scratch}/profile"
-    command = ["soffice", profile, "--headless", "--convert-to", extension, "--outdir", made, *files]
+    command = ["soffice", profile, "--headless", "--convert-to", extension, "--outdir", str(made), *map(str, files)]
     subprocess.run(command, check=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=580)
     if not made.is_dir():
         sys.stderr.write(f"left out: {extension}, since LibreOffice makes none here\n")

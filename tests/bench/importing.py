@@ -36,7 +36,7 @@ def _text(data: bytes) -> None:
 
 
 def _html(data: bytes) -> None:
-    from lxml import html
+    from lxml import html  # type: ignore[import-untyped]
 
     html.fromstring(data or b"<p/>").text_content()
 

@@ -6,7 +6,6 @@ import hashlib
 import json
 import subprocess
 import sys
-from enum import StrEnum
 from typing import Any
 
 import pytest
@@ -81,13 +80,17 @@ def test_both_writers_write_the_same(value: Any) -> None:
     assert canonical(value) == rfc8785.dumps(value)
 
 
+class Word(str):
+    """A text with a meaning of its own."""
+
+
 def test_what_the_fast_writer_can_not_say_the_other_says() -> None:
     """Depth beyond its own limit, and subclasses, which have a meaning of their own."""
     deep: Any = 0
     for _ in range(300):
         deep = [deep]
     assert canonical(deep) == rfc8785.dumps(deep)
-    assert canonical({"a": StrEnum("E", {"A": "x"})["A"]}) == b'{"a":"x"}'
+    assert canonical({"a": Word("x")}) == b'{"a":"x"}'
 
 
 def test_tuples_are_lists() -> None:
