@@ -263,5 +263,5 @@ def test_a_worker_loads_neither_the_stores_nor_a_parser_before_it_needs_one() ->
     """Workers start fast and hold little: importing their module brings no database and no PDF or docx reader."""
     command = "import sys, nexus_graph.atoms.worker; sys.stdout.write(' '.join(sys.modules))"
     loaded = subprocess.run([sys.executable, "-c", command], capture_output=True, text=True, check=True).stdout.split()
-    heavy = {"sqlmodel", "sqlalchemy", "aiosqlite", "nexus_graph.stores", "asyncio", "pypdfium2", "docx"}
+    heavy = {"sqlmodel", "sqlalchemy", "aiosqlite", "nexus_graph.stores", "asyncio", "pypdfium2", "lxml"}
     assert not heavy & set(loaded)

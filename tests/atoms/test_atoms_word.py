@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import zipfile
 
 import docx as python_docx
@@ -308,3 +309,14 @@ def test_headings_are_told_by_style_and_by_outline_level() -> None:
         styles=styles,
     )
     assert [name for kind, name in read(data) if kind == "heading"] == ["H", "Chapter", "Out", "T", "own"]
+
+
+EXPECTED = json.loads((INPUTS / "EXPECTED.word.json").read_text())
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in INPUTS.glob("*.do[ct]x")))
+def test_what_a_reader_sees_is_in_the_atoms_or_told(name: str) -> None:
+    """Of every Word file among the inputs: all its texts, and all that is left out."""
+    whole = "\n".join(texts(given(name)))
+    assert [text for text in EXPECTED[name]["texts"] if text not in whole] == []
+    assert sorted({what for what, _ in left_out(given(name))}) == sorted(EXPECTED[name]["left_out"])
