@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from nexus_graph import assets
 from nexus_graph.assets import Asset
-from nexus_graph.atoms.deriving import Derived, keep, keep_outcome, open_asset, read, told
+from nexus_graph.atoms.deriving import Derived, keep, keep_outcome, open_asset, read, told, with_attachments
 from nexus_graph.atoms.outcome import Outcome, of_refusal, without_recipe
 from nexus_graph.atoms.recipes import recipe_for
 from nexus_graph.atoms.sandbox import Sandbox
@@ -60,7 +60,8 @@ def follower(sandbox: Sandbox) -> Follower:
         outcomes = await asyncio.gather(*(_read(stores, sandbox, scope, sealed.asset) for sealed in waiting))
         for sealed, outcome in zip(waiting, outcomes, strict=True):
             if isinstance(outcome, Derived):
-                await keep(stores, scope, outcome, run_id=sealed.run_id)
+                whole = await with_attachments(stores, scope, outcome)
+                await keep(stores, scope, whole, run_id=sealed.run_id)
             else:
                 await _tell(stores, scope, sealed, outcome)
 
