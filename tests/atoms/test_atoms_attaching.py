@@ -6,21 +6,21 @@ import json
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from email.message import EmailMessage
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from nexus_graph import assets, atoms
-from nexus_graph.assets import Asset, AssetPart, AssetRules, Reservation
-from nexus_graph.atoms import Sandbox, attaching
-from nexus_graph.safeguards import switches
-from nexus_graph.safeguards.switches import OBJECTS, Target
+from nexus_graph.assets import Asset, AssetPart, AssetRules, Reservation, sealing
+from nexus_graph.atoms import RECIPES, Sandbox, attaching
+from nexus_graph.atoms.model import Attachment
+from nexus_graph.safeguards.switches import OBJECTS, Known, Target
 from nexus_graph.safeguards.switches.engaging import engage
 from nexus_graph.scope.canonical import sha256
-from nexus_graph.scope.errors import Halted, Invalid, QuotaExceeded
+from nexus_graph.scope.errors import Halted, NotFound
 from nexus_graph.scope.limits import Limits
-from nexus_graph.scope.scope import Role, Scope
+from nexus_graph.scope.permission import Permission
+from nexus_graph.scope.scope import Scope
 from nexus_graph.stores.paging import Window
 from nexus_graph.stores.work import Stores
 
@@ -30,6 +30,7 @@ MakeScope = Callable[..., Scope]
 
 TABLE = b"item,price\ntent,120\n"
 NOTES = b"# Plan\n\nSales rose.\n"
+ATTACHMENT = Attachment("prices.csv", "text/csv", "attachment 'prices.csv'", TABLE)
 RULES = AssetRules(largest=2**20, reservation_seconds=3600, address_seconds=300)
 
 
@@ -76,7 +77,7 @@ async def everything(rows: Rows, scope: Scope) -> list[Any]:
 async def test_attachments_become_assets_that_are_derived_themselves(
     stores: Stores, reader: Sandbox, admin: Scope, keep: Keep, rows: Rows
 ) -> None:
-    """Two files, exactly their bytes, with the author and the place of the mail; each with atoms; the lineage leads back."""
+    """Two files, exactly their bytes, with the author of the mail; each with atoms; the lineage leads back."""
     asset = await keep(admin, BOTH, "offer.eml")
     await follow(stores, reader)
     parts = await parts_of(stores, admin, asset)
@@ -199,3 +200,128 @@ async def test_what_finds_no_room_is_told_and_the_rest_is_kept(
     assert (await atoms.derive(stores, reader, admin, asset.asset_id, None, {})).attached == 2
     assert (await atoms.outcomes(stores, admin, [asset.asset_id]))[asset.asset_id].state.value == "DONE"
     assert len(await parts_of(stores, admin, asset)) == 2
+
+
+async def test_a_halted_action_is_told_and_a_halted_store_is_waited_for(
+    stores: Stores, reader: Sandbox, admin: Scope, keep: Keep
+) -> None:
+    """With reservations halted the mail is read and says so; with the store halted nothing is read until later."""
+    known = Known(frozenset({"reserveAsset"}), frozenset({OBJECTS}))
+    asset = await keep(admin, BOTH, "offer.eml")
+    await engage(stores, admin, known, Target.ACTION, "reserveAsset", "A drill")
+    await follow(stores, reader)
+    outcome = (await atoms.outcomes(stores, admin, [asset.asset_id]))[asset.asset_id]
+    assert outcome.state.value == "PARTLY_READ"
+    assert "could not be kept: The action reserveAsset is halted" in (outcome.reason or "")
+    await engage(stores, admin, known, Target.PROVIDER, OBJECTS, "A drill")
+    with pytest.raises(Halted):
+        await attaching.attach(stores, admin, asset, RECIPES["mail.parts"], [ATTACHMENT])
+
+
+async def test_an_attachment_that_breaks_a_rule_of_assets_is_told(stores: Stores, admin: Scope, keep: Keep) -> None:
+    """Whatever a recipe names a file, what an upload would be refused for is refused here too."""
+    asset = await keep(admin, BOTH, "offer.eml")
+    wrong = replace(ATTACHMENT, filename="a/b.csv", place="attachment 'a/b.csv'")
+    kept, unkept = await attaching.attach(stores, admin, asset, RECIPES["mail.parts"], [wrong, ATTACHMENT])
+    assert kept == 1
+    [told] = unkept
+    assert told.places == ("attachment 'a/b.csv' could not be kept: filename: The filename holds a slash",)
+
+
+async def test_who_may_derive_but_not_keep_files_is_told_so(stores: Stores, admin: Scope, keep: Keep) -> None:
+    """The right to keep files is asked for each attachment."""
+    asset = await keep(admin, BOTH, "offer.eml")
+    scope = replace(admin, rights=admin.rights - {Permission.ASSETS_WRITE})
+    kept, [told] = await attaching.attach(stores, scope, asset, RECIPES["mail.parts"], [ATTACHMENT])
+    assert kept == 0
+    assert "lacks the right assets:write" in told.places[0]
+
+
+async def test_a_rehearsal_keeps_no_attachment(
+    stores: Stores, reader: Sandbox, admin: Scope, keep: Keep, rows: Rows
+) -> None:
+    """A dry run leaves nothing: no row and no object."""
+    asset = await keep(admin, BOTH, "offer.eml")
+    before = await everything(rows, admin)
+    await atoms.derive(stores, reader, replace(admin, rehearsal=True), asset.asset_id, None, {})
+    assert await everything(rows, admin) == before
+
+
+async def test_a_halted_derivation_keeps_no_attachment(
+    stores: Stores, reader: Sandbox, admin: Scope, keep: Keep, rows: Rows
+) -> None:
+    """What is refused has not begun."""
+    asset = await keep(admin, BOTH, "offer.eml")
+    await engage(stores, admin, Known(frozenset({"deriveAtoms"}), frozenset()), Target.ACTION, "deriveAtoms", "A drill")
+    with pytest.raises(Halted):
+        await atoms.derive(stores, reader, admin, asset.asset_id, None, {})
+    assert len(await rows(admin, "assets", "asset_id")) == 1
+
+
+async def test_mails_in_mails_are_followed_down_to_a_bound(
+    stores: Stores, reader: Sandbox, admin: Scope, keep: Keep, rows: Rows
+) -> None:
+    """Twenty messages, each inside the next: sixteen generations become assets, and the last of them tells the rest."""
+    data = mail(("prices.csv", "text/csv", TABLE))
+    for number in range(20):
+        data = mail(subject=f"Number {number}", inside=data)
+    asset = await keep(admin, data, "outer.eml")
+    await follow(stores, reader)
+    depths = []
+    while parts := await parts_of(stores, admin, asset):
+        [asset] = await found(stores, admin, parts)
+        depths.append(asset.filename)
+    assert depths == ["inner.eml"] * 16
+    outcome = (await atoms.outcomes(stores, admin, [asset.asset_id]))[asset.asset_id]
+    assert outcome.state.value == "PARTLY_READ"
+    assert "could not be kept: It lies more than 16 files deep" in (outcome.reason or "")
+    assert len(await rows(admin, "assets", "asset_id")) == 17
+
+
+@pytest.mark.parametrize("step", ["reserve", "put", "seal"])
+async def test_a_crash_between_two_steps_is_completed_the_next_time(
+    stores: Stores, reader: Sandbox, admin: Scope, keep: Keep, rows: Rows, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    """Nothing is a part that is not sealed; a second run links both, and one reservation is left for the sweep."""
+    asset = await keep(admin, BOTH, "offer.eml")
+
+    class Power(BaseException):
+        """It is out."""
+
+    async def fail(*_: Any, **__: Any) -> Any:
+        raise Power
+
+    with monkeypatch.context() as patch:
+        if step == "put":
+            patch.setattr(type(stores.blobs), "put", fail)
+        else:
+            patch.setattr(sealing, step, fail)
+        with pytest.raises(Power):
+            await attaching.attach(stores, admin, asset, RECIPES["mail.parts"], [ATTACHMENT])
+    assert await rows(admin, "asset_parts", "parent_id") == []
+    await follow(stores, reader)
+    assert len(await parts_of(stores, admin, asset)) == 2
+    states = [row["state"] for row in await rows(admin, "assets", "asset_id")]
+    assert sorted(states) == (["SEALED"] * 3 if step == "reserve" else ["RESERVED", *["SEALED"] * 3])
+    assert await assets.check(stores, admin) == []
+
+
+async def test_a_part_that_lost_its_asset_is_a_fault(stores: Stores, reader: Sandbox, admin: Scope, keep: Keep) -> None:
+    """The check names the asset and the position."""
+    asset = await keep(admin, BOTH, "offer.eml")
+    await follow(stores, reader)
+    [first, second] = await parts_of(stores, admin, asset)
+    async with stores.database.writing() as connection:
+        await connection.rows("update assets set state = 'PURGED' where asset_id = :one", {"one": second.asset_id})
+    assert await assets.check(stores, admin) == [f"asset {asset.asset_id}, part 1: its asset is gone"]
+    assert await parts_of(stores, admin, asset) == (first,)
+
+
+async def test_nothing_is_attached_to_what_is_gone(stores: Stores, admin: Scope, keep: Keep, rows: Rows) -> None:
+    """A mail that went away meanwhile gets no parts, and its attachment no asset."""
+    asset = await keep(admin, BOTH, "offer.eml")
+    async with stores.database.writing() as connection:
+        await connection.rows("update assets set state = 'PURGED'", {})
+    with pytest.raises(NotFound):
+        await attaching.attach(stores, admin, asset, RECIPES["mail.parts"], [ATTACHMENT])
+    assert len(await rows(admin, "assets", "asset_id")) == 1
