@@ -1,4 +1,4 @@
-"""Check: every sealed asset still has its object, byte for byte. And how much room the assets take.
+"""Check: every sealed asset still has its object, byte for byte, and its parts. And how much room the assets take.
 
 An object without an asset is no fault: a crash may leave one, and the sweep takes it.
 """
@@ -24,7 +24,10 @@ Looked = Callable[[int], None]
 
 
 async def check(stores: Stores, scope: Scope, *, looked: Looked | None = None) -> list[str]:
-    """One line for each sealed asset whose object is missing or is not what was sealed. Reads every such object."""
+    """One line for each sealed asset whose object is missing or is not what was sealed, and for each part that is gone.
+
+    Reads every such object.
+    """
     blobs = ScopedBlobs(stores.blobs, scope)
     faults: list[str] = []
     window: Window | None = Window(_BATCH)
@@ -39,6 +42,11 @@ async def check(stores: Stores, scope: Scope, *, looked: Looked | None = None) -
             if looked is not None:
                 looked(1)
         window = Window(_BATCH, after=page.keys[-1]) if page.has_next else None
+    async with stores.read(scope) as read:
+        lost = await read.rows(table.LOST_PARTS)
+    for part in lost:
+        gone = "what it is a part of" if part["is_here"] else "its asset"
+        faults.append(f"asset {part['parent_id']}, part {part['position']}: {gone} is gone")
     return faults
 
 

@@ -1,18 +1,16 @@
-"""The assets' part in consent: what was declared of each, and the effective value that follows from it."""
+"""The assets' part in consent: what was declared of each, and the effective value that follows from it.
+
+An asset that was found inside others follows them too, and they those that they were found in, however deep.
+"""
 
 from __future__ import annotations
 
 from nexus_graph.assets import table
 from nexus_graph.safeguards.consent.changing import Step
-from nexus_graph.safeguards.consent.table import allowed
 from nexus_graph.scope.errors import NotFound
 from nexus_graph.stores.statement import Statement
 from nexus_graph.stores.work import Work
 
-_FLIP = "update assets set train_ok = not train_ok where tenant_id = :tenant_id and env = :env and state <> 'PURGED'"
-_REEVALUATE = Statement(
-    f"{_FLIP} and train_ok <> (declared_train_ok and {allowed('assets.created_by')}) returning asset_id"
-)
 _DECLARE = Statement(
     "update assets set declared_train_ok = :train_ok "
     "where tenant_id = :tenant_id and env = :env and asset_id = :asset_id"
@@ -21,7 +19,7 @@ _DECLARE = Statement(
 
 async def reevaluate(work: Work) -> int:
     """Make every asset's effective consent follow from its layers. Returns how many changed."""
-    return len(await work.write(_REEVALUATE, installation=work.limits.train_ok))
+    return len(await work.write(table.REEVALUATE, installation=work.limits.train_ok))
 
 
 async def declare(work: Work, asset_id: str, train_ok: bool) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nexus_graph.assets import table
+from nexus_graph.assets import parts, table
 from nexus_graph.assets.model import Asset
 from nexus_graph.scope.errors import NotFound
 from nexus_graph.scope.handling import Handling
@@ -23,4 +23,6 @@ async def label(work: Work, asset_id: str, handling: Handling) -> Asset:
     held = table.asset((await work.write(table.HOLD, asset_id=asset_id))[0])  # nobody else labels it until the commit
     flags = table.flags(held.handling & handling)
     rows = await work.write(table.LABEL, asset_id=asset_id, pii_flags=flags, train_ok=handling.train_ok)
+    if not handling.train_ok:
+        await parts.withhold(work, asset_id)  # from what was found in it as well
     return table.asset(rows[0])

@@ -8,11 +8,12 @@ from nexus_graph import safeguards
 from nexus_graph.assets import model, table
 from nexus_graph.assets.labelling import label
 from nexus_graph.assets.model import Asset, AssetRules, AssetState, Reservation, Reserved
+from nexus_graph.assets.parts import PartOf, link, require_parent
 from nexus_graph.safeguards import Deed, Resource
 from nexus_graph.safeguards.switches import OBJECTS
+from nexus_graph.scope.canonical import Json
 from nexus_graph.scope.clock import micros
 from nexus_graph.scope.errors import Conflict
-from nexus_graph.scope.handling import Handling
 from nexus_graph.scope.permission import Permission
 from nexus_graph.scope.redaction import redact
 from nexus_graph.scope.scope import Scope
@@ -21,25 +22,33 @@ from nexus_graph.stores.work import Once, Read, Stores, Work
 
 
 async def reserve(
-    stores: Stores, rules: AssetRules, scope: Scope, reservation: Reservation, *, once: Once | None = None
+    stores: Stores,
+    rules: AssetRules,
+    scope: Scope,
+    reservation: Reservation,
+    *,
+    once: Once | None = None,
+    part: PartOf | None = None,
 ) -> Reserved:
     """Reserve an asset of the declared size and checksum, with a presigned upload.
 
     Bytes that are sealed in this scope already answer with that asset and no upload; its labels become as strict as the
-    reservation's. Other scopes are never looked at. Raises Invalid for what breaks a rule, Conflict for an idempotency
-    key whose reservation has expired.
+    reservation's. Other scopes are never looked at. What is a `part` of another asset has that one's author, whoever
+    asks. Raises Invalid for what breaks a rule, Conflict for an idempotency key whose reservation has expired, NotFound
+    when the asset that it is a part of is gone.
     """
     scope.require(Permission.ASSETS_WRITE)
     reservation = model.validated(reservation, rules)
     async with stores.work(scope, RunKind.INGEST, once=once) as work:
         if isinstance(answer := await work.earlier_answer(), dict):
             return await _again(work, str(answer["asset_id"]))
+        allows = part is None or await require_parent(work, part)
         sealed = await work.row(table.FIND_SEALED, sha256=reservation.sha256)
         takes = {} if sealed else {Resource.STORED_BYTES: reservation.size, Resource.ASSETS: 1}
         deed = Deed("reserveAsset", Permission.ASSETS_WRITE, takes, handling=reservation.handling, provider=OBJECTS)
         handling = await safeguards.enforce(work, deed)
         if sealed is not None:
-            return await _duplicate(work, table.asset(sealed), reservation.handling)
+            return await _duplicate(work, table.asset(sealed), reservation, part)
         asset_id = work.new_id("asset")
         rows = await work.write(
             table.ADD,
@@ -54,23 +63,24 @@ async def reserve(
             source_ref=reservation.source_ref,
             pii_flags=table.flags(handling),
             declared_train_ok=reservation.train_ok,
-            train_ok=handling.train_ok,
-            created_by=scope.principal.id,
+            train_ok=handling.train_ok and allows,
+            created_by=scope.principal.id if part is None else part.parent.created_by,
             created_at=micros(work.now),
             expires_at=micros(work.now + timedelta(seconds=rules.reservation_seconds)),
             object_key=f"raw/{asset_id}/{model.safe_filename(reservation.filename)}",
         )
         asset = table.asset(rows[0])
-        work.record(_event(asset, duplicate=False))
+        work.record(_event(asset, part, duplicate=False))
         await work.keep_answer({"asset_id": asset_id})
         return _open(work, asset)
 
 
-async def _duplicate(work: Work, sealed: Asset, handling: Handling) -> Reserved:
-    # Asking again finds it again: the answer needs no keeping, and nothing is written unless the labels grow.
-    labelled = await label(work, sealed.asset_id, handling)
-    if labelled != sealed:
-        work.record(_event(labelled, duplicate=True))
+async def _duplicate(work: Work, sealed: Asset, reservation: Reservation, part: PartOf | None) -> Reserved:
+    # Asking again finds it again: the answer needs no keeping, and nothing is written unless something is new.
+    labelled = await label(work, sealed.asset_id, reservation.handling)
+    linked = part is not None and await link(work, sealed.asset_id, part, reservation.filename, brought=False)
+    if linked or labelled != sealed:
+        work.record(_event(labelled, part, duplicate=True))
     return Reserved(labelled, None, duplicate=True)
 
 
@@ -101,11 +111,8 @@ def _open(read: Read, asset: Asset) -> Reserved:
     return Reserved(asset, upload, duplicate=False)
 
 
-def _event(asset: Asset, *, duplicate: bool) -> Event:
-    detail = redact(
-        {
-            "input": {"content_type": asset.content_type, "sha256": asset.sha256, "size": asset.size},
-            "output": {"duplicate": duplicate},
-        }
-    )
+def _event(asset: Asset, part: PartOf | None, *, duplicate: bool) -> Event:
+    declared: dict[str, Json] = {"content_type": asset.content_type, "sha256": asset.sha256, "size": asset.size}
+    found = {} if part is None else part.told
+    detail = redact({"input": declared | found, "output": {"duplicate": duplicate}})
     return Event("asset.reserved", "asset", asset.asset_id, detail, asset.handling)

@@ -6,9 +6,11 @@ from nexus_graph import safeguards
 from nexus_graph.assets import table
 from nexus_graph.assets.labelling import label
 from nexus_graph.assets.model import Asset, AssetRules, AssetState, Reservation
+from nexus_graph.assets.parts import PartOf, link
 from nexus_graph.assets.reserving import reserve
 from nexus_graph.safeguards import Deed, quotas
 from nexus_graph.safeguards.switches import OBJECTS
+from nexus_graph.scope.canonical import Json
 from nexus_graph.scope.clock import micros
 from nexus_graph.scope.errors import Conflict, NotFound
 from nexus_graph.scope.handling import Handling
@@ -20,12 +22,15 @@ from nexus_graph.stores.journal import Event, RunKind
 from nexus_graph.stores.work import Once, Read, Stores, Work
 
 
-async def seal(stores: Stores, scope: Scope, asset_id: str, *, once: Once | None = None) -> Asset:
+async def seal(
+    stores: Stores, scope: Scope, asset_id: str, *, once: Once | None = None, part: PartOf | None = None
+) -> Asset:
     """Seal an uploaded asset, once the store has confirmed its size and checksum. Sealing again changes nothing.
 
     When the same bytes were sealed meanwhile under another id, the answer is that asset, and this reservation is
-    purged. Raises NotFound, and Conflict when nothing or something else was uploaded or the reservation has expired;
-    nothing is sealed then.
+    purged. What is a `part` of another asset becomes one in the same transaction. Raises NotFound, also when that other
+    asset is gone, and Conflict when nothing or something else was uploaded or the reservation has expired; nothing is
+    sealed then.
     """
     scope.require(Permission.ASSETS_WRITE)
     async with stores.read(scope) as read:
@@ -41,7 +46,9 @@ async def seal(stores: Stores, scope: Scope, asset_id: str, *, once: Once | None
         _check(work, asset, found)
         await safeguards.enforce(work, Deed("sealAsset", Permission.ASSETS_WRITE, provider=OBJECTS))
         first = await work.row(table.FIND_SEALED, sha256=asset.sha256)
-        kept = await _keep(work, asset) if first is None else await _yield(work, asset, first["asset_id"])
+        kept = await _keep(work, asset, part) if first is None else await _yield(work, asset, first["asset_id"])
+        if part is not None:
+            await link(work, kept.asset_id, part, asset.filename, brought=first is None)
         await work.keep_answer({"asset_id": kept.asset_id})
     if kept.asset_id != asset.asset_id:
         await work.blobs.remove(asset.object_key)
@@ -49,19 +56,26 @@ async def seal(stores: Stores, scope: Scope, asset_id: str, *, once: Once | None
 
 
 async def keep(
-    stores: Stores, rules: AssetRules, scope: Scope, reservation: Reservation, data: bytes
+    stores: Stores,
+    rules: AssetRules,
+    scope: Scope,
+    reservation: Reservation,
+    data: bytes,
+    *,
+    part: PartOf | None = None,
 ) -> tuple[Asset, bool]:
     """Reserve, store and seal bytes at hand. Returns the asset, and whether it is new: False for a duplicate.
 
-    Make the reservation with `Reservation.of(data, ...)`. Raises as `reserve` and `seal` do.
+    Make the reservation with `Reservation.of(data, ...)`; `part` says where the bytes were found, if inside another
+    asset. Raises as `reserve` and `seal` do.
     """
-    reserved = await reserve(stores, rules, scope, reservation)
+    reserved = await reserve(stores, rules, scope, reservation, part=part)
     if reserved.upload is None:
         return reserved.asset, False
     async with stores.read(scope) as read:
         blobs = read.blobs
     await blobs.put(reserved.asset.object_key, data)
-    sealed = await seal(stores, scope, reserved.asset.asset_id)
+    sealed = await seal(stores, scope, reserved.asset.asset_id, part=part)
     return sealed, sealed.asset_id == reserved.asset.asset_id
 
 
@@ -86,10 +100,11 @@ def _check(work: Work, asset: Asset, found: Stat | None) -> None:
         )
 
 
-async def _keep(work: Work, asset: Asset) -> Asset:
+async def _keep(work: Work, asset: Asset, part: PartOf | None) -> Asset:
     sealed = table.asset((await work.write(table.SEAL, asset_id=asset.asset_id, now=micros(work.now)))[0])
     await quotas.settle(work, sealed.room)
-    detail = redact({"output": {"content_type": sealed.content_type, "sha256": sealed.sha256, "size": sealed.size}})
+    output: Json = {"content_type": sealed.content_type, "sha256": sealed.sha256, "size": sealed.size}
+    detail = redact({"output": output} if part is None else {"input": part.told, "output": output})
     work.record(Event("asset.sealed", "asset", sealed.asset_id, detail, sealed.handling, ends=None))
     return sealed
 

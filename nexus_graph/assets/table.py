@@ -1,20 +1,23 @@
-"""The assets' row and its SQL. Metadata only: the bytes are objects, the database never sees them."""
+"""The assets' rows and their SQL. Metadata only: the bytes are objects, the database never sees them."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import orjson
-from sqlalchemy import Index, text
+from sqlalchemy import ForeignKeyConstraint, Index, text
 from sqlmodel import Field
 
 from nexus_graph.assets.model import Asset, AssetFilter, AssetState, media_type
+from nexus_graph.safeguards.consent.table import allowed
 from nexus_graph.scope.canonical import canonical
 from nexus_graph.scope.clock import micros, moment
 from nexus_graph.scope.handling import Handling
 from nexus_graph.stores.database import Row
 from nexus_graph.stores.statement import Statement
 from nexus_graph.stores.tables import ScopedRow
+
+_REFERRED = ["assets.tenant_id", "assets.env", "assets.asset_id"]
 
 
 class AssetRow(ScopedRow, table=True):
@@ -60,6 +63,23 @@ class AssetRow(ScopedRow, table=True):
     expires_at: int
     object_key: str
     duplicate_of: str | None
+
+
+class AssetPartRow(ScopedRow, table=True):
+    """An asset and where it was found. `brought` says that it was kept for that; otherwise its bytes were here."""
+
+    __tablename__ = "asset_parts"
+    __table_args__ = (
+        ForeignKeyConstraint(["tenant_id", "env", "parent_id"], _REFERRED),
+        ForeignKeyConstraint(["tenant_id", "env", "asset_id"], _REFERRED),
+        Index("asset_parts_by_asset", "tenant_id", "env", "asset_id", "parent_id", "position"),
+    )
+    parent_id: str = Field(primary_key=True)
+    position: int = Field(primary_key=True)
+    asset_id: str
+    place: str
+    filename: str
+    brought: bool
 
 
 FIND = Statement("select * from assets where tenant_id = :tenant_id and env = :env and asset_id = :asset_id")
@@ -110,6 +130,85 @@ LABEL = Statement(
     "train_ok = train_ok and :train_ok "
     "where tenant_id = :tenant_id and env = :env and asset_id = :asset_id returning *"
 )
+
+
+# Assets that were found inside others
+
+_PARTS = (
+    "select part.* from asset_parts part "
+    "join assets parent on parent.tenant_id = part.tenant_id and parent.env = part.env "
+    "and parent.asset_id = part.parent_id and parent.state = 'SEALED' "
+    "join assets asset on asset.tenant_id = part.tenant_id and asset.env = part.env "
+    "and asset.asset_id = part.asset_id and asset.state = 'SEALED' "
+    "where part.tenant_id = :tenant_id and part.env = :env"
+)
+PARTS = f"{_PARTS} and part.parent_id = :asset_id"
+"""The parts of an asset; ends inside its WHERE clause."""
+PART_OF = f"{_PARTS} and part.asset_id = :asset_id"
+"""What an asset is a part of; ends inside its WHERE clause."""
+
+PUT_PART = Statement(
+    "insert into asset_parts (tenant_id, env, parent_id, position, asset_id, place, filename, brought) "
+    "values (:tenant_id, :env, :parent_id, :position, :asset_id, :place, :filename, :brought) "
+    "on conflict (tenant_id, env, parent_id, position) do update "
+    "set asset_id = :asset_id, place = :place, filename = :filename, brought = :brought"
+)
+FIND_PART = Statement(
+    "select * from asset_parts where tenant_id = :tenant_id and env = :env "
+    "and parent_id = :parent_id and position = :position"
+)
+COUNT_PARTS = Statement(
+    "select parent_id, count(*) as parts from asset_parts "
+    "where tenant_id = :tenant_id and env = :env and parent_id in (:parent_ids...) group by parent_id"
+)
+PART_DEPTH = Statement(
+    "with recursive above (asset_id, depth) as (select cast(:asset_id as varchar), 0 union "
+    "select part.parent_id, above.depth + 1 from asset_parts part join above on part.asset_id = above.asset_id "
+    "where part.tenant_id = :tenant_id and part.env = :env and above.depth < :deepest) select max(depth) from above"
+)
+WITHHOLD = Statement(
+    "with recursive below (asset_id) as (select cast(:asset_id as varchar) union "
+    "select part.asset_id from asset_parts part join below on part.parent_id = below.asset_id "
+    "where part.tenant_id = :tenant_id and part.env = :env) "
+    "update assets set train_ok = false where tenant_id = :tenant_id and env = :env and train_ok "
+    "and asset_id in (select asset_id from below)"
+)
+LOST_PARTS = Statement(
+    "select part.parent_id, part.position, coalesce(asset.state, '') = 'SEALED' as is_here from asset_parts part "
+    "left join assets parent on parent.tenant_id = part.tenant_id and parent.env = part.env "
+    "and parent.asset_id = part.parent_id "
+    "left join assets asset on asset.tenant_id = part.tenant_id and asset.env = part.env "
+    "and asset.asset_id = part.asset_id where part.tenant_id = :tenant_id and part.env = :env "
+    "and (coalesce(parent.state, '') <> 'SEALED' or coalesce(asset.state, '') <> 'SEALED') "
+    "order by part.parent_id, part.position"
+)
+
+_PARENTS = (
+    "select 1 from asset_parts part join assets parent on parent.tenant_id = part.tenant_id "
+    "and parent.env = part.env and parent.asset_id = part.parent_id"
+)
+_WITHHELD_BY_THEMSELVES = (
+    "with recursive withheld (asset_id) as (select assets.asset_id from assets "
+    "where assets.tenant_id = :tenant_id and assets.env = :env and assets.state <> 'PURGED'"
+)
+_AND_ALL_BELOW = (
+    "union select part.asset_id from asset_parts part join withheld on part.parent_id = withheld.asset_id "
+    "where part.tenant_id = :tenant_id and part.env = :env)"
+)
+_FLIP = "update assets set train_ok = not train_ok where tenant_id = :tenant_id and env = :env and state <> 'PURGED'"
+_WITHHELD = "(select asset_id from withheld)"
+REEVALUATE = Statement(
+    f"{_WITHHELD_BY_THEMSELVES} and not (assets.declared_train_ok and {allowed('assets.created_by')}) "
+    f"{_AND_ALL_BELOW} {_FLIP} and train_ok <> (asset_id not in {_WITHHELD}) returning asset_id"
+)
+
+
+def parents_allow(asset: str) -> str:
+    """SQL: whether all that a row of `assets` is a part of allows training."""
+    return (
+        f"not exists ({_PARENTS} where part.tenant_id = {asset}.tenant_id and part.env = {asset}.env "
+        f"and part.asset_id = {asset}.asset_id and not parent.train_ok)"
+    )
 
 
 def listed(asset_filter: AssetFilter) -> tuple[str, dict[str, Any]]:

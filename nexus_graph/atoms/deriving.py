@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from email.message import Message
 from typing import Any
@@ -12,8 +12,9 @@ from typing import Any
 from nexus_graph import assets, safeguards
 from nexus_graph.assets import Asset, AssetState
 from nexus_graph.atoms import table
-from nexus_graph.atoms.model import Atom, Draft, Params, Reading, Recipe, atom_id
-from nexus_graph.atoms.outcome import Outcome, of_reading, unread
+from nexus_graph.atoms.attaching import attach
+from nexus_graph.atoms.model import Atom, Attachment, Draft, Params, Reading, Recipe, atom_id
+from nexus_graph.atoms.outcome import Outcome, of_reading, unread, without
 from nexus_graph.atoms.recipes import Kind, kind_of, recipe_for, recipe_named
 from nexus_graph.atoms.sandbox import Sandbox
 from nexus_graph.safeguards import Deed, switches
@@ -33,7 +34,10 @@ _AT_ONCE = 1000
 
 @dataclass(frozen=True, slots=True)
 class Derivation:
-    """What a derivation came to: how many atoms it has, how many of them are new, how many older ones went stale."""
+    """What a derivation came to: how many atoms it has, how many of them are new, how many older ones went stale.
+
+    `attached` is how many attachments of the file are here as its parts.
+    """
 
     asset_id: str
     op: str
@@ -41,6 +45,7 @@ class Derivation:
     atoms: int
     made: int
     staled: int
+    attached: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +59,10 @@ class Opened:
 
 @dataclass(frozen=True, slots=True)
 class Derived:
-    """Atoms that are not kept yet, as rows, and what was found out on the way. `encoding` is None for a binary file."""
+    """Atoms that are not kept yet, as rows, and what was found out on the way. `encoding` is None for a binary file.
+
+    `attachments` are not kept yet either; `attached` is how many are.
+    """
 
     asset: Asset
     recipe: Recipe
@@ -64,6 +72,8 @@ class Derived:
     pii_flags: tuple[str, ...]
     encoding: str | None
     guessed: bool
+    attachments: Sequence[Attachment] = ()
+    attached: int = 0
 
 
 async def derive(
@@ -79,8 +89,9 @@ async def derive(
 ) -> Derivation:
     """Derive atoms from a sealed asset with the recipe `op`, or the usual one of its kind. Twice changes nothing.
 
-    Raises NotFound; Conflict for an asset that is not sealed or whose bytes are lost; Invalid for an unknown recipe or
-    parameter and for a file that can't be read within the limits; Unavailable. Nothing is kept in these cases.
+    Attachments of the file are kept as assets of their own. Raises NotFound; Conflict for an asset that is not sealed
+    or whose bytes are lost; Invalid for an unknown recipe or parameter and for a file that can't be read within the
+    limits; Unavailable. Nothing is kept in these cases.
     """
     scope.require(Permission.ATOMS_DERIVE)
     asset = (await assets.fetch(stores, scope, [asset_id])).get(asset_id)
@@ -94,7 +105,21 @@ async def derive(
         raise Invalid(f"No text can be read: {unread(opened.kind)}.", hint=hint, path=("op",))
     derived = await read(stores, sandbox, opened, recipe, params)
     deed = Deed("deriveAtoms", Permission.ATOMS_DERIVE, provider=switches.OBJECTS)
+    if derived.attachments:
+        async with stores.read(scope) as snapshot:
+            (await safeguards.decide(snapshot, deed)).require()
+        derived = await with_attachments(stores, scope, derived)
     return await keep(stores, scope, derived, once, run_id, deed=deed)
+
+
+async def with_attachments(stores: Stores, scope: Scope, derived: Derived) -> Derived:
+    """Keep the attachments of what was derived; the outcome tells what could not be kept. Raises as `attach` does."""
+    attached, unkept = await attach(stores, scope, derived.asset, derived.recipe, derived.attachments)
+    if not unkept:
+        return replace(derived, attachments=(), attached=attached)
+    outcome = without(derived.outcome, derived.recipe, unkept)
+    flags = tuple(sorted({*derived.pii_flags, *(finding.kind for finding in find(outcome.reason or ""))}))
+    return replace(derived, attachments=(), attached=attached, outcome=outcome, pii_flags=flags)
 
 
 async def open_asset(stores: Stores, scope: Scope, asset: Asset) -> Opened:
@@ -166,7 +191,7 @@ async def keep(
         asset = await assets.label(work, asset_id, Handling(derived.pii_flags, train_ok=True))
         made = await _add(work, own, derived, asset.handling.train_ok)
         staled = await stale_others(work, asset_id, derived.outcome)
-        derivation = Derivation(asset_id, recipe.op, recipe.version, len(derived.rows), made, staled)
+        derivation = Derivation(asset_id, recipe.op, recipe.version, len(derived.rows), made, staled, derived.attached)
         await keep_outcome(work, asset_id, derived.outcome)
         work.record(Event("atoms.derived", "asset", asset_id, redact(_told(derived, derivation)), asset.handling))
         await work.keep_answer(asdict(derivation))
@@ -217,6 +242,7 @@ def _derived(opened: Opened, recipe: Recipe, params: Params, reading: Reading, n
         pii_flags=tuple(sorted(flags)),
         encoding=None if decoded is None else decoded.encoding,
         guessed=decoded is not None and decoded.guessed,
+        attachments=reading.attachments,
     )
 
 
@@ -241,6 +267,8 @@ def _atom(asset: Asset, recipe: Recipe, params: Params, draft: Draft, handling: 
 def _told(derived: Derived, derivation: Derivation) -> Json:
     output: dict[str, Json] = {"atoms": derivation.atoms, "made": derivation.made, "staled": derivation.staled}
     output |= told(derived.outcome)
+    if derivation.attached:
+        output["attached"] = derivation.attached
     if derived.encoding is not None:
         output |= {"encoding": derived.encoding, "encodingGuessed": derived.guessed}
     return {

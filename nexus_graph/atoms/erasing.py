@@ -37,7 +37,7 @@ async def _plan(read: Read, doomed: Doomed) -> None:
         for row in await read.rows(naming, like=doomed.target.like)
         if any(doomed.target.name.search(text) for text in row[1:] if text is not None)
     ]
-    doomed.mention("assets", mentions)
+    await assets.mention(read, doomed, mentions)
     await assets.goes(read, doomed)
     ids = doomed.of("assets")
     for start in range(0, len(ids), _AT_ONCE):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from nexus_graph import assets
 from nexus_graph.assets import Asset
 from nexus_graph.atoms.attempting import Without, attempt, tell
-from nexus_graph.atoms.deriving import Derived, keep
+from nexus_graph.atoms.deriving import Derived, keep, with_attachments
 from nexus_graph.atoms.sandbox import Sandbox
 from nexus_graph.safeguards import switches
 from nexus_graph.scope.redaction import redact
@@ -53,7 +53,8 @@ def follower(sandbox: Sandbox) -> Follower:
             for sealed, attempted in zip(waiting, attempts, strict=True):
                 outcome = await attempted
                 if isinstance(outcome, Derived):
-                    await keep(stores, scope, outcome, run_id=sealed.run_id)
+                    whole = await with_attachments(stores, scope, outcome)
+                    await keep(stores, scope, whole, run_id=sealed.run_id)
                 else:
                     await _tell(stores, scope, sealed, outcome)
                 room.release()

@@ -100,12 +100,26 @@ class Omitted:
 
 
 @dataclass(frozen=True, slots=True)
+class Attachment:
+    """A file that a recipe found whole inside another one: it becomes an asset of its own, which is read by itself.
+
+    `place` names it among the others, as a reader of the file would.
+    """
+
+    filename: str
+    content_type: str
+    place: str
+    data: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Reading:
     """What a recipe made of a file. `pii_flags` are the kinds of personal data found in each draft."""
 
     drafts: list[Draft]
     left_out: list[Omitted]
     pii_flags: list[tuple[str, ...]]
+    attachments: list[Attachment] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,10 +148,14 @@ def atom_id(asset_sha256: str, op: str, op_version: str, params: Params, span: S
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one derivation may take. `seconds` is wall-clock time; `memory_bytes` comes on top of an idle worker."""
+    """What one derivation may take. `seconds` is wall-clock time; `memory_bytes` comes on top of an idle worker.
+
+    Attachments have no more bytes together than the file that they were found in.
+    """
 
     input_bytes: int = 64 * 2**20
     atoms: int = 100_000
+    attachments: int = 1_000
     text_bytes: int = 64 * 2**20
     seconds: float = 30.0
     memory_bytes: int = 2**30
@@ -185,8 +203,9 @@ class Recipe:
 
     `version` moves whenever the same bytes would give other drafts. `derive` yields drafts in the order of the file,
     each with a span of its own, none of them blank; it yields a `LeftOut` for what it meets and does not read, of the
-    kinds that `leaves_out` names; and it raises Invalid for a file that it can't read. `decode` gives the canonical
-    text that spans point into, where the file is text; it is None where the recipe makes that text.
+    kinds that `leaves_out` names, and an `Attachment` for a file inside the file; and it raises Invalid for a file that
+    it can't read. `decode` gives the canonical text that spans point into, where the file is text; it is None where the
+    recipe makes that text. A recipe that yields attachments also leaves out `UNKEPT`: what can't be kept, and why.
 
     `extensions` are those of file names, each with its content type, which is one of `content_types`.
     """
@@ -197,7 +216,7 @@ class Recipe:
     purpose: str
     content_types: frozenset[str]
     extensions: Mapping[str, str]
-    derive: Callable[[bytes, Params], Iterable[Draft | LeftOut]]
+    derive: Callable[[bytes, Params], Iterable[Draft | LeftOut | Attachment]]
     decode: Callable[[bytes, Params], Decoded] | None = None
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
     leaves_out: Mapping[str, Omission] = field(default_factory=dict)
@@ -236,43 +255,70 @@ class Recipe:
         return "; ".join(clauses)
 
 
+UNKEPT = "unkept attachment"
+"""What a recipe's `leaves_out` calls an attachment that could not be kept; its place tells why."""
+
 _MOST_PLACES = 20
 _LONGEST_PLACE = 200
 
 
 def collect(recipe: Recipe, data: bytes, params: Params, limits: Limits) -> Reading:
-    """All drafts that `recipe` makes of `data`, or Invalid: never a part of them without a word."""
+    """All that `recipe` makes of `data`, or Invalid: never a part of it without a word."""
     drafts: list[Draft] = []
-    places: dict[str, dict[str, None]] = {}
-    counts: dict[str, int] = {}
-    size = 0
+    attachments: list[Attachment] = []
+    told = Telling(recipe)
+    size = attached = 0
     for found in recipe.derive(data, recipe.complete(params)):
         if isinstance(found, LeftOut):
-            if found.what not in recipe.leaves_out:
-                raise ValueError(f"{recipe.op} has no word for leaving out {found.what!r}")
-            known = places.setdefault(found.what, {})
-            place = found.place[:_LONGEST_PLACE]
-            if place not in known:
-                counts[found.what] = counts.get(found.what, 0) + 1
-                if len(known) < _MOST_PLACES:
-                    known[place] = None
-            continue
-        drafts.append(found)
-        size += len(found.text.encode())
-        if len(drafts) > limits.atoms:
-            raise Invalid(
-                f"The file makes more than {limits.atoms:,} atoms with {recipe.op}.",
-                hint="Split it into several files.",
-            )
-        if size > limits.text_bytes:
-            raise Invalid(
-                f"The file makes more than {limits.text_bytes:,} bytes of text with {recipe.op}.",
-                hint="Split it into several files.",
-            )
-    left_out = [Omitted(what, tuple(places[what]), counts[what]) for what in counts]
-    return Reading(drafts, left_out, [_flags(draft) for draft in drafts])
+            told.add(found)
+        elif isinstance(found, Attachment):
+            attachments.append(found)
+            attached += len(found.data)
+            if len(attachments) > limits.attachments or attached > len(data):
+                raise Invalid(
+                    f"The file holds more than {limits.attachments:,} attachments, or more bytes of them than its own.",
+                    hint="Split it into several files.",
+                )
+        else:
+            drafts.append(found)
+            size += len(found.text.encode())
+            if len(drafts) > limits.atoms:
+                raise Invalid(
+                    f"The file makes more than {limits.atoms:,} atoms with {recipe.op}.",
+                    hint="Split it into several files.",
+                )
+            if size > limits.text_bytes:
+                raise Invalid(
+                    f"The file makes more than {limits.text_bytes:,} bytes of text with {recipe.op}.",
+                    hint="Split it into several files.",
+                )
+    return Reading(drafts, told.omitted(), [_flags(draft) for draft in drafts], attachments)
 
 
 def _flags(draft: Draft) -> tuple[str, ...]:
     texts = (draft.text, *draft.span.names)
     return tuple(sorted({finding.kind for text in texts for finding in find(text)}))
+
+
+class Telling:
+    """Gathers what a recipe left out."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        self._recipe = recipe
+        self._places: dict[str, dict[str, None]] = {}
+        self._counts: dict[str, int] = {}
+
+    def add(self, left_out: LeftOut) -> None:
+        """One more. Raises ValueError for what the recipe has no word for."""
+        what, place = left_out.what, left_out.place[:_LONGEST_PLACE]
+        if what not in self._recipe.leaves_out:
+            raise ValueError(f"{self._recipe.op} has no word for leaving out {what!r}")
+        known = self._places.setdefault(what, {})
+        if place not in known:
+            self._counts[what] = self._counts.get(what, 0) + 1
+            if len(known) < _MOST_PLACES:
+                known[place] = None
+
+    def omitted(self) -> list[Omitted]:
+        """All of it, by reason."""
+        return [Omitted(what, tuple(self._places[what]), count) for what, count in self._counts.items()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -69,16 +70,26 @@ NOT_ASKED = Outcome(DerivationState.NOT_ASKED)
 
 def of_reading(reading: Reading, recipe: Recipe, kind: Kind, now: datetime) -> Outcome:
     """The outcome of a file that a recipe has read."""
-    missed = [omitted for omitted in reading.left_out if not recipe.leaves_out[omitted.what].intended]
-    if not reading.drafts:
-        words = recipe.tell(missed) or recipe.tell(reading.left_out) or "it holds none"
+    return _of(len(reading.drafts), reading.left_out, recipe, kind, now)
+
+
+def without(outcome: Outcome, recipe: Recipe, more: Sequence[Omitted]) -> Outcome:
+    """The outcome of a file that a recipe has read, and more was left out of it in the end."""
+    if outcome.kind is None or outcome.at is None:
+        raise ValueError("Nothing was read.")
+    return _of(outcome.atoms, (*outcome.left_out, *more), recipe, outcome.kind, outcome.at)
+
+
+def _of(atoms: int, left_out: Sequence[Omitted], recipe: Recipe, kind: Kind, now: datetime) -> Outcome:
+    missed = [omitted for omitted in left_out if not recipe.leaves_out[omitted.what].intended]
+    if not atoms:
+        words = recipe.tell(missed) or recipe.tell(left_out) or "it holds none"
         state, reason = DerivationState.NO_TEXT, f"no text read: {words}"
     elif missed:
         state, reason = DerivationState.PARTLY_READ, f"left out: {recipe.tell(missed)}"
     else:
         state, reason = DerivationState.DONE, ""
-    left_out, atoms = tuple(reading.left_out), len(reading.drafts)
-    return Outcome(state, _short(reason) or None, left_out, kind, recipe.op, recipe.version, atoms, now)
+    return Outcome(state, _short(reason) or None, tuple(left_out), kind, recipe.op, recipe.version, atoms, now)
 
 
 def of_refusal(error: NexusError, recipe: Recipe | None, kind: Kind | None, now: datetime) -> Outcome:

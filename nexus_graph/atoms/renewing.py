@@ -8,7 +8,7 @@ from typing import Final
 
 from nexus_graph import assets
 from nexus_graph.atoms.attempting import attempt, tell
-from nexus_graph.atoms.deriving import Derived, keep
+from nexus_graph.atoms.deriving import Derived, keep, with_attachments
 from nexus_graph.atoms.sandbox import Sandbox
 from nexus_graph.scope.permission import Permission
 from nexus_graph.scope.redaction import redact
@@ -30,7 +30,7 @@ async def renew(stores: Stores, sandbox: Sandbox, scope: Scope, asset_ids: Seque
         results = await asyncio.gather(*(attempt(stores, sandbox, scope, asset) for asset in found.values()))
         for (asset_id, asset), result in zip(found.items(), results, strict=True):
             if isinstance(result, Derived):
-                await keep(stores, scope, result)
+                await keep(stores, scope, await with_attachments(stores, scope, result))
             else:
                 await tell(stores, scope, asset_id, result, redact({"output": result.detail}), asset.handling)
             yield asset_id

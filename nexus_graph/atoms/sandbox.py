@@ -21,7 +21,7 @@ import orjson
 
 import nexus_graph
 from nexus_graph.atoms.decoding import unreadable
-from nexus_graph.atoms.model import Draft, Limits, Omitted, Params, Reading, Span
+from nexus_graph.atoms.model import Attachment, Draft, Limits, Omitted, Params, Reading, Span
 from nexus_graph.atoms.recipes import RECIPES
 from nexus_graph.scope.errors import Invalid, Unavailable
 
@@ -83,12 +83,12 @@ class _Worker:
             self._jobs.write(frame)
         await self._jobs.drain()
 
-    async def receive(self, most: int) -> Any:
-        """The next frame as JSON; a frame longer than `most` bytes counts as a broken connection."""
+    async def receive(self, most: int) -> bytes:
+        """The next frame; one longer than `most` bytes counts as a broken connection."""
         (length,) = _LENGTH.unpack(await self._replies.readexactly(_LENGTH.size))
         if length > most:
             raise ConnectionError("a reply is too long")
-        return orjson.loads(await self._replies.readexactly(length))
+        return await self._replies.readexactly(length)
 
     def kill(self) -> None:
         with suppress(ProcessLookupError):
@@ -117,7 +117,7 @@ class Sandbox:
         self._closed = False
 
     async def derive(self, op: str, data: bytes, params: Params) -> Reading:
-        """All drafts that the recipe `op` makes of `data`, and word of what it leaves out.
+        """All that the recipe `op` makes of `data`, and word of what it leaves out.
 
         Raises Invalid for an unknown recipe or parameter, and for a file that can't be read within the limits;
         Unavailable when the pool is closed or no worker can be started.
@@ -130,14 +130,16 @@ class Sandbox:
             worker = await self._take()
             try:
                 await worker.ready()
-                reply = await self._ask(worker, op, job, data)
+                reply, attachments = await self._ask(worker, op, job, data)
                 if not reply["last"]:
                     self._idle.append(worker)
             finally:
                 self._busy.discard(worker)
                 if worker not in self._idle:
                     self._dismiss(worker)
-        return await asyncio.to_thread(_reading, op, reply)  # tens of thousands would hold up everybody else
+        return await asyncio.to_thread(
+            _reading, op, reply, attachments
+        )  # tens of thousands would hold up everybody else
 
     async def close(self) -> None:
         """Kill all workers, and wait until they are gone. What they were doing ends as Unavailable."""
@@ -172,13 +174,20 @@ class Sandbox:
         if self._closed:
             raise Unavailable("No more files are read: the server is stopping.")
 
-    async def _ask(self, worker: _Worker, op: str, job: bytes, data: bytes) -> Mapping[str, Any]:
+    async def _ask(self, worker: _Worker, op: str, job: bytes, data: bytes) -> tuple[Mapping[str, Any], list[bytes]]:
         most = 6 * self._limits.text_bytes + 2**10 * self._limits.atoms + 2**16
-        reply: Mapping[str, Any]
+        attachments: list[bytes] = []
         try:
             async with asyncio.timeout(self._limits.seconds):
                 await worker.send(job, data)
-                reply = await worker.receive(most)
+                reply: Mapping[str, Any] = orjson.loads(await worker.receive(most))
+                left = len(data)  # whatever a worker says: nothing comes out of a file that was not in it
+                told = reply.get("reading", {}).get("attachments", ())
+                if len(told) > self._limits.attachments:
+                    raise ConnectionError("a reply names too many attachments")
+                for _ in told:
+                    attachments.append(await worker.receive(left))
+                    left -= len(attachments[-1])
         except TimeoutError:
             raise self._too_slow(op) from None
         except (ConnectionError, asyncio.IncompleteReadError):
@@ -187,7 +196,7 @@ class Sandbox:
             if await self._dismiss(worker) == -signal.SIGXCPU:
                 raise self._too_slow(op) from None
             raise unreadable(_reads(op), "its reader crashed", hint="Save it again with another program.") from None
-        return reply
+        return reply, attachments
 
     def _too_slow(self, op: str) -> Invalid:
         reason = f"it takes more than {self._limits.seconds:g} seconds"
@@ -206,14 +215,16 @@ def _reads(op: str) -> str:
     return RECIPES[op].reads if op in RECIPES else op
 
 
-def _reading(op: str, reply: Mapping[str, Any]) -> Reading:
+def _reading(op: str, reply: Mapping[str, Any], attachments: Sequence[bytes]) -> Reading:
     if "failed" in reply:
         raise unreadable(_reads(op), reply["failed"], hint="Open it in its own program, and save it again.")
     if "refused" in reply:
         raise Invalid(**reply["refused"])
     reading = reply["reading"]
+    attached = zip(reading["attachments"], attachments, strict=True)
     return Reading(
         [Draft(draft["ordinal"], Span(**draft["span"]), draft["text"], draft["kind"]) for draft in reading["drafts"]],
         [Omitted(omitted["what"], tuple(omitted["places"]), omitted["count"]) for omitted in reading["left_out"]],
         [tuple(flags) for flags in reading["pii_flags"]],
+        [Attachment(told["filename"], told["content_type"], told["place"], data) for told, data in attached],
     )

@@ -3,8 +3,9 @@
 Started by `sandbox` as `python -m nexus_graph.atoms.worker LIMITS`, LIMITS being JSON. Frames go both ways, each a
 4-byte big-endian length and so many bytes. A job comes on standard input as two frames: JSON `{op, params}` and the
 file. A reply leaves as one frame of JSON: `{"reading": {...}}`, `{"refused": {...}}` (an error that a recipe raised) or
-`{"failed": "..."}` (anything else); `"last": true` says that the worker ends after it. The first frame of all,
-`{"ready": true}`, says that it has started. It ends with its input, and is killed with its parent.
+`{"failed": "..."}` (anything else); `"last": true` says that the worker ends after it. The bytes of each attachment
+that a reading names follow as a frame of their own. The first frame of all, `{"ready": true}`, says that it has
+started. It ends with its input, and is killed with its parent.
 """
 
 from __future__ import annotations
@@ -15,13 +16,13 @@ import resource
 import signal
 import struct
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import orjson
 
-from nexus_graph.atoms.model import Limits, Recipe, collect
+from nexus_graph.atoms.model import Limits, Reading, Recipe, collect
 from nexus_graph.atoms.recipes import RECIPES
 from nexus_graph.scope.errors import Invalid
 
@@ -43,28 +44,43 @@ def main(recipes: Mapping[str, Recipe] = RECIPES) -> None:
     while (header := _receive(jobs)) is not None:
         data = _receive(jobs) or b""
         allow_cpu(limits.seconds)
-        reply = run(recipes, orjson.loads(header), data, limits)
+        reply, attachments = run(recipes, orjson.loads(header), data, limits)
         # A worker that kept much memory would refuse what a fresh one does not: it is let go.
         last = bool(reply.pop("worn", False)) or address_space() > ceiling
-        _send(replies, {**reply, "last": last})
+        _send(replies, {**reply, "last": last}, attachments)
         if last:
             return
 
 
-def run(recipes: Mapping[str, Recipe], job: Mapping[str, Any], data: bytes, limits: Limits) -> dict[str, Any]:
-    """The reply to one job. Whatever a recipe raises becomes a refusal: the file is at fault until shown otherwise."""
+def run(
+    recipes: Mapping[str, Recipe], job: Mapping[str, Any], data: bytes, limits: Limits
+) -> tuple[dict[str, Any], Sequence[bytes]]:
+    """The reply to one job, and the bytes of its attachments.
+
+    Whatever a recipe raises becomes a refusal: the file is at fault until shown otherwise.
+    """
     recipe = recipes.get(job["op"])
     try:
         if recipe is None:
             raise Invalid(f"There is no recipe {job['op'][:60]!r}.", path=("op",))
-        return {"reading": orjson.Fragment(orjson.dumps(collect(recipe, data, job["params"], limits)))}
+        reading = collect(recipe, data, job["params"], limits)
+        told = orjson.Fragment(orjson.dumps(_told(reading)))
+        return {"reading": told}, [attachment.data for attachment in reading.attachments]
     except Invalid as error:
         place = {"line": error.line, "column": error.column, "path": error.path}
-        return {"refused": {"message": error.message, "hint": error.hint, **place}}
+        return {"refused": {"message": error.message, "hint": error.hint, **place}}, ()
     except MemoryError:
-        return {"failed": f"it needs more than {limits.memory_bytes // 2**20:,} MiB of memory", "worn": True}
+        return {"failed": f"it needs more than {limits.memory_bytes // 2**20:,} MiB of memory", "worn": True}, ()
     except Exception as error:
-        return {"failed": f"its reader gave up ({type(error).__name__})"}
+        return {"failed": f"its reader gave up ({type(error).__name__})"}, ()
+
+
+def _told(reading: Reading) -> dict[str, Any]:
+    attachments = [
+        {"filename": found.filename, "content_type": found.content_type, "place": found.place}
+        for found in reading.attachments
+    ]
+    return {"drafts": reading.drafts, "left_out": reading.left_out, "attachments": attachments}
 
 
 def confine(limits: Limits) -> None:
@@ -100,9 +116,10 @@ def _receive(stream: BinaryIO) -> bytes | None:
     return stream.read(LENGTH.unpack(length)[0])
 
 
-def _send(stream: BinaryIO, message: Mapping[str, Any]) -> None:
-    content = orjson.dumps(message)
-    stream.write(LENGTH.pack(len(content)) + content)
+def _send(stream: BinaryIO, message: Mapping[str, Any], attachments: Sequence[bytes] = ()) -> None:
+    for content in (orjson.dumps(message), *attachments):
+        stream.write(LENGTH.pack(len(content)))
+        stream.write(content)
     stream.flush()
 
 

@@ -6,6 +6,7 @@ import orjson
 from sqlalchemy import ForeignKeyConstraint, Index
 from sqlmodel import Field
 
+from nexus_graph.assets.table import parents_allow
 from nexus_graph.cards.table import artifacts_allow
 from nexus_graph.exports.model import Exclusion, Export, ExportKind, ExportState, Part, Reason
 from nexus_graph.safeguards.consent.releasing import Layer, layers
@@ -112,7 +113,8 @@ _ATOM_RECORDS = (
     f"and asset.env = atom.env and asset.asset_id = atom.asset_id {_OF_EXPORT} and record.kind = 'ATOM'"
 )
 _CARD_LAYERS = layers("version.created_by", "version.declared_train_ok", artifacts_allow("version"))
-_ATOM_LAYERS = layers("asset.created_by", "true", "asset.declared_train_ok")
+_ASSET_ALLOWS = f"(asset.declared_train_ok and {parents_allow('asset')})"
+_ATOM_LAYERS = layers("asset.created_by", "true", _ASSET_ALLOWS)
 _RANGE = "and record.position > :after and record.position <= :upto order by record.position"
 CARDS = Statement(
     "select record.position, record.kind, record.record_id, record.version, card.card_type, version.text, "
@@ -129,8 +131,7 @@ _CARD_WITHDRAWN = (
     f"and {allowed('version.created_by')} and {artifacts_allow('version')}))"
 )
 _ATOM_WITHDRAWN = (
-    "and record.part is not null and (atom.atom_id is null or not (asset.declared_train_ok "
-    f"and {allowed('asset.created_by')}))"
+    f"and record.part is not null and (atom.atom_id is null or not ({_ASSET_ALLOWS} and {allowed('asset.created_by')}))"
 )
 _FIRST = "select min(record.part)"
 WITHDRAWN = (

@@ -16,7 +16,7 @@ from typing import Any
 import orjson
 
 from nexus_graph import assets, cards, exports
-from nexus_graph.assets import AssetRules, Reservation
+from nexus_graph.assets import AssetRules, PartOf, Reservation
 from nexus_graph.assets.consenting import ASSETS
 from nexus_graph.atoms import RECIPES, Limits, deriving
 from nexus_graph.atoms.consenting import ATOMS
@@ -41,11 +41,15 @@ STEPS = (ASSETS, ATOMS, CARDS, PACKS)
 Files = dict[str, bytes]
 
 
-async def keep(stores: Stores, scope: Scope, text: str, *, train_ok: bool = True) -> tuple[str, list[str]]:
-    """Keep a file and its paragraphs; the ids of the asset and of its atoms."""
+async def keep(
+    stores: Stores, scope: Scope, text: str, *, train_ok: bool = True, found_in: str | None = None
+) -> tuple[str, list[str]]:
+    """Keep a file and its paragraphs, perhaps as a part of another; the ids of the asset and of its atoms."""
     data = text.encode()
     reservation = Reservation.of(data, filename="a.txt", content_type="text/plain", train_ok=train_ok)
-    asset, _ = await assets.keep(stores, RULES, scope, reservation, data)
+    parent = None if found_in is None else (await assets.fetch(stores, scope, [found_in]))[found_in]
+    part = None if parent is None else PartOf(parent, 0, "attachment 'a.txt'")
+    asset, _ = await assets.keep(stores, RULES, scope, reservation, data, part=part)
     recipe = RECIPES["text.paragraphs"]
     params = recipe.complete({})
     opened = await deriving.open_asset(stores, scope, asset)

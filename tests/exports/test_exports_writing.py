@@ -17,6 +17,7 @@ from nexus_graph import cards, exports
 from nexus_graph.exports import ExportKind, ExportRules, ExportState, writing
 from nexus_graph.safeguards.consent import changing
 from nexus_graph.scope.canonical import canonical, sha256
+from nexus_graph.scope.errors import Withheld
 from nexus_graph.scope.redaction import RULESET, values
 from nexus_graph.scope.scope import Env, Scope
 from nexus_graph.stores.statement import Statement
@@ -69,6 +70,24 @@ async def test_each_record_is_in_it_or_left_out_for_its_reason(
     await changing.set_train_ok(stores, STEPS, anna, asset, True)
     again = lines(await files(stores, anna, (await export(stores, anna)).export_id))
     assert {f"{citing.card_id}:1", *atoms} < {line["id"] for line in again}
+
+
+async def test_what_came_with_a_withheld_file_stays(stores: Stores, anna: Scope, scope_of: MakeScope) -> None:
+    """However deep it was found, and whoever withholds what it was found in; a finished part is closed by it too."""
+    mail, _ = await keep(stores, anna, "A mail.\n")
+    inner, _ = await keep(stores, anna, "A mail in a mail.\n", found_in=mail)
+    _, [file] = await keep(stores, scope_of("t_acme", who="bert"), "A file.\n", found_in=inner)
+    before = await export(stores, anna)
+    assert file in {line["id"] for line in lines(await files(stores, anna, before.export_id))}
+    await changing.set_train_ok(stores, STEPS, anna, mail, False)
+    found = await files(stores, anna, (await export(stores, anna)).export_id)
+    assert lines(found) == []
+    assert set(excluded(found).values()) == {"TRAIN_NOT_OK ANCESTOR"}
+    assert file in excluded(found)
+    with pytest.raises(Withheld):
+        await exports.download_part(stores, anna, 60, before.export_id, 2)
+    await changing.set_train_ok(stores, STEPS, anna, mail, True)
+    assert await exports.download_part(stores, anna, 60, before.export_id, 2)
 
 
 async def test_what_leaves_is_redacted(stores: Stores, anna: Scope) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from nexus_graph import assets, cards
-from nexus_graph.assets import AssetRules, Reservation
+from nexus_graph.assets import AssetRules, PartOf, Reservation
 from nexus_graph.assets.consenting import ASSETS
 from nexus_graph.atoms import RECIPES, Limits, deriving
 from nexus_graph.atoms.consenting import ATOMS
@@ -100,6 +100,26 @@ class House:
         for atom in await derive(self.stores, self.scope(who), asset, data):
             self.records["atoms"][atom] = Record(who, True, (("assets", asset.asset_id),))
             self.records["atoms"][atom].author = self.records["assets"][asset.asset_id].author
+
+    async def add_part(self, parent_id: str, data: bytes) -> None:
+        """Let the engine find a file in an asset, and derive its atoms; what follows elsewhere needs `settle`."""
+        scope = Scope.system("t_acme", self.scope("anna").env, "follower:atoms")
+        parent = (await assets.fetch(self.stores, scope, [parent_id]))[parent_id]
+        position = (await assets.count_parts(self.stores, scope, [parent_id])).get(parent_id, 0)
+        reservation = Reservation.of(data, filename="p.txt", content_type="text/plain", train_ok=True)
+        part = PartOf(parent, position, f"attachment {position}")
+        asset, new = await assets.keep(self.stores, RULES, scope, reservation, data, part=part)
+        known = self.records["assets"]
+        if new:
+            known[asset.asset_id] = Record(known[parent_id].author, True)
+            self.contents[asset.asset_id] = data
+        known[asset.asset_id].ancestors += (("assets", parent_id),)
+        for atom in await derive(self.stores, scope, asset, data):
+            self.records["atoms"][atom] = Record(known[asset.asset_id].author, True, (("assets", asset.asset_id),))
+
+    def within(self, asset_id: str) -> set[str]:
+        """An asset and all that it was found in."""
+        return {asset_id}.union(*(self.within(above) for _, above in self.records["assets"][asset_id].ancestors))
 
     async def add_card(self, who: str, key: str, body: str, cited: list[tuple[str, str]], train_ok: bool) -> None:
         """Publish a card that cites, or a revision of it."""

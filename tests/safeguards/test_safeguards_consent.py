@@ -60,11 +60,17 @@ async def test_random_lineage_and_flips_agree_with_a_model(house: House, seed: i
         artifacts = [(kind, name) for kind in ("assets", "atoms") for name in house.records[kind]]
         versions = sorted(house.records["cards"])
         before, counts = house.expected(), None
-        match chance.choice(["asset", "card", "card", "pack", "twin", "flip", "flip", "declare", "install"]):
+        deeds = ["asset", "card", "card", "pack", "twin", "part", "part", "flip", "flip", "declare", "install"]
+        match chance.choice(deeds):
             case "asset":
                 await house.add_asset(who, f"{seed} {step}.\n\nMore.\n".encode(), chance.random() < 0.8)
             case "twin" if house.contents:
                 await house.add_asset(who, chance.choice([*house.contents.values()]), yes)
+                await house.settle()
+            case "part" if house.contents:
+                parent = chance.choice(sorted(house.contents))
+                others = [house.contents[name] for name in sorted(house.contents.keys() - house.within(parent))]
+                await house.add_part(parent, chance.choice([*others[:3], f"{seed} part {step}.\n".encode()]))
                 await house.settle()
             case "card":
                 cited = chance.sample(artifacts, min(len(artifacts), chance.randrange(3)))
@@ -265,3 +271,40 @@ def test_only_release_makes_an_exportable() -> None:
 
 def _reservation(data: bytes = b"Theirs.") -> Reservation:
     return Reservation.of(data, filename="a.txt", content_type="text/plain", train_ok=True)
+
+
+async def test_what_was_found_in_an_asset_follows_it(house: House) -> None:
+    """Withheld for a mail, consent is gone for what came with it, and with that; given back, it returns."""
+    await house.add_asset("anna", b"A mail.\n", train_ok=True)
+    [mail] = house.records["assets"]
+    await house.add_part(mail, b"A mail in a mail.\n")
+    [inner] = house.records["assets"].keys() - {mail}
+    await house.add_part(inner, b"A file.\n")
+    assert await house.declare("assets", mail, train_ok=False) == {"assets": 3, "atoms": 3, "cards": 0, "packs": 0}
+    assert await labels(house.stores, house.scope("anna")) == house.expected()
+    assert await house.declare("assets", mail, train_ok=True) == {"assets": 3, "atoms": 3, "cards": 0, "packs": 0}
+    assert await house.declare("assets", inner, train_ok=False) == {"assets": 2, "atoms": 2, "cards": 0, "packs": 0}
+    assert await labels(house.stores, house.scope("anna")) == house.expected()
+
+
+async def test_a_part_of_two_assets_has_the_consent_that_both_have(house: House) -> None:
+    """Bert's mail withholds it: Anna's file, found in it too, is withheld at once, and what cites the file follows."""
+    await house.add_asset("anna", b"A file.\n", train_ok=True)
+    [file] = house.records["assets"]
+    await house.add_card("anna", "plan", "Body.\n", [("assets", file)], train_ok=True)
+    await house.add_asset("bert", b"A mail.\n", train_ok=False)
+    [mail] = house.records["assets"].keys() - {file}
+    await house.add_part(mail, b"A file.\n")
+    assert not (await labels(house.stores, house.scope("anna")))["assets"][file]
+    await house.settle()
+    assert await labels(house.stores, house.scope("anna")) == house.expected()
+    assert not any(house.expected()["cards"].values())
+
+
+async def test_a_stricter_twin_of_a_mail_reaches_what_came_with_it_at_once(house: House) -> None:
+    """The same mail, brought in again without consent: no moment passes in which its attachment has more."""
+    await house.add_asset("anna", b"A mail.\n", train_ok=True)
+    [mail] = house.records["assets"]
+    await house.add_part(mail, b"A file.\n")
+    await house.add_asset("bert", b"A mail.\n", train_ok=False)
+    assert set((await labels(house.stores, house.scope("anna")))["assets"].values()) == {False}

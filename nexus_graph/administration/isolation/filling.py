@@ -19,6 +19,7 @@ ATOMS = "query Atoms($id: ID!) { asset(id: $id) { downloadAddress atoms(first: 9
 EXPORTED = "query State($id: ID!) { export(id: $id) { state } }"
 INDEXED = "query Indexed($id: ID!) { card(id: $id) { indexState } }"
 PACK = "query Pack($ask: InfluencePackInput!) { influencePack(ask: $ask) { id refs { cardId } } }"
+_FORWARDING = b"Subject: forwarded\r\nContent-Type: message/rfc822\r\n\r\n"
 SETTINGS = """subscription Settings($surface: String!) {
   settingsChanged(surface: $surface) { ... on SettingsHeartbeat { cursor } } }"""
 
@@ -27,7 +28,7 @@ async def fill(place: Place, schema: GraphQLSchema) -> Filled:
     """Put one of everything into a place. Raises Unavailable when something is refused."""
     name = f"zanzibar{secrets.token_hex(6)}{place.tenant.removeprefix('t_').replace('_', '')}{place.env}"
     filled, caller, word = Filled(place, name), place.both, place.word
-    data = f"# {name}\n\nThe line stops when the {word} runs dry.\n".encode().ljust(SIZE, b".")
+    data = _mail(name, f"The line stops when the {word} runs dry.")
     asset, atom = await _raw(filled, data)
     first = await _cards(filled, asset, atom)
     made = await steps.step(caller, "createKey", name=name, days=1)
@@ -93,12 +94,21 @@ async def fill(place: Place, schema: GraphQLSchema) -> Filled:
     return filled
 
 
+def _mail(name: str, words: str) -> bytes:
+    """A message with a file in it."""
+    file = f"--part\r\nContent-Disposition: attachment; filename={name}.txt\r\n\r\nThe file of {name}.\r\n--part--\r\n"
+    head = f"Subject: {name}\r\nContent-Type: multipart/mixed; boundary=part\r\n\r\n--part\r\n\r\n{words}\r\n"
+    return f"{head}{file}".encode().ljust(SIZE, b".")
+
+
 async def _raw(filled: Filled, data: bytes) -> tuple[str, str]:
-    """Raw assets in several states; one that is sealed, and an atom of it."""
+    """Raw assets in several states; one that is sealed, holds a file and was found in another, and an atom of it."""
     caller, name, word = filled.caller, filled.name, filled.place.word
-    asset = await steps.keep(caller, f"{name}.md", "text/markdown", data, sourceRef=name)
+    asset = await steps.keep(caller, f"{name}.eml", "message/rfc822", data, sourceRef=name)
+    outer = await steps.keep(caller, f"{name}-outer.eml", "message/rfc822", _FORWARDING + data)
     await steps.keep(caller, f"{name}.bin", f"application/x-{name}", b"\0" + data, captureLocation=word)
-    await steps.step(caller, "deriveAtoms", assetId=asset)
+    for asset_id in (asset, outer):
+        await steps.step(caller, "deriveAtoms", assetId=asset_id)
     found = await caller.data(ATOMS, {"id": asset})
     filled.download = found["downloadAddress"]
     filled.upload = (await steps.reserve(caller, f"{name}-late.md", "text/markdown", data[::-1]))["upload"]

@@ -14,6 +14,7 @@ from nexus_graph.api.context import Info
 from nexus_graph.api.fields import change, read
 from nexus_graph.api.idempotency import RepeatableInput, once
 from nexus_graph.api.nodes.allowed_actions import AllowedAction, allowed
+from nexus_graph.api.nodes.asset_parts import AssetPart, page_of_parents, page_of_parts
 from nexus_graph.api.nodes.derivations import AssetDerivation
 from nexus_graph.api.paging import After, Before, Connection, First, Last
 from nexus_graph.api.scalars import BigInt, Node, described
@@ -119,6 +120,20 @@ class Asset(Node):
         from nexus_graph.api.nodes.cards import citing
 
         return await citing(info, str(self.id), first, after, last, before)
+
+    @read(Permission.ASSETS_READ, "What was found inside it, such as the attachments of an e-mail, in its order.")
+    async def parts(
+        self, info: Info, first: First = None, after: After = None, last: Last = None, before: Before = None
+    ) -> Connection[AssetPart]:
+        """Lineage forwards."""
+        return await page_of_parts(info, str(self.id), first, after, last, before)
+
+    @read(Permission.ASSETS_READ, "Where it was found inside other assets; empty for what was only uploaded by itself.")
+    async def part_of(
+        self, info: Info, first: First = None, after: After = None, last: Last = None, before: Before = None
+    ) -> Connection[AssetPart]:
+        """Lineage backwards."""
+        return await page_of_parents(info, str(self.id), first, after, last, before)
 
     @read(Permission.ASSETS_DOWNLOAD, "A short-lived address that answers with the bytes; null unless SEALED.")
     async def download_address(self, info: Info) -> str | None:

@@ -16,6 +16,7 @@ from nexus_graph.atoms.recipes import (
     html_blocks,
     json_pointers,
     kinds,
+    mail,
     markdown,
     pdf,
     text,
@@ -41,6 +42,7 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
             pdf.PAGES,
             word.PARAGRAPHS,
             epub.CHAPTERS,
+            mail.PARTS,
         )
     }
 )

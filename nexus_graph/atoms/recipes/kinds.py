@@ -93,6 +93,7 @@ _MARKUP = re.compile(
 )
 _XML = re.compile(rb"(?:\xef\xbb\xbf)?\s*<\?xml\s")
 _MAIL = re.compile(rb"(?:(?:[A-Za-z][A-Za-z0-9-]{0,60}):[ \t][^\r\n]{0,998}\r?\n(?:[ \t][^\r\n]{0,998}\r?\n)*)")
+_ENVELOPE = re.compile(rb"From [^\r\n]*\r?\n")  # before each message of a mailbox
 _MAIL_NAMES = frozenset({b"from", b"to", b"date", b"subject", b"received", b"message-id", b"mime-version"})
 _RECORD = re.compile(rb"[\[{]")
 
@@ -236,14 +237,16 @@ def _looks(data: bytes, *, workbook: bool) -> str:
         return "text/tab-separated-values" if b"\t" in head else "text/csv"
     if _RECORD.match(head.removeprefix(b"\xef\xbb\xbf").lstrip()) and _is_lines(data):
         return "application/jsonl"
-    names = {match[0].partition(b":")[0].lower() for match in islice(_headers(head), 40)}
+    envelope = _ENVELOPE.match(head)
+    names = {
+        match[0].partition(b":")[0].lower() for match in islice(_headers(head, envelope.end() if envelope else 0), 40)
+    }
     if len(names & _MAIL_NAMES) >= 3:
-        return "message/rfc822"
+        return "application/mbox" if envelope else "message/rfc822"
     return PLAIN
 
 
-def _headers(head: bytes) -> Iterator[re.Match[bytes]]:
-    at = 0
+def _headers(head: bytes, at: int) -> Iterator[re.Match[bytes]]:
     while (match := _MAIL.match(head, at)) is not None:
         yield match
         at = match.end()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
-from nexus_graph.atoms.model import Draft, LeftOut, Omitted, Recipe
+from nexus_graph.atoms.model import Attachment, Draft, LeftOut, Omitted, Recipe
 from nexus_graph.atoms.recipes import kinds
 from nexus_graph.atoms.recipes.word.names import R
 from nexus_graph.atoms.recipes.word.omissions import CHUNK, MISSING, UNUSED
@@ -46,7 +46,8 @@ def _found(reader: Reader, name: str) -> list[Found] | None:
         if kind.media_type == kinds.WORD:
             inner = type(reader)(data, whole=False)
             return [_inner(found, name) for found in inner.document()]
-        return [_told(recipe, found, name) for found in recipe.derive(data, recipe.complete({}))]
+        read = recipe.derive(data, recipe.complete({}))
+        return [_told(recipe, found, name) for found in read if not isinstance(found, Attachment)]
     except Invalid:
         return None
 
