@@ -205,8 +205,10 @@ _WORKBOOKS = frozenset({"application/vnd.ms-excel", WORKBOOK})
 
 
 def _refined(media_type: str, data: bytes) -> str:
-    """JSON that is many documents, one a line, is JSON Lines, whatever its name."""
-    return "application/jsonl" if media_type == "application/json" and _is_lines(data) else media_type
+    """JSON that is many documents, one a line, is JSON Lines, whatever its name; and a table without tabs is CSV."""
+    if media_type in ("application/json", "text/json") and _is_lines(data):
+        return "application/jsonl"
+    return "text/csv" if media_type == "text/tab-separated-values" and b"\t" not in data else media_type
 
 
 def _is_lines(data: bytes) -> bool:
