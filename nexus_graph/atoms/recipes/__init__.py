@@ -10,7 +10,19 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from nexus_graph.atoms.model import Recipe
-from nexus_graph.atoms.recipes import delimited, html_blocks, json_lines, json_pointers, kinds, markdown, pdf, text, word
+from nexus_graph.atoms.recipes import (
+    delimited,
+    html_blocks,
+    json_lines,
+    json_pointers,
+    kinds,
+    markdown,
+    pdf,
+    text,
+    toml_pointers,
+    word,
+    yaml_pointers,
+)
 from nexus_graph.atoms.recipes.kinds import Kind
 from nexus_graph.scope.errors import Invalid
 
@@ -27,6 +39,8 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
             delimited.ROWS,
             json_pointers.POINTERS,
             json_lines.RECORDS,
+            yaml_pointers.POINTERS,
+            toml_pointers.POINTERS,
             pdf.PAGES,
             word.PARAGRAPHS,
         )

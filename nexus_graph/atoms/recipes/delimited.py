@@ -11,8 +11,8 @@ cells beyond the names; cells that a short record lacks are left out, and so are
 no record is as long as the names, they are an atom of their own.
 
 Quotes are double, and doubled inside quotes; single, where they enclose all cells of the first line. Blanks before a
-quoted cell are passed over, and `\\"` is a quote, each where the whole file can be read so. `="001"` is 001, as in Excel.
-All values are strings.
+quoted cell are passed over, and `\\"` is a quote, each where the whole file can be read so. `="001"` is 001, as in
+Excel. All values are strings.
 """
 
 from __future__ import annotations

@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import count, islice
-from typing import cast
 
 from nexus_graph.atoms.decoding import Lines, unreadable
 from nexus_graph.atoms.model import Span

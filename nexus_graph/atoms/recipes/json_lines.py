@@ -1,7 +1,7 @@
 """JSON Lines (also NDJSON): each line that is not blank is a record, a JSON document as `json_pointers` reads it.
 
-A record is one atom with the pointer "", unless `depth` opens it into its values; `row` is its number among the records.
-A JSON text sequence (RFC 7464), whose records begin with the character U+001E, is read alike.
+A record is one atom with the pointer "", unless `depth` opens it into its values; `row` is its number among records. A
+JSON text sequence (RFC 7464), whose records begin with the character U+001E, is read alike.
 
 A bad record is refused with line and column, and nothing is kept of the file; but for the last one where no line end
 follows it: whoever writes a log may not be done with it, so that one is left out, and told.
