@@ -6,7 +6,6 @@ This file loads the parser, so only a worker imports it.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -146,7 +145,7 @@ def find_atoms(text: str, depth: int) -> list[Atom]:
     """The atoms of a text, in order. Raises Invalid."""
     scan = _Scan(text, depth)
     try:
-        for number, event in enumerate(_events(text)):
+        for number, event in enumerate(yaml.parse(text, yaml.CSafeLoader)):
             if number == MOST_EVENTS:
                 raise unreadable("YAML", f"it holds more than {MOST_EVENTS:,} keys and values", hint=_HINT)
             scan.take(event)
@@ -159,10 +158,6 @@ def find_atoms(text: str, depth: int) -> list[Atom]:
         raise _wrong(text, f"it holds the character U+{error.character:04X}", place) from None
     scan.finish()
     return scan.atoms
-
-
-def _events(text: str) -> Iterator[yaml.Event]:
-    return cast("Iterator[yaml.Event]", yaml.parse(text, yaml.CSafeLoader))
 
 
 def _wrong(text: str, reason: str, place: int) -> Invalid:
