@@ -18,6 +18,7 @@ from nexus_graph.atoms.recipes import (
     kinds,
     markdown,
     pdf,
+    sheets,
     text,
     toml_pointers,
     word,
@@ -43,6 +44,7 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
             toml_pointers.POINTERS,
             pdf.PAGES,
             word.PARAGRAPHS,
+            sheets.ROWS,
         )
     }
 )

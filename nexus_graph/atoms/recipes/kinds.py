@@ -27,6 +27,9 @@ _OPEN_XML = "application/vnd.openxmlformats-officedocument."
 WORD: Final = f"{_OPEN_XML}wordprocessingml.document"
 WORKBOOK: Final = f"{_OPEN_XML}spreadsheetml.sheet"
 SLIDES: Final = f"{_OPEN_XML}presentationml.presentation"
+BINARY_WORKBOOK: Final = "application/vnd.ms-excel.sheet.binary.macroenabled.12"
+OLD_WORKBOOK: Final = "application/vnd.ms-excel"
+OPEN_SHEET: Final = "application/vnd.oasis.opendocument.spreadsheet"
 ENCRYPTED_OFFICE: Final = "application/x-encrypted-office"
 _ZIP = "application/zip"
 _OLD_OFFICE = "application/x-ole-storage"
@@ -35,6 +38,7 @@ KEPT: Final[Mapping[str, str]] = {
     "doc": "application/msword",
     "ppt": "application/vnd.ms-powerpoint",
     "msg": "application/vnd.ms-outlook",
+    "xlsb": BINARY_WORKBOOK,
     "rtf": "application/rtf",
     "png": "image/png",
     "jpg": "image/jpeg",
@@ -74,8 +78,8 @@ _OLD_NAMES: tuple[tuple[str, str], ...] = (
     ("WordDocument", "application/msword"),
     ("PowerPoint Document", "application/vnd.ms-powerpoint"),
     ("__properties_version1.0", "application/vnd.ms-outlook"),
-    ("Workbook", "application/vnd.ms-excel"),
-    ("Book", "application/vnd.ms-excel"),
+    ("Workbook", OLD_WORKBOOK),
+    ("Book", OLD_WORKBOOK),
 )
 
 _UTF_16_OR_32 = (b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff")
@@ -170,6 +174,8 @@ def _zipped(data: bytes) -> str | None:
         if said is not None:
             return said[0].decode().removesuffix("-template")
     names = [*islice(_entries(data), _ENTRIES)]
+    if b"xl/workbook.bin" in names:
+        return BINARY_WORKBOOK
     for folder, media_type in ((b"word/", WORD), (b"xl/", WORKBOOK), (b"ppt/", SLIDES)):
         if b"[Content_Types].xml" in names and any(name.startswith(folder) for name in names):
             return media_type
@@ -197,11 +203,11 @@ _BINARY = frozenset(
     {kind for *_, kind in _SIGNATURES}
     | {kind for _, kind in _OLD_NAMES}
     | {kind for kind in KEPT.values() if kind != "image/svg+xml"}
-    | {"application/pdf", "application/x-pdf", "application/epub+zip", WORD, WORKBOOK, SLIDES, _OLD_OFFICE}
+    | {"application/pdf", "application/x-pdf", "application/epub+zip", WORD, WORKBOOK, OPEN_SHEET, SLIDES, _OLD_OFFICE}
 )
 
 # Programs also save tables as text under the name of a workbook.
-_WORKBOOKS = frozenset({"application/vnd.ms-excel", WORKBOOK})
+_WORKBOOKS = frozenset({OLD_WORKBOOK, WORKBOOK})
 
 
 def _refined(media_type: str, data: bytes) -> str:

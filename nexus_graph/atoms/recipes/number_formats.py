@@ -1,8 +1,8 @@
 """Numbers as their formats mean them (ECMA-376, part 1, 18.8.31): what a reader of a workbook takes a cell for.
 
-A number keeps all its digits: it is not rounded, and has no separators of thousands. From its format it gets percent and
-currency signs and other words, leading zeros, signs between its digits, and the scale ("in thousands"). A date is an ISO
-date, with a time where it has one; a time or a duration is hours, minutes and seconds.
+A number keeps all its digits: it is not rounded, and has no separators of thousands. From its format it gets percent
+and currency signs and other words, leading zeros, signs between its digits, and the scale ("in thousands"). A date is
+an ISO date, with a time where it has one; a time or a duration is hours, minutes and seconds.
 """
 
 from __future__ import annotations
