@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from datetime import date, timedelta
 from decimal import Decimal
 from functools import lru_cache
 from itertools import takewhile
 from math import isfinite
+
+_Tokens = tuple[tuple[str, str], ...]
 
 _TOKEN = re.compile(
     r'"(?P<quoted>[^"]*)"|\\(?P<escaped>.)|_.|\*.|\[\$(?P<currency>[^\]-]*)[^\]]*\]|\[(?P<bracket>[^\]]*)\]'
@@ -23,6 +24,7 @@ _TOKEN = re.compile(
     r"|(?P<point>\.)|(?P<comma>,)|(?P<text>@)|(?P<end>;)|(?P<literal>.)",
     re.IGNORECASE | re.DOTALL,
 )
+_DIGITS = frozenset({"digit", "point", "general", "exponent"})
 _LITERALS = frozenset({"quoted", "escaped", "currency", "literal"})
 _CONDITION = re.compile(r"(<=|>=|<>|<|>|=)\s*(-?\d+(?:\.\d+)?)")
 _COMPARE: dict[str, Callable[[Decimal, Decimal], bool]] = {
@@ -35,7 +37,6 @@ _COMPARE: dict[str, Callable[[Decimal, Decimal], bool]] = {
 }
 _ELAPSED = re.compile(r"h+|m+|s+", re.IGNORECASE)
 _WHOLE = re.compile(r"-?\d+")
-_Tokens = tuple[tuple[str, str], ...]
 _DAY = 86_400_000
 _LAST_DAY = 2_958_465  # 9999-12-31
 _LONGEST = 1000
@@ -55,29 +56,43 @@ def digits(value: str | float) -> str:
         return text
     if not isfinite(number):
         return text
-    return format(Decimal(format(number, ".15g")), "f")
+    shown = format(number, ".15g")
+    return format(Decimal(shown), "f") if "e" in shown else shown
 
 
-@dataclass(frozen=True, slots=True)
 class _Section:
-    """A part of a format, for some numbers: its tokens, each a kind and what it says."""
+    """A part of a format, for some numbers, made of tokens: each a kind and what it says."""
 
-    tokens: _Tokens
-
-    @property
-    def condition(self) -> re.Match[str] | None:
-        """The condition that is written in it."""
-        found = (_CONDITION.fullmatch(said) for kind, said in self.tokens if kind == "bracket")
-        return next(filter(None, found), None)
-
-    @property
-    def words(self) -> str:
+    def __init__(self, tokens: _Tokens) -> None:
+        conditions = (_CONDITION.fullmatch(said) for kind, said in tokens if kind == "bracket")
+        self.condition = next(filter(None, conditions), None)
+        self.words = _words(tokens)
         """All that it shows beside the number."""
-        return "".join(said for kind, said in self.tokens if kind in _LITERALS)
+        run = [index for index, (kind, _) in enumerate(tokens) if kind in _DIGITS]
+        first, after = (run[0], run[-1] + 1) if run else (len(tokens), len(tokens))
+        self.shows_digits = bool(run)
+        self._before, self._behind = _words(tokens[:first]), _words(tokens[after:])
+        self._shift = _shift(tokens, after)
+        number = tokens[first:after]
+        free = ("literal", "/") in number or any(kind in ("general", "exponent") for kind, _ in number)
+        self._whole = () if free else tuple(takewhile(lambda token: token[0] != "point", number))
+        self.is_plain = bool(run) and not (self.words or self._shift or _least(self._whole) > 1)
+        """Whether it says no more than the digits: no words, no leading zeros, no scale."""
 
-    def places(self, *kinds: str) -> list[int]:
-        """The indices of the tokens of these kinds."""
-        return [index for index, (kind, _) in enumerate(self.tokens) if kind in kinds]
+    def show(self, number: Decimal, *, by_sign: bool) -> str:
+        """A number with the words around it; only these where the section shows no digits.
+
+        `by_sign` says that this section is that of negative numbers.
+        """
+        if not self.shows_digits:
+            return self.words.strip()
+        _, figures, exponent = number.as_tuple()
+        moved = format(Decimal((0, figures, int(exponent) + self._shift)), "f")
+        whole, _, part = moved.partition(".")
+        whole, part = _laid_out(whole, self._whole), part.rstrip("0")
+        signed = number < 0 and not (by_sign and ("-" in self.words or "(" in self.words))
+        shown = self._before + (f"{whole}.{part}" if part else whole) + self._behind
+        return ("-" if signed else "") + shown.strip()
 
 
 class NumberFormat:
@@ -92,16 +107,19 @@ class NumberFormat:
             elif kind is not None:
                 sections[-1].append((kind, match[kind]))
         self._sections = [_Section(tuple(tokens)) for tokens in sections]
-        first = self._sections[0].tokens
+        first = sections[0]
         letters = {said.lower() for kind, said in first if kind == "time"}
         self._elapsed = any(kind == "bracket" and _ELAPSED.fullmatch(said) for kind, said in first)
         timed = self._elapsed or bool(letters & {"h", "s"}) or any(kind == "noon" for kind, _ in first)
         self._dated = bool(letters & {"y", "d", "g", "b", "e"}) or ("m" in letters and not timed)
         self._timed = timed and not self._dated
+        self._plain = not (self._dated or self._timed) and all(section.is_plain for section in self._sections)
 
     def show(self, value: str | float, *, since_1904: bool = False) -> str:
         """What a number says in this format; days are counted from 1900, or `since_1904`."""
         text = digits(value)
+        if self._plain:
+            return text
         try:
             number = Decimal(text)
         except ArithmeticError:
@@ -111,7 +129,7 @@ class NumberFormat:
         if self._dated or self._timed:
             return self._moment(float(number), since_1904=since_1904) or text
         section, by_sign = self._section(number)
-        return _worded(section, number, by_sign=by_sign) or text
+        return section.show(number, by_sign=by_sign) or text
 
     def _moment(self, serial: float, *, since_1904: bool) -> str | None:
         if not 0 <= serial <= _LAST_DAY:
@@ -145,6 +163,7 @@ def number_format(code: str) -> NumberFormat:
     return NumberFormat(code)
 
 
+@lru_cache(maxsize=4096)
 def _day(days: int, *, since_1904: bool) -> str:
     """The ISO date of a day. In the count from 1900 there is a day 0, and a 29 February 1900, as in Excel."""
     if since_1904:
@@ -162,45 +181,29 @@ def _clock(milliseconds: int) -> str:
     return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}{part}"
 
 
-def _worded(section: _Section, number: Decimal, *, by_sign: bool) -> str:
-    """A number with the words around it; only these where the section shows no digits."""
-    tokens = section.tokens
-    run = section.places("digit", "point", "general", "exponent")
-    if not run:
-        return section.words.strip()
-    first, after = run[0], run[-1] + 1
-    shown = _shown(abs(number), tokens[first:after], _shift(tokens, after))
-    before, behind = (
-        "".join(said for kind, said in part if kind in _LITERALS) for part in (tokens[:first], tokens[after:])
-    )
-    signed = number < 0 and not (by_sign and ("-" in section.words or "(" in section.words))
-    return ("-" if signed else "") + (before + shown + behind).strip()
+def _words(tokens: _Tokens) -> str:
+    return "".join(said for kind, said in tokens if kind in _LITERALS)
 
 
-def _shown(number: Decimal, tokens: _Tokens, shift: int) -> str:
-    """All digits of a number, laid out as the tokens of a section want it, and moved by so many places."""
-    _, figures, exponent = number.as_tuple()
-    moved = format(Decimal((0, figures, int(exponent) + shift)), "f")
-    whole, _, part = moved.partition(".")
-    kinds = {kind for kind, _ in tokens}
-    if not kinds & {"general", "exponent"} and ("literal", "/") not in tokens:
-        whole = _laid_out(whole, [*takewhile(lambda token: token[0] != "point", tokens)])
-    part = part.rstrip("0")
-    return f"{whole}.{part}" if part else whole
+def _least(tokens: _Tokens) -> int:
+    """How many digits there are at least before the point."""
+    return sum(token == ("digit", "0") for token in tokens)
 
 
-def _laid_out(whole: str, tokens: Sequence[tuple[str, str]]) -> str:
+def _laid_out(whole: str, tokens: _Tokens) -> str:
     """The digits before the point: at least as many as there are zeros in the format, with the signs between them."""
+    least = _least(tokens)
+    if not _words(tokens):
+        return whole.zfill(least)
     left = [*whole]
-    least = sum(said == "0" for _, said in tokens)
     laid: list[str] = []
     for kind, said in reversed(tokens):
         if kind == "digit" and (left or least > 0):
-            laid.append(left.pop() if left else "0")
+            laid.insert(0, left.pop() if left else "0")
         elif kind in _LITERALS and (left or least > 0):
-            laid.append(said[::-1])
-        least -= said == "0"
-    return "".join([*left, *reversed([piece[::-1] for piece in laid])])
+            laid.insert(0, said)
+        least -= (kind, said) == ("digit", "0")
+    return "".join([*left, *laid])
 
 
 def _shift(tokens: _Tokens, after: int) -> int:

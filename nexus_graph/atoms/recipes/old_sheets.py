@@ -1,8 +1,8 @@
 """Reads sheets from xls (Excel 97 to 2003, and older), as xlrd gives them.
 
-What xlrd passes over is found by a walk over the records ([MS-XLS] 2.1.4): sheets that are charts or macros, text boxes,
-pictures, and formulas that wait for a program to compute them. This file loads xlrd (read in version 2.0.2), so only a
-worker imports it.
+What xlrd passes over is found by a walk over the records ([MS-XLS] 2.1.4): sheets that are charts or macros, text
+boxes, pictures, and formulas that wait for a program to compute them. This file loads xlrd (read in version 2.0.2), so
+only a worker imports it.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-import xlrd
-from xlrd.compdoc import CompDoc, CompDocError
+import xlrd  # type: ignore[import-untyped]
+from xlrd.compdoc import CompDoc, CompDocError  # type: ignore[import-untyped]
 
 from nexus_graph.atoms.decoding import unreadable
 from nexus_graph.atoms.model import LeftOut
@@ -125,7 +125,7 @@ def _parts(data: bytes) -> list[_Part]:
         compound = CompDoc(data, logfile=_Nowhere())
         stream = compound.get_named_stream("Workbook") or compound.get_named_stream("Book") or b""
     parts: list[_Part] = []
-    for code, at, size in _records(stream, 0):
+    for code, at, _ in _records(stream, 0):
         if code == _BOUND_SHEET:
             place, state, kind, length, flags = struct.unpack_from("<IBBBB", stream, at)
             wide = bool(flags & 1)

@@ -1,37 +1,29 @@
 """Reads sheets from ods (OpenDocument 1.3, part 3, 9), row by row.
 
-A number has all its digits, and around them what the file shows around the shown ones: signs, units, leading zeros. This
-file loads lxml, so only a worker imports it.
+This file loads lxml, so only a worker imports it.
 """
 
 from __future__ import annotations
 
 import io
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any
 
 from lxml import etree  # type: ignore[import-untyped]
 
 from nexus_graph.atoms.decoding import unreadable
 from nexus_graph.atoms.model import LeftOut
-from nexus_graph.atoms.recipes.grids import MOST_COLUMNS, MOST_ROWS, Merge, Piece, Row, Sheet, sheet_place
-from nexus_graph.atoms.recipes.number_formats import digits
+from nexus_graph.atoms.recipes.grids import MOST_COLUMNS, MOST_ROWS, Merge, Piece, Row, Sheet
+from nexus_graph.atoms.recipes.open_document_cells import DRAW, OFFICE, PREFIX, paragraphs, told
 from nexus_graph.atoms.recipes.packages import Package
 
 READS = "ods"
 _HINT = "Open it in a spreadsheet program, and save it anew, without a password."
 
-_PREFIX = "{urn:oasis:names:tc:opendocument:xmlns:"
-_TABLE, _TEXT, _OFFICE = f"{_PREFIX}table:1.0}}", f"{_PREFIX}text:1.0}}", f"{_PREFIX}office:1.0}}"
-_DRAW, _STYLE = f"{_PREFIX}drawing:1.0}}", f"{_PREFIX}style:1.0}}"
+_TABLE, _STYLE = f"{PREFIX}table:1.0}}", f"{PREFIX}style:1.0}}"
 _CELLS = frozenset({f"{_TABLE}table-cell", f"{_TABLE}covered-table-cell"})
 _TAGS = [f"{_TABLE}table", f"{_TABLE}table-row", f"{_TABLE}table-column", f"{_STYLE}style", f"{_TABLE}shapes"]
-_NUMBER = re.compile(r"[0-9](?:[0-9.,'’\u00a0\u202f ]*[0-9])?")
-_DURATION = re.compile(r"-?P(?:(\d+)D)?T?(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)(?:[.,](\d+))?S)?")
-_WRITTEN = {f"{_TEXT}tab": "\t", f"{_TEXT}line-break": "\n"}
 
 
 def read(data: bytes, *, hidden: bool) -> Iterator[Sheet | LeftOut]:
@@ -122,7 +114,7 @@ class _SheetReader:
             if cell.tag not in _CELLS:
                 continue
             here, column = column + 1, column + _count(cell, "number-columns-repeated")
-            text = _told(cell)
+            text = told(cell)
             self._take_shapes(cell, first, here)
             rows, columns = _count(cell, "number-rows-spanned"), _count(cell, "number-columns-spanned")
             if rows > 1 or columns > 1:
@@ -132,8 +124,8 @@ class _SheetReader:
             elif text.strip():
                 self._check(self._row, column)
                 cells |= dict.fromkeys(range(here, column + 1), text)
-                wordy = wordy or cell.get(f"{_OFFICE}value-type", "string") == "string"
-            elif cell.get(f"{_TABLE}formula") and cell.get(f"{_OFFICE}value-type") is None:
+                wordy = wordy or cell.get(f"{OFFICE}value-type", "string") == "string"
+            elif cell.get(f"{_TABLE}formula") and cell.get(f"{OFFICE}value-type") is None:
                 self.sheet.leave_out("formula", first, here)
         if cells:
             self.sheet.rows += (Row(number, cells, wordy) for number in range(first, self._row + 1))
@@ -147,21 +139,21 @@ class _SheetReader:
         """Comments and drawings. Recursion is bounded: libxml2 refuses documents deeper than 256."""
         for shape in parent:
             name = str(shape.tag)
-            if name == f"{_OFFICE}annotation":
-                self.sheet.pieces.append(Piece("comment", _paragraphs(shape), row, column))
-            elif name == f"{_DRAW}g":
+            if name == f"{OFFICE}annotation":
+                self.sheet.pieces.append(Piece("comment", paragraphs(shape), row, column))
+            elif name == f"{DRAW}g":
                 self._take_shapes(shape, row, column)
-            elif name == f"{_DRAW}control":
+            elif name == f"{DRAW}control":
                 self.sheet.leave_out("object", row, column)
-            elif name == f"{_DRAW}frame":
+            elif name == f"{DRAW}frame":
                 self._take_frame(shape, row, column)
-            elif name.startswith(_DRAW):
-                self.sheet.pieces.append(Piece("text_box", _paragraphs(shape), row, column))
+            elif name.startswith(DRAW):
+                self.sheet.pieces.append(Piece("text_box", paragraphs(shape), row, column))
 
     def _take_frame(self, frame: Any, row: int | None, column: int | None) -> None:
         kinds = {str(child.tag).rpartition("}")[2]: child for child in frame}
         if "text-box" in kinds:
-            self.sheet.pieces.append(Piece("text_box", _paragraphs(kinds["text-box"]), row, column))
+            self.sheet.pieces.append(Piece("text_box", paragraphs(kinds["text-box"]), row, column))
         elif "object" in kinds:
             folder = next((value for key, value in kinds["object"].items() if key.endswith("}href")), "")
             self.sheet.leave_out(
@@ -173,76 +165,3 @@ class _SheetReader:
 
 def _count(element: Any, name: str) -> int:
     return max(1, int(element.get(f"{_TABLE}{name}", "1")))
-
-
-def _told(cell: Any) -> str:
-    """What a cell says."""
-    kind = cell.get(f"{_OFFICE}value-type", "string")
-    shown = _paragraphs(cell)
-    if kind in ("float", "currency", "percentage"):
-        return _number(digits(cell.get(f"{_OFFICE}value", "")), shown, percent=kind == "percentage")
-    if kind == "date":
-        moment = str(cell.get(f"{_OFFICE}date-value", ""))
-        return re.sub(r"(\.\d*?)0+$", r"\1", moment).removesuffix(".").removesuffix("T00:00:00")
-    if kind == "time":
-        return _clock(cell.get(f"{_OFFICE}time-value", ""))
-    if kind == "boolean":
-        return "TRUE" if cell.get(f"{_OFFICE}boolean-value") == "true" else "FALSE"
-    return shown or str(cell.get(f"{_OFFICE}string-value", ""))
-
-
-def _number(value: str, shown: str, *, percent: bool) -> str:
-    """All digits of a number, with what is shown around it; plain where it is shown in several runs of digits."""
-    negative, whole = value.startswith("-"), value.lstrip("-")
-    runs = [*_NUMBER.finditer(shown)]
-    if len(runs) > 1 and not negative and re.sub(r"[^0-9]", "", shown).lstrip("0") == whole:
-        return shown.strip()  # such as 078-05-1120
-    if percent and re.fullmatch(r"[0-9.]+", whole):
-        whole = format(Decimal(whole).scaleb(2).normalize(), "f")
-    if len(runs) != 1:
-        return ("-" if negative else "") + whole + ("%" if percent else "")
-    first, last = runs[0].span()
-    before, after = shown[:first], shown[last:]
-    if re.match(r"0[0-9]", runs[0][0]):
-        point = whole.find(".")
-        whole = whole.zfill(len(re.match(r"[0-9]*", runs[0][0])[0]) + (len(whole) - point if point >= 0 else 0))
-    signed = negative and not re.search(r"[-−(]", before + after)
-    return ("-" if signed else "") + (before + whole + after).strip()
-
-
-def _clock(duration: str) -> str:
-    """An ISO duration in hours, minutes and seconds."""
-    match = _DURATION.fullmatch(duration)
-    if match is None:
-        return duration
-    days, hours, minutes, seconds = (int(part or 0) for part in match.groups()[:4])
-    part = (match[5] or "").rstrip("0")[:3]
-    sign = "-" if duration.startswith("-") else ""
-    return f"{sign}{24 * days + hours:02}:{minutes:02}:{seconds:02}{'.' + part if part else ''}"
-
-
-def _paragraphs(element: Any) -> str:
-    """The paragraphs in an element, a line each; what is anchored in a cell is not in its text."""
-    lines: list[str] = []
-    for child in element:
-        if child.tag in (f"{_TEXT}p", f"{_TEXT}h"):
-            lines.append("".join(_pieces(child)))
-        elif child.tag != f"{_OFFICE}annotation" and not str(child.tag).startswith(_DRAW):
-            lines.append(_paragraphs(child))
-    return "\n".join(line for line in lines if line)
-
-
-def _pieces(element: Any) -> Iterator[str]:
-    yield element.text or ""
-    for child in element:
-        if child.tag == f"{_TEXT}s":
-            yield " " * min(_spaces(child), 1000)
-        elif child.tag in _WRITTEN:
-            yield _WRITTEN[child.tag]
-        elif child.tag != f"{_OFFICE}annotation" and not str(child.tag).startswith(_DRAW):
-            yield from _pieces(child)
-        yield child.tail or ""
-
-
-def _spaces(element: Any) -> int:
-    return int(element.get(f"{_TEXT}c", "1"))

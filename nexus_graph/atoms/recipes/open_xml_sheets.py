@@ -9,6 +9,7 @@ import io
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from lxml import etree  # type: ignore[import-untyped]
@@ -146,7 +147,7 @@ class _SheetReader:
             else:
                 self._take_margin(name[-6:].lower(), element.text or "")
         self.sheet.rows.sort(key=lambda row: row.number)
-        self._take_parts(package, related(package, part).values())
+        self._take_parts(package, [*related(package, part).values()])
         return self.sheet
 
     def _take_row(self, element: Any) -> None:
@@ -157,29 +158,29 @@ class _SheetReader:
             self.sheet.hidden_rows.append((self._row, self._row))
         cells: dict[int, str] = {}
         column, wordy = 0, False
-        for cell in element.iterchildren(element.tag[:-3] + "c"):
+        space = element.tag[:-3]
+        for cell in element.iterchildren(space + "c"):
             reference = cell.get("r")
             column = column + 1 if reference is None else _place(reference)[1]
             if column > MOST_COLUMNS:
                 raise unreadable(READS, f"{self.sheet.place} has a column {column}, and {MOST_COLUMNS:,} are the most")
-            text = self._value(cell, column)
+            text = self._value(cell, column, space)
             if text and not text.isspace():
                 cells[column] = text
                 wordy = wordy or cell.get("t") in ("s", "str", "inlineStr")
         if cells:
             self.sheet.rows.append(Row(self._row, cells, wordy))
 
-    def _value(self, cell: Any, column: int) -> str | None:
+    def _value(self, cell: Any, column: int, space: str) -> str | None:
         kind = cell.get("t", "n")
         stored: str | None = None
         computed = False
         for child in cell:
-            name = local(child)
-            if name == "v":
+            if child.tag == space + "v":
                 stored = child.text or ""
-            elif name == "f":
+            elif child.tag == space + "f":
                 computed = True
-            elif name == "is":
+            elif child.tag == space + "is":
                 return rich_text(child)
         if computed and self._is_missing(stored, kind):
             self.sheet.leave_out("formula", self._row, column)
@@ -202,7 +203,7 @@ class _SheetReader:
         return said(stored)
 
     def _take_margin(self, kind: str, text: str) -> None:
-        lines = (line.strip() for line in _CODE.sub(_uncoded, text).split("\n"))
+        lines = (" ".join(line.split()) for line in _CODE.sub(_uncoded, text).split("\n"))
         piece = Piece(kind, said("\n".join(line for line in lines if any(map(str.isalnum, line)))), part=kind)
         if piece not in self.sheet.pieces:
             self.sheet.pieces.append(piece)
@@ -226,9 +227,14 @@ def _uncoded(match: re.Match[str]) -> str:
     return {"L": "\n", "C": "\n", "R": "\n", "&": "&"}.get((match[1] or "").upper(), "")
 
 
+@lru_cache(maxsize=2**15)
+def _column(letters: str) -> int:
+    return column_number(letters)
+
+
 def _place(reference: str) -> tuple[int, int]:
     """Row and column of a cell's name."""
     match = _REFERENCE.fullmatch(reference)
     if match is None:
         raise unreadable(READS, f"{reference[:20]!r} is no cell")
-    return int(match[2]), column_number(match[1])
+    return int(match[2]), _column(match[1])

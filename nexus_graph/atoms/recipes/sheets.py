@@ -1,12 +1,12 @@
 """Workbooks (xlsx and its relatives, xls, ods): each row of a sheet as a canonical JSON object, keyed by its header.
 
 The header of a sheet is the first row with at least half as many filled cells as most rows have, where one of its cells
-is a text; what stands above it (a title, metadata) is kept as rows of their own, and so are the names where a column
+is a text. What stands above it (a title, metadata) is kept as rows of their own, and so are the names where a column
 holds nothing else. A nameless or repeated column is named "column C" by its letters. Blank cells are left out. Several
 tables on a sheet are not told apart.
 
-A cell says what a reader of the workbook takes it for: formulas by their stored values, dates as ISO dates, numbers with
-all their digits as their formats mean them (see `number_formats`), TRUE and FALSE, errors such as #REF!. What merged
+A cell says what a reader takes it for: formulas by their stored values, dates as ISO dates, numbers with all digits, as
+their formats mean them (see `number_formats`), TRUE and FALSE, errors such as #REF!. What merged
 cells say stands in each of their rows, under their first column. Comments and text boxes, and in xlsx the texts at the
 top and bottom of printed pages, follow the rows of their sheet.
 
