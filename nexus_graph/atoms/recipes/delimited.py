@@ -5,10 +5,10 @@ comma, semicolon, tab and vertical bar on the first thousand records: the one th
 most equal number of cells, then into the most cells. None does where it splits less than half of them, unless what
 stands below the first that it splits is a table: then each line is one cell.
 
-The names are the first record with at least half as many filled cells as most records have; what stands above them (a
-title, metadata) is kept as well. A nameless or repeated column is named "column N" by its 1-based place, and so are
-cells beyond the names; cells that a short record lacks are left out, and so are blank cells of nameless columns. Where
-no record is as long as the names, they are an atom of their own.
+The names are the first record that fills at least half as many cells as most records do, and reaches as far, or stands
+right above one that does; what stands above them (a title, metadata) is kept as well. A nameless or repeated column is
+named "column N" by its 1-based place, and so are cells beyond the names; cells that a short record lacks are left out,
+and so are blank cells of nameless columns. Where no record is as long as the names, they are an atom of their own.
 
 Quotes are double, and doubled inside quotes; single, where they enclose all cells of the first line. Blanks before a
 quoted cell are passed over, and `\\"` is a quote, each where the whole file can be read so. `="001"` is 001, as in
@@ -24,7 +24,7 @@ from typing import cast
 
 from nexus_graph.atoms.model import Draft, Parameter, Params, Recipe, Span
 from nexus_graph.atoms.recipes.dialects import DELIMITERS, TRIED, Dialect, Table, find
-from nexus_graph.atoms.recipes.records import Columns, header_place
+from nexus_graph.atoms.recipes.records import Columns, Outline, header_place
 from nexus_graph.atoms.recipes.text import CHARSET, decode_declared
 
 _TSV = "text/tab-separated-values"
@@ -47,10 +47,11 @@ def rows(data: bytes, params: Params) -> Iterator[Draft]:
 
 def _named(table: Table, dialect: Dialect) -> Iterator[_Piece]:
     sample = islice(_records(table, dialect), TRIED)
-    place = header_place([sum(bool(cell.strip()) for cell in cells.values()) for cells, _ in sample])
-    if place is None:
-        return
+    place = header_place([Outline.of(span.row or 0, _without(cells, set())) for cells, span in sample])
     records = _records(table, dialect)
+    if place is None:
+        yield from _nameless((_without(cells, set()), span) for cells, span in records)
+        return
     yield from _nameless((_without(cells, set()), span) for cells, span in islice(records, place))
     names, span = next(records)
     named = {column for column, name in names.items() if name.strip()}

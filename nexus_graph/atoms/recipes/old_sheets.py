@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-import xlrd  # type: ignore[import-untyped]
-from xlrd.compdoc import CompDoc, CompDocError  # type: ignore[import-untyped]
+import xlrd
+from xlrd.compdoc import CompDoc, CompDocError
 
 from nexus_graph.atoms.decoding import unreadable
 from nexus_graph.atoms.model import LeftOut

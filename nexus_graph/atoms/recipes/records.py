@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import NamedTuple, Self
 
 from nexus_graph.atoms.decoding import unreadable
 
@@ -12,15 +13,39 @@ _encode = json.JSONEncoder(ensure_ascii=False).encode  # strings as RFC 8785 wan
 _MOST_ORDERS = 1000
 
 
-def header_place(filled: Sequence[int]) -> int | None:
+class Outline(NamedTuple):
+    """The outline of a record: its row, how many of its cells are filled, and the last column that is."""
+
+    row: int
+    filled: int
+    reach: int
+
+    @classmethod
+    def of(cls, row: int, columns: Collection[int]) -> Self:
+        """The outline of a record whose filled cells stand in these columns."""
+        return cls(row, len(columns), max(columns, default=0))
+
+
+def header_place(outlines: Sequence[Outline]) -> int | None:
     """The index of the record that names the columns; None where there is no record.
 
-    `filled` has the number of filled cells of each record. What stands above a table (a title, metadata) fills few of
-    its columns: the names are the first record with at least half as many filled cells as most records have.
+    It is the first that fills at least half as many cells as most records do, and reaches as far as most do, or stands
+    right above one that does: what stands above a table (a title, metadata) fills few cells, or a blank line ends it.
     """
-    counts = Counter(filled)
-    usual = max(counts, key=lambda count: (counts[count], count), default=0)
-    return next((index for index, count in enumerate(filled) if 2 * count >= usual), None)
+    filled = _most_often(outline.filled for outline in outlines)
+    reach = _most_often(outline.reach for outline in outlines)
+    for index, outline in enumerate(outlines):
+        below = outlines[index + 1] if index + 1 < len(outlines) else outline
+        near = below if below.row == outline.row + 1 else outline
+        if 2 * outline.filled >= filled and max(outline.reach, near.reach) >= reach:
+            return index
+    return None
+
+
+def _most_often(numbers: Iterable[int]) -> int:
+    """The number that comes most often, the largest of several; 0 where there is none."""
+    counts = Counter(numbers)
+    return max(counts, key=lambda number: (counts[number], number), default=0)
 
 
 class Columns:

@@ -1,9 +1,9 @@
 """Workbooks (xlsx and its relatives, xls, ods): each row of a sheet as a canonical JSON object, keyed by its header.
 
-The header of a sheet is the first row with at least half as many filled cells as most rows have, where one of its cells
-is a text. What stands above it (a title, metadata) is kept as rows of their own, and so are the names where a column
-holds nothing else. A nameless or repeated column is named "column C" by its letters. Blank cells are left out. Several
-tables on a sheet are not told apart.
+The header of a sheet is the first row that fills at least half as many cells as most rows do, and reaches as far, or
+stands right above one that does; but only where one of its cells is a text. What stands above it (a title, metadata) is
+kept as rows of their own, and so are the names where a column holds nothing else. A nameless or repeated column is
+named "column C" by its letters. Blank cells are left out. Several tables on a sheet are not told apart.
 
 A cell says what a reader takes it for: formulas by their stored values, dates as ISO dates, numbers with all digits, as
 their formats mean them (see `number_formats`), TRUE and FALSE, errors such as #REF!. What merged
@@ -24,7 +24,7 @@ from nexus_graph.atoms.decoding import unreadable
 from nexus_graph.atoms.model import Draft, LeftOut, Omission, Parameter, Params, Recipe, Span
 from nexus_graph.atoms.recipes.grids import Ranges, Row, Sheet, cell_name, column_letters, runs
 from nexus_graph.atoms.recipes.kinds import OLD_WORKBOOK, OPEN_SHEET, WORKBOOK
-from nexus_graph.atoms.recipes.records import Columns, header_place
+from nexus_graph.atoms.recipes.records import Columns, Outline, header_place
 
 READS = "a workbook"
 
@@ -97,7 +97,7 @@ def _grid(sheet: Sheet, *, header: bool, hidden: bool) -> Iterator[_Found | Left
                 for row in shown
             )
             shown = [row for row in cut if row.cells]
-    place = header_place([len(row.cells) for row in shown]) if header else None
+    place = header_place([Outline.of(row.number, row.cells) for row in shown]) if header else None
     if place is not None and not shown[place].wordy:
         place = None
     above = Columns({}, _lettered, READS)

@@ -6,6 +6,7 @@ This file loads the parser, so only a worker imports it.
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -123,9 +124,9 @@ class _Scan:
 
     def _add(self, pointer: str, end: int) -> None:
         start = _match(_HEAD, self.text, self.atoms[-1].end if self.atoms else 0)
-        end = max(_match(_REST_OF_LINE, self.text, end), start)
-        if self.text[start:end].strip():
-            self.atoms.append(Atom(self._document, pointer, start, end))
+        said = self.text[start : _match(_REST_OF_LINE, self.text, end)].rstrip()
+        if said:
+            self.atoms.append(Atom(self._document, pointer, start, start + len(said)))
 
     def _lengthen(self, end: int) -> None:
         """Give the last atom what stands between it and `end`."""
@@ -151,6 +152,7 @@ def find_atoms(text: str, depth: int) -> list[Atom]:
             scan.take(event)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
+        _judge(text[: mark.index] if mark else "")
         problem = ": ".join(part for part in (error.context, error.problem) if part)
         raise _wrong(text, problem, mark.index if mark else 0) from None
     except yaml.reader.ReaderError as error:
@@ -158,6 +160,18 @@ def find_atoms(text: str, depth: int) -> list[Atom]:
         raise _wrong(text, f"it holds the character U+{error.character:04X}", place) from None
     scan.finish()
     return scan.atoms
+
+
+def _judge(start: str) -> None:
+    """Refuse what is nested too deep before the parser's error; `start` is the text up to that.
+
+    While a bracket may still turn out to be a key, up to 1,024 characters, the parser reads on and gives no event. So
+    its own limit (1,000 levels since PyYAML 6.0.4, none before) can be met before ours has been looked at.
+    """
+    scan = _Scan(start, 0)
+    with suppress(yaml.YAMLError):
+        for event in yaml.parse(start, yaml.CSafeLoader):
+            scan.take(event)
 
 
 def _wrong(text: str, reason: str, place: int) -> Invalid:
