@@ -26,9 +26,8 @@ _CELLS = frozenset({f"{_TABLE}table-cell", f"{_TABLE}covered-table-cell"})
 _TAGS = [f"{_TABLE}table", f"{_TABLE}table-row", f"{_TABLE}table-column", f"{_STYLE}style", f"{_TABLE}shapes"]
 
 
-def read(data: bytes, *, hidden: bool) -> Iterator[Sheet | LeftOut]:
+def read(package: Package, *, hidden: bool) -> Iterator[Sheet | LeftOut]:
     """The sheets, in order; a hidden one is only told, unless `hidden` ones are asked for. Raises Invalid."""
-    package = Package(data, READS, hint=_HINT)
     if "META-INF/manifest.xml" in package and b"encryption-data" in package.read("META-INF/manifest.xml"):
         raise unreadable(READS, "it is encrypted", hint=_HINT)
     content = package.read("content.xml")

@@ -33,7 +33,6 @@ from nexus_graph.atoms.recipes.open_xml_parts import Relation, local, related, r
 from nexus_graph.atoms.recipes.packages import Package
 
 READS = "xlsx"
-_HINT = "Open it in a spreadsheet program, and save it as xlsx."
 
 _SPACES = (
     "http://schemas.openxmlformats.org/spreadsheetml/2006/main",
@@ -59,9 +58,8 @@ class _Book:
     """The program that wrote it left the computing of formulas to the one that opens it; what it stored is 0."""
 
 
-def read(data: bytes, *, hidden: bool) -> Iterator[Sheet | LeftOut]:
+def read(package: Package, *, hidden: bool) -> Iterator[Sheet | LeftOut]:
     """The sheets, in order; a hidden one is only told, unless `hidden` ones are asked for. Raises Invalid."""
-    package = Package(data, READS, hint=_HINT)
     roots = related(package, "")
     part = next((relation.part for relation in roots.values() if relation.kind == "officeDocument"), "xl/workbook.xml")
     workbook, relations = package.tree(part), related(package, part)

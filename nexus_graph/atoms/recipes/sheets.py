@@ -24,9 +24,12 @@ from nexus_graph.atoms.decoding import unreadable
 from nexus_graph.atoms.model import Draft, LeftOut, Omission, Parameter, Params, Recipe, Span
 from nexus_graph.atoms.recipes.grids import Ranges, Row, Sheet, cell_name, column_letters, runs
 from nexus_graph.atoms.recipes.kinds import OLD_WORKBOOK, OPEN_SHEET, WORKBOOK
+from nexus_graph.atoms.recipes.packages import Package
 from nexus_graph.atoms.recipes.records import Columns, Outline, header_place
 
 READS = "a workbook"
+
+_HINT = "Open it in a spreadsheet program, and save it anew, without a password."
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,21 +61,21 @@ def rows(data: bytes, params: Params) -> Iterator[Draft | LeftOut]:
                 yield Draft(ordinal, span, found.text, found.kind)
                 start, ordinal = end + 1, ordinal + 1
     except (LookupError, ValueError, AttributeError, TypeError, ArithmeticError) as error:
-        hint = "Open it in a spreadsheet program, and save it anew."
-        raise unreadable(READS, "its parts do not make one", hint=hint) from error
+        raise unreadable(READS, "its parts do not make one", hint=_HINT) from error
 
 
 def _sheets(data: bytes, *, hidden: bool) -> Iterator[Sheet | LeftOut]:
     """The sheets, in order; a hidden one is only told, unless `hidden` ones are asked for."""
     # The readers load parsers of hostile files, so only a worker ever imports them.
     if data.startswith(b"PK"):
-        if b"mimetype" in data[:64] and b"opendocument" in data[:256]:
+        package = Package(data, READS, hint=_HINT)
+        if "content.xml" in package:
             from nexus_graph.atoms.recipes.open_document_sheets import read as read_open_document
 
-            return read_open_document(data, hidden=hidden)
+            return read_open_document(package, hidden=hidden)
         from nexus_graph.atoms.recipes.open_xml_sheets import read as read_open_xml
 
-        return read_open_xml(data, hidden=hidden)
+        return read_open_xml(package, hidden=hidden)
     from nexus_graph.atoms.recipes.old_sheets import read as read_old
 
     return read_old(data, hidden=hidden)
