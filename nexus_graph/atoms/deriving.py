@@ -133,10 +133,12 @@ async def open_asset(stores: Stores, scope: Scope, asset: Asset) -> Opened:
 
 
 async def read(stores: Stores, sandbox: Sandbox, opened: Opened, recipe: Recipe, params: Params) -> Derived:
-    """The atoms of an asset, read in the sandbox and kept nowhere. A charset comes from the content type unless given.
+    """The atoms of an asset, read in the sandbox and kept nowhere.
 
-    Raises Invalid, Unavailable.
+    What the kind suggests, and the charset of the content type, are parameters unless others are given. Raises Invalid,
+    Unavailable.
     """
+    params = {**recipe.hints.get(opened.kind.media_type, {}), **params}
     declared = charset(opened.asset.content_type)
     if declared is not None and "charset" in recipe.parameters:
         params = {"charset": declared, **params}

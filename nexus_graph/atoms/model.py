@@ -220,6 +220,8 @@ class Recipe:
     decode: Callable[[bytes, Params], Decoded] | None = None
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
     leaves_out: Mapping[str, Omission] = field(default_factory=dict)
+    hints: Mapping[str, Params] = field(default_factory=dict)
+    """Parameters that a content type suggests; those that are given win."""
 
     def complete(self, params: Params) -> dict[str, Json]:
         """`params` with defaults filled in, so that equal derivations have equal parameters. Raises Invalid."""

@@ -14,6 +14,8 @@ import pytest
 from export_house import BOTH, SMALL, STEPS, excluded, export, files, fill, find, keep, lines, manifest, publish, settle
 
 from nexus_graph import cards, exports
+from nexus_graph.atoms.model import Limits, collect
+from nexus_graph.atoms.recipes import kind_of, recipe_for
 from nexus_graph.exports import ExportKind, ExportRules, ExportState, writing
 from nexus_graph.safeguards.consent import changing
 from nexus_graph.scope.canonical import canonical, sha256
@@ -304,3 +306,17 @@ async def test_an_export_that_is_given_up_has_failed(
 
 async def broken_sleep(_: float) -> None:
     """No pause between two attempts."""
+
+
+async def test_a_part_is_a_file_that_can_be_imported(stores: Stores, anna: Scope) -> None:
+    """It is JSON Lines, and each of its records comes back as an atom."""
+    await fill(stores, anna)
+    found = await files(stores, anna, (await export(stores, anna)).export_id)
+    parts = {name: data for name, data in found.items() if name != "manifest.json"}
+    assert parts
+    for name, data in parts.items():
+        recipe = recipe_for(kind_of(data, name, "application/octet-stream"))
+        assert recipe is not None
+        reading = collect(recipe, data, {}, Limits())
+        assert [draft.text.encode() for draft in reading.drafts] == data.splitlines()
+        assert reading.left_out == []

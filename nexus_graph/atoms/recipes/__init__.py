@@ -14,14 +14,18 @@ from nexus_graph.atoms.recipes import (
     delimited,
     epub,
     html_blocks,
+    json_lines,
     json_pointers,
     kinds,
     mail,
     markdown,
     pdf,
+    sheets,
     text,
+    toml_pointers,
     word,
     xml_elements,
+    yaml_pointers,
 )
 from nexus_graph.atoms.recipes.kinds import Kind
 from nexus_graph.scope.errors import Invalid
@@ -39,10 +43,14 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
             xml_elements.ELEMENTS,
             delimited.ROWS,
             json_pointers.POINTERS,
+            json_lines.RECORDS,
+            yaml_pointers.POINTERS,
+            toml_pointers.POINTERS,
             pdf.PAGES,
             word.PARAGRAPHS,
             epub.CHAPTERS,
             mail.PARTS,
+            sheets.ROWS,
         )
     }
 )

@@ -1,119 +1,104 @@
-"""CSV and its relatives: each record as a canonical JSON object, keyed by the names of the first record.
+"""CSV and its relatives: each record as a canonical JSON object, keyed by the names of the columns.
 
-The delimiter, unless told, is the one of comma, semicolon, tab and vertical bar that stands most often outside quotes
-in the first line that is not blank (the earlier in this list on a tie; a comma where there is none). Quotes are double,
-and doubled inside quotes. All values are strings. A nameless or repeated column is named "column N" by its 1-based
-place, and so are cells beyond the names; cells that a short record lacks are left out.
+A first line `sep=;` tells the delimiter, as in Excel, and is no record. Otherwise, unless told, it is found by trying
+comma, semicolon, tab and vertical bar on the first thousand records: the one that splits most of them, then into the
+most equal number of cells, then into the most cells. None does where it splits less than half of them, unless what
+stands below the first that it splits is a table: then each line is one cell.
+
+The names are the first record that fills at least half as many cells as most records do, and reaches as far, or stands
+right above one that does; what stands above them (a title, metadata) is kept as well. A nameless or repeated column is
+named "column N" by its 1-based place, and so are cells beyond the names; cells that a short record lacks are left out,
+and so are blank cells of nameless columns. Where no record is as long as the names, they are an atom of their own.
+
+Quotes are double, and doubled inside quotes; single, where they enclose all cells of the first line. Blanks before a
+quoted cell are passed over, and `\\"` is a quote, each where the whole file can be read so. `="001"` is 001, as in
+Excel. All values are strings.
 """
 
 from __future__ import annotations
 
-import csv
+import re
 from collections.abc import Iterator
+from itertools import islice
 from typing import cast
 
-from nexus_graph.atoms.decoding import Lines, unreadable
 from nexus_graph.atoms.model import Draft, Parameter, Params, Recipe, Span
+from nexus_graph.atoms.recipes.dialects import DELIMITERS, TRIED, Dialect, Table, find
+from nexus_graph.atoms.recipes.records import Columns, Outline, header_place
 from nexus_graph.atoms.recipes.text import CHARSET, decode_declared
-from nexus_graph.scope.canonical import canonical
 
-_DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "bar": "|"}
+_TSV = "text/tab-separated-values"
+_FORMULA = re.compile(r'="([^"]*)"')
 
-_RENAME = "Give each column a name of its own."
-
-FIELD_LIMIT = 2**20
-"""Characters in one cell; more is most likely a quote that was never closed."""
-
-
-class _Reader:
-    """The records of a text, each with the place where it stood: `start` to `end`, without its last line feed."""
-
-    def __init__(self, text: str, delimiter: str) -> None:
-        csv.field_size_limit(FIELD_LIMIT)  # a setting of the whole process, so it is always set to the same
-        self._text = text
-        self._bounds = [*Lines(text).starts, len(text) + 1]
-        self._read = 0
-        self._records = csv.reader(self._feed(), delimiter=delimiter, strict=True)
-
-    def _feed(self) -> Iterator[str]:
-        for start, after in zip(self._bounds, self._bounds[1:], strict=False):
-            self._read += 1
-            if start < len(self._text):
-                yield self._text[start:after]
-
-    def __iter__(self) -> Iterator[tuple[list[str], Span]]:
-        row = 0
-        while True:
-            first = self._read
-            try:
-                cells = next(self._records, None)
-            except csv.Error as error:
-                hint = "Is a quote left open, or not doubled inside a quoted cell?"
-                raise unreadable("CSV", str(error), hint=hint, line=first + 1, column=1) from None
-            if cells is None:
-                return
-            row += 1
-            start, end = self._bounds[first], min(self._bounds[self._read] - 1, len(self._text))
-            yield cells, Span(start, end, line=first + 1, end_line=self._read, row=row)
-
-
-def _delimiter(text: str, told: str) -> str:
-    if told != "auto":
-        return _DELIMITERS[told]
-    line = next((line for line in text.split("\n", 1000) if line.strip()), "")
-    outside = "".join(line.split('"')[::2])
-    return max(_DELIMITERS.values(), key=outside.count)
-
-
-def _names(cells: list[str]) -> list[str]:
-    """The names of the columns; `column N` where a cell is blank or says what an earlier one said."""
-    stripped = [cell.strip() for cell in cells]
-    names: list[str] = []
-    seen: set[str] = set()
-    for number, name in enumerate(stripped, 1):
-        unique = name if name and name not in seen else _numbered(number)
-        names.append(unique)
-        seen.add(unique)
-    if len(seen) < len(names):
-        raise unreadable("CSV", "its first record repeats a name", hint=_RENAME)
-    return names
-
-
-def _numbered(number: int) -> str:
-    return f"column {number}"
+_Record = tuple[dict[int, str], Span]
+"""The cells of a record by column, which are counted from 1, and its place."""
+_Piece = tuple[Span, str, str]
+"""Place, text and kind of a draft."""
 
 
 def rows(data: bytes, params: Params) -> Iterator[Draft]:
-    """The records after the names; blank records are passed over, but counted."""
-    text = decode_declared(data, params).text
-    names: list[str] | None = None if params["header"] else []
-    ordinal = 0
-    for cells, span in _Reader(text, _delimiter(text, cast("str", params["delimiter"]))):
-        if not any(cell.strip() for cell in cells):
-            continue
-        if names is None:
-            names = _names(cells)
-            continue
-        beyond = [_numbered(number) for number in range(len(names) + 1, len(cells) + 1)]
-        record = dict(zip([*names, *beyond], cells, strict=False))
-        if len(record) < len(cells):
-            raise unreadable("CSV", "it has a cell whose name is taken", hint=_RENAME, line=span.line, column=1)
-        yield Draft(ordinal, span, canonical(record).decode(), "row")
-        ordinal += 1
+    """The records that are not blank; all are counted, the names as well."""
+    table = Table(decode_declared(data, params).text)
+    told = cast("str", params["delimiter"])
+    dialect = find(table, table.told if told == "auto" else DELIMITERS[told])
+    pieces = _named(table, dialect) if params["header"] else _nameless(_records(table, dialect))
+    yield from (Draft(ordinal, *piece) for ordinal, piece in enumerate(pieces))
+
+
+def _named(table: Table, dialect: Dialect) -> Iterator[_Piece]:
+    sample = islice(_records(table, dialect), TRIED)
+    place = header_place([Outline.of(span.row or 0, _without(cells, set())) for cells, span in sample])
+    records = _records(table, dialect)
+    if place is None:
+        yield from _nameless((_without(cells, set()), span) for cells, span in records)
+        return
+    yield from _nameless((_without(cells, set()), span) for cells, span in islice(records, place))
+    names, span = next(records)
+    named = {column for column, name in names.items() if name.strip()}
+    if all(max(cells) < max(named) for cells, _ in islice(_records(table, dialect), place + 1, None)):
+        yield span, Columns({}, _numbered, "CSV").record(_without(names, set())), "names"
+    columns = Columns(names, _numbered, "CSV")
+    for cells, span in records:
+        yield span, columns.record(_without(cells, named)), "row"
+
+
+def _nameless(records: Iterator[_Record]) -> Iterator[_Piece]:
+    columns = Columns({}, _numbered, "CSV")
+    return ((span, columns.record(cells), "row") for cells, span in records)
+
+
+def _records(table: Table, dialect: Dialect) -> Iterator[_Record]:
+    for cells, span in table.records(dialect):
+        yield {column: _value(cell) for column, cell in enumerate(cells, 1)}, span
+
+
+def _without(cells: dict[int, str], named: set[int]) -> dict[int, str]:
+    """The cells but for blank ones outside of `named` columns."""
+    return {column: cell for column, cell in cells.items() if column in named or cell.strip()}
+
+
+def _value(cell: str) -> str:
+    formula = _FORMULA.fullmatch(cell) if cell.startswith("=") else None
+    return cell if formula is None else formula[1]
+
+
+def _numbered(column: int) -> str:
+    return f"column {column}"
 
 
 ROWS = Recipe(
     op="csv.rows",
-    version="1",
+    version="2",
     reads="CSV",
     purpose="One atom for each record, as a JSON object; rows count the record of names as row 1.",
-    content_types=frozenset({"text/csv", "application/csv", "text/tab-separated-values"}),
-    extensions={"csv": "text/csv", "tsv": "text/tab-separated-values"},
+    content_types=frozenset({"text/csv", "application/csv", _TSV}),
+    extensions={"csv": "text/csv", "tsv": _TSV, "tab": _TSV},
     derive=rows,
     decode=decode_declared,
     parameters={
         **CHARSET,
-        "delimiter": Parameter("auto", "What separates cells.", choices=("auto", *_DELIMITERS)),
-        "header": Parameter(True, "Whether the first record that is not blank names the columns."),
+        "delimiter": Parameter("auto", "What separates cells.", choices=("auto", *DELIMITERS)),
+        "header": Parameter(True, "Whether a record names the columns."),
     },
+    hints={_TSV: {"delimiter": "tab"}},
 )

@@ -23,10 +23,19 @@ from nexus_graph.scope.errors import Invalid
 
 DEEPEST = 512
 
+_HINT = (
+    "JSON has no comments, no comma before a closing bracket, no single quotes, no NaN. Mend it, or read it as text: "
+    "name text.paragraphs in op."
+)
+_HINT_OF_LINES = "Many documents in one file are read by jsonl.records, where each has a line of its own."
+
 _SPACE = re.compile(r"[ \t\n]*+")
 _STRING = re.compile(r'"[^"\\\x00-\x1f]*+(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})[^"\\\x00-\x1f]*+)*+"')
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _SCALAR = re.compile(r"(?:-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?+(?:[eE][+-]?[0-9]++)?+|true|false|null)(?![\w.+-])")
+
+_UNFINISHED = re.compile(r'"(?:[^"\\\x00-\x1f]|\\.)*+\\?|[\w.+-]*+')
+"""What may stand at the end of a document that was cut off: a part of a string, of another scalar, or nothing."""
 
 
 @dataclass(slots=True)
@@ -43,17 +52,18 @@ class _Container:
     count: int = 0
 
 
-class _Scan:
-    """One pass over the text, from left to right."""
+class Scan:
+    """One pass over a document, from left to right. Its faults are told with lines counted from `first_line`."""
 
-    def __init__(self, text: str, depth: int) -> None:
+    def __init__(self, text: str, depth: int, first_line: int = 1) -> None:
         self._text = text
         self._depth = depth
+        self._first_line = first_line
         self._open: list[_Container] = []
         self._at = 0
 
     def atoms(self) -> Iterator[tuple[str, int, int]]:
-        """Pointer, start and end of each atom, in the order of the text."""
+        """Pointer, start and end of each atom, in the order of the text. Raises Invalid."""
         pointer: str | None = ""
         while True:
             mark, start = self._next(), self._at
@@ -71,7 +81,12 @@ class _Scan:
                 break
             pointer = self._part()
         if self._next():
-            raise self._wrong("something follows the end of the document")
+            raise self._wrong("something follows the end of the document", hint=_HINT_OF_LINES)
+
+    @property
+    def cut(self) -> bool:
+        """After a fault: whether it is that the text ends inside of an object or array."""
+        return bool(self._open) and _UNFINISHED.fullmatch(self._text, self._at) is not None
 
     def _leave(self) -> Iterator[tuple[str, int, int]]:
         """After a value: close what ends here, up to the comma before the next value or the end of the document."""
@@ -139,16 +154,16 @@ class _Scan:
         self._at = cast("re.Match[str]", _SPACE.match(self._text, self._at)).end()
         return self._text[self._at : self._at + 1]
 
-    def _wrong(self, reason: str, at: int | None = None) -> Invalid:
+    def _wrong(self, reason: str, at: int | None = None, hint: str = _HINT) -> Invalid:
         line, column = Lines(self._text).place(self._at if at is None else at)
-        return unreadable("JSON", reason, line=line, column=column)
+        return unreadable("JSON", reason, hint=hint, line=self._first_line + line - 1, column=column)
 
 
 def values(data: bytes, params: Params) -> Iterator[Draft]:
     """The values down to `depth`, each with its source as text."""
     text = decode_declared(data, params).text
     lines = Lines(text)
-    scan = _Scan(text, cast("int", params["depth"]))
+    scan = Scan(text, cast("int", params["depth"]))
     for ordinal, (pointer, start, end) in enumerate(scan.atoms()):
         span = Span(start, end, line=lines.number(start), end_line=lines.number(end - 1), pointer=pointer)
         yield Draft(ordinal, span, text[start:end], "value")

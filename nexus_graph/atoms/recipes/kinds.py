@@ -30,6 +30,9 @@ WORD_MACROS: Final = "application/vnd.ms-word.document.macroenabled.12"
 WORD_MACRO_TEMPLATE: Final = "application/vnd.ms-word.template.macroenabled.12"
 WORKBOOK: Final = f"{_OPEN_XML}spreadsheetml.sheet"
 SLIDES: Final = f"{_OPEN_XML}presentationml.presentation"
+BINARY_WORKBOOK: Final = "application/vnd.ms-excel.sheet.binary.macroenabled.12"
+OLD_WORKBOOK: Final = "application/vnd.ms-excel"
+OPEN_SHEET: Final = "application/vnd.oasis.opendocument.spreadsheet"
 ENCRYPTED_OFFICE: Final = "application/x-encrypted-office"
 _ZIP = "application/zip"
 _OLD_OFFICE = "application/x-ole-storage"
@@ -38,6 +41,7 @@ KEPT: Final[Mapping[str, str]] = {
     "doc": "application/msword",
     "ppt": "application/vnd.ms-powerpoint",
     "msg": "application/vnd.ms-outlook",
+    "xlsb": BINARY_WORKBOOK,
     "rtf": "application/rtf",
     "png": "image/png",
     "jpg": "image/jpeg",
@@ -77,8 +81,8 @@ _OLD_NAMES: tuple[tuple[str, str], ...] = (
     ("WordDocument", "application/msword"),
     ("PowerPoint Document", "application/vnd.ms-powerpoint"),
     ("__properties_version1.0", "application/vnd.ms-outlook"),
-    ("Workbook", "application/vnd.ms-excel"),
-    ("Book", "application/vnd.ms-excel"),
+    ("Workbook", OLD_WORKBOOK),
+    ("Book", OLD_WORKBOOK),
 )
 
 _UTF_16_OR_32 = (b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff")
@@ -178,6 +182,8 @@ def _zipped(data: bytes) -> str | None:
         if said is not None:
             return said[0].decode().removesuffix("-template")
     names = [*islice(_entries(data), _ENTRIES)]
+    if b"xl/workbook.bin" in names:
+        return BINARY_WORKBOOK
     for folder, media_type in ((b"word/", WORD), (b"xl/", WORKBOOK), (b"ppt/", SLIDES)):
         if b"[Content_Types].xml" in names and any(name.startswith(folder) for name in names):
             return media_type
@@ -205,17 +211,19 @@ _BINARY = frozenset(
     {kind for *_, kind in _SIGNATURES}
     | {kind for _, kind in _OLD_NAMES}
     | {kind for kind in KEPT.values() if kind != "image/svg+xml"}
-    | {"application/pdf", "application/x-pdf", "application/epub+zip", WORD, WORKBOOK, SLIDES, _OLD_OFFICE}
+    | {"application/pdf", "application/x-pdf", "application/epub+zip", WORD, WORKBOOK, OPEN_SHEET, SLIDES, _OLD_OFFICE}
     | {WORD_TEMPLATE, WORD_MACROS, WORD_MACRO_TEMPLATE}
 )
 
 # Programs also save tables as text under the name of a workbook.
-_WORKBOOKS = frozenset({"application/vnd.ms-excel", WORKBOOK})
+_WORKBOOKS = frozenset({OLD_WORKBOOK, WORKBOOK})
 
 
 def _refined(media_type: str, data: bytes) -> str:
-    """JSON that is many documents, one a line, is JSON Lines, whatever its name."""
-    return "application/jsonl" if media_type == "application/json" and _is_lines(data) else media_type
+    """JSON that is many documents, one a line, is JSON Lines, whatever its name; and a table without tabs is CSV."""
+    if media_type in ("application/json", "text/json") and _is_lines(data):
+        return "application/jsonl"
+    return "text/csv" if media_type == "text/tab-separated-values" and b"\t" not in data else media_type
 
 
 def _is_lines(data: bytes) -> bool:

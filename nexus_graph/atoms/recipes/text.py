@@ -47,9 +47,7 @@ PARAGRAPHS = Recipe(
     reads="text",
     purpose="One atom for each run of lines that are not blank: prose, source code and settings, with their lines.",
     content_types=frozenset({"text/plain"}),
-    extensions=dict.fromkeys(
-        (*_PROSE.split(), *_CODE.split(), *_SETTINGS.split(), "yaml", "yml", "toml"), "text/plain"
-    ),
+    extensions=dict.fromkeys((*_PROSE.split(), *_CODE.split(), *_SETTINGS.split()), "text/plain"),
     derive=paragraphs,
     decode=decode_declared,
     parameters=CHARSET,
