@@ -22,7 +22,7 @@ from typing import Any
 
 from nexus_graph.atoms.decoding import unreadable
 from nexus_graph.atoms.model import Draft, LeftOut, Omission, Params, Recipe, Span
-from nexus_graph.atoms.recipes.pdf_lines import PageText
+from nexus_graph.atoms.recipes.pdf_lines import GAP, PageText
 from nexus_graph.atoms.recipes.pdf_marks import Note, marks
 from nexus_graph.atoms.recipes.pdf_order import Line, in_reading_order, with_overlays
 
@@ -62,9 +62,11 @@ def _left_out(document: Any) -> Iterator[LeftOut]:
 
 def _drafts(document: Any) -> Iterator[Draft | LeftOut]:
     start = ordinal = 0
+    glued = False
     for number in range(1, len(document) + 1):
-        with closing(document[number - 1]) as page:
-            found = list(_page(page, f"page {number}"))
+        with closing(document[number - 1]) as page, closing(PageText(page, glued=glued)) as content:
+            found = list(_page(page, content, f"page {number}"))
+            glued = content.glued
         for piece in found:
             if isinstance(piece, LeftOut):
                 yield piece
@@ -77,23 +79,14 @@ def _drafts(document: Any) -> Iterator[Draft | LeftOut]:
             start = end + 1
 
 
-def _page(page: Any, place: str) -> Iterator[tuple[str, str] | LeftOut]:
+def _page(page: Any, content: PageText, place: str) -> Iterator[tuple[str, str] | LeftOut]:
     """Kind and text of the page and of its notes."""
-    with closing(PageText(page)) as content:
-        found = list(marks(page, content, place))
-        lines = list(content.lines())
-        ordered = in_reading_order(lines, content.runs(), content.cut)
-        text = _tidy("\n".join(with_overlays(ordered, [mark for mark in found if isinstance(mark, Line)], content.cut)))
-        letters = sum(len(line.text) for line in lines)
-        if content.outside:
-            yield LeftOut("outside", place)
-        if content.garbled:
-            yield LeftOut("unknown letters", place)
-        if not letters:
-            yield LeftOut("textless page", place)
-        elif letters < _FEW_LETTERS and _is_picture(page, content.size):
-            yield LeftOut("picture", place)
-    yield "page", text
+    found = list(marks(page, content, place))
+    lines = content.lines()
+    ordered = in_reading_order(lines, content.runs(), content.cut)
+    overlays = [mark for mark in found if isinstance(mark, Line)]
+    yield "page", _tidy("\n".join(with_overlays(ordered, overlays, content.cut)))
+    yield from _missed(page, content, place, sum(len(line.text) for line in lines))
     for mark in found:
         if isinstance(mark, LeftOut):
             yield LeftOut(mark.what, _tidy(mark.place))
@@ -101,10 +94,22 @@ def _page(page: Any, place: str) -> Iterator[tuple[str, str] | LeftOut]:
             yield "note", _tidy(mark.text)
 
 
-def _is_picture(page: Any, size: Sequence[float]) -> bool:
-    """Whether one picture covers half of the page."""
+def _missed(page: Any, content: PageText, place: str, letters: int) -> Iterator[LeftOut]:
+    """What a page of so many letters holds beside its text."""
     import pypdfium2.raw as raw
 
+    if content.outside:
+        yield LeftOut("outside", place)
+    if content.garbled:
+        yield LeftOut("unknown letters", place)
+    if not letters:
+        yield LeftOut("textless page" if raw.FPDFPage_CountObjects(page) else "blank page", place)
+    elif letters < _FEW_LETTERS and not content.invisible and _is_picture(raw, page, content.size):
+        yield LeftOut("picture", place)
+
+
+def _is_picture(raw: Any, page: Any, size: Sequence[float]) -> bool:
+    """Whether one picture covers half of the page."""
     for number, item in enumerate(page.get_objects(filter=[raw.FPDF_PAGEOBJ_IMAGE], max_depth=3)):
         left, bottom, right, top = item.get_bounds()
         if (right - left) * (top - bottom) * 2 > size[0] * size[1]:
@@ -117,7 +122,7 @@ def _is_picture(page: Any, size: Sequence[float]) -> bool:
 def _tidy(text: str) -> str:
     """Line feeds only, whole characters, and nothing that UTF-8 or a database can't keep."""
     text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-    text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\f", "\n")
+    text = text.replace(GAP, " ").replace("\r\n", "\n").replace("\r", "\n").replace("\f", "\n")
     return _UNKEEPABLE.sub("\ufffd", text)
 
 
@@ -131,6 +136,7 @@ PAGES = Recipe(
     derive=pages,
     leaves_out={
         "textless page": Omission("{place} has no text layer"),
+        "blank page": Omission("{place} is blank", intended=True),
         "picture": Omission("{place} is a picture with few words beside it"),
         "unknown letters": Omission("{place} has letters that its fonts do not tell"),
         "outside": Omission("what lies outside of {place}", intended=True),

@@ -11,15 +11,28 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
+from itertools import pairwise
+from statistics import median
 from typing import Any
 
 from nexus_graph.atoms.recipes.pdf_order import Line
 
 _BREAK = re.compile("\r\n|[\r\n\f\ufffe]")
 _LINE_END_HYPHEN = "\ufffe"  # PDFium's mark for a hyphen that ends a line, in place of hyphen and line end
-_SAMPLES = 100  # characters of a page that are looked at closely
+_SAMPLES = 50  # characters of a page that are looked at closely
 _MOST_RUNS = 5_000
 _EDGE = 1.0  # points that a line may reach over the edge of its page
+_APART = 0.15  # of the height of a line: letters so far from each other have a space between them
+_LINES_PROBED = 5
+_STACKED = "\u2e80"  # from here on, letters may well stand on each other
+
+GAP = "\x1f"
+"""Stands in lines for a space that is seen and that PDFium did not notice: it is no character of the page."""
+
+_GLUED = re.compile(rf"\w{GAP}\w")  # leaders before a page number say nothing
+
+_SPACED = re.compile(r"(?:(?<!\w)[^\W\d_] ){6}[^\W\d_](?!\w)")
 
 Box = tuple[float, float, float, float]
 
@@ -27,8 +40,8 @@ Box = tuple[float, float, float, float]
 class PageText:
     """The text of one page, with places on the page as it is turned upright."""
 
-    def __init__(self, page: Any) -> None:
-        """`page` is a page of pypdfium2; it is turned."""
+    def __init__(self, page: Any, *, glued: bool = False) -> None:
+        """`page` is a page of pypdfium2; it is turned. `glued` says that earlier pages had glued words."""
         import pypdfium2.raw as raw  # here, so that only a worker ever loads a parser of hostile files
 
         self._raw = raw
@@ -36,8 +49,12 @@ class PageText:
         self._rectangle = raw.FS_RECTF()
         page.set_rotation(0)
         self._content = page.get_textpage()
-        turn, self.garbled = self._look()
+        self.garbled = False
         """Whether a good part of the letters is unknown: their font does not tell."""
+        self.glued = glued
+        """Whether PDFium missed spaces between words; known when all lines were taken."""
+        self._drawn_spaces = self._numbered_alike = True
+        turn = self._look()
         if turn:
             self._content.close()
             page.set_rotation(turn)
@@ -68,23 +85,22 @@ class PageText:
         _, _, width, height = self.placed(*self._box)
         return width, height
 
-    def lines(self) -> Iterator[Line]:
-        """The lines that lie on the page and are not blank, in the order of the file. A hyphen that ends a line stays."""
-        text = self._text()
-        width, height = self.size
-        start = 0
-        while start < len(text):
-            found = _BREAK.search(text, start)
-            end, after = found.span() if found else (len(text), len(text))
-            words = text[start:end].strip()
-            if words:
-                first = start + text[start:end].index(words[0])
-                line = self._line(words + "-" * (text[end:after] == _LINE_END_HYPHEN), first, len(words))
-                if -_EDGE <= line.left <= line.right <= width + _EDGE and -_EDGE <= line.top <= line.bottom <= height + _EDGE:
-                    yield line
-                elif (kept := self._on_page(line, width, height)) is not None:
-                    yield kept
-            start = after
+    @property
+    def invisible(self) -> bool:
+        """Whether the text begins invisibly: text recognition laid it under a picture."""
+        item = self._raw.FPDFText_GetTextObject(self._content, 0)
+        mode = self._raw.FPDFTextObj_GetTextRenderMode(item) if item else None
+        return bool(mode == self._raw.FPDF_TEXTRENDERMODE_INVISIBLE)
+
+    def lines(self) -> list[Line]:
+        """The lines that lie on the page and are not blank, in the order of the file. Hyphens at their ends stay."""
+        found = [self._closed_up(line) if _SPACED.search(line.text) else line for line in self._lines()]
+        if not self._drawn_spaces:  # they were guessed
+            probed = found[:: max(1, len(found) // _LINES_PROBED)]
+            self.glued = self.glued or any(_GLUED.search(self._apart(line)) for line in probed)
+            if self.glued:
+                return [replace(line, text=self._apart(line)) for line in found]
+        return found
 
     def runs(self) -> list[tuple[float, float]]:
         """Left and right end of all that was drawn in one go."""
@@ -103,17 +119,20 @@ class PageText:
         if line.first < 0:
             return None
         before = -math.inf
+        gaps = 0
         for at, letter in enumerate(line.text.removesuffix("-")):
-            if letter == " ":
+            if letter == GAP:
+                gaps += 1
+            if letter in (" ", GAP):
                 continue
-            left, _, right, _ = self._letter(line.first + at)
+            left, _, right, _ = self._letter(line.first + at - gaps)
             if left + right > 2 * gap:
                 if not before <= gap <= left:
                     return None
-                ahead = line.text[:at].rstrip()
+                ahead, behind = line.text[:at].rstrip(), line.text[at:]
                 return (
                     Line(ahead, line.left, line.top, before, line.bottom, line.first),
-                    Line(line.text[at:], left, line.top, line.right, line.bottom, line.first + at),
+                    Line(behind, left, line.top, line.right, line.bottom, line.first + at - gaps),
                 )
             before = max(before, right)
         return None
@@ -123,33 +142,102 @@ class PageText:
         count = self._content.count_chars()
         buffer = (ctypes.c_ushort * (count + 1))()
         length = max(self._raw.FPDFText_GetText(self._content, 0, count, buffer) - 1, 0)
-        return "".join(map(chr, buffer[:length]))
+        self._handle = self._content.raw
+        last = self._raw.FPDFText_GetCharIndexFromTextIndex(self._handle, length - 1)
+        self._numbered_alike = last == length - 1
+        return "".join(map(chr, buffer[:length])).replace(GAP, " ")
 
-    def _look(self) -> tuple[int, bool]:
-        """By how many degrees to turn the page so that most of its text is upright, and whether letters are unknown."""
+    def _lines(self) -> Iterator[Line]:
+        text = self._text()
+        width, height = self.size
+        start = 0
+        while start < len(text):
+            found = _BREAK.search(text, start)
+            end, after = found.span() if found else (len(text), len(text))
+            if words := text[start:end].strip():
+                first = start + text[start:end].index(words[0])
+                hyphen = "-" * (text[end:after] == _LINE_END_HYPHEN)
+                for line in self._rows(words, first, hyphen):
+                    within = -_EDGE <= line.left <= line.right <= width + _EDGE
+                    if within and -_EDGE <= line.top <= line.bottom <= height + _EDGE:
+                        yield line
+                    elif (kept := self._on_page(line, width, height)) is not None:
+                        yield kept
+            start = after
+
+    def _closed_up(self, line: Line) -> Line:
+        """The words of a line whose letters are set so far apart that PDFium took each for a word."""
+        if line.first < 0:
+            return line
+        number = self._raw.FPDFText_GetCharIndexFromTextIndex(self._handle, line.first + line.text.index(" "))
+        if self._raw.FPDFText_IsGenerated(self._handle, number) != 1:
+            return line
+        places = [at for at, letter in enumerate(line.text) if letter != " "]
+        boxes = [self._letter(line.first + at) for at in places]
+        gaps = [other[0] - one[2] for one, other in pairwise(boxes)]
+        wide = 1.6 * median(gaps)
+        words = "".join(" " * (gap > wide) + line.text[at] for gap, at in zip(gaps, places[1:], strict=True))
+        return replace(line, text=line.text[0] + words, first=-1)
+
+    def _apart(self, line: Line) -> str:
+        """The text of a line, with a mark where letters stand apart without a space. Spaced-out words stay whole."""
+        if line.first < 0:
+            return line.text
+        boxes = [self._letter(line.first + at) for at in range(len(line.text))]
+        letters = [letter != " " for letter in line.text]
+        between = {
+            at: boxes[at][0] - boxes[at - 1][2] for at in range(1, len(boxes)) if letters[at - 1] and letters[at]
+        }
+        if not between:
+            return line.text
+        usual = max(median(between.values()), 0)
+        wide = _APART * line.height + 2 * usual
+        return "".join(GAP * (between.get(at, 0) > wide) + letter for at, letter in enumerate(line.text))
+
+    def _look(self) -> int:
+        """By how many degrees to turn the page so that most of its text is upright. Looks at a few characters."""
         count = self._content.count_chars()
         directions: Counter[int] = Counter()
         letters = unknown = 0
         for at in range(0, count, max(1, count // _SAMPLES)):
-            angle = self._raw.FPDFText_GetCharAngle(self._content, at)
-            if angle >= 0:  # it was drawn, and is no space that PDFium put in
+            if self._raw.FPDFText_IsGenerated(self._content, at) == 1:
+                self._drawn_spaces = self._drawn_spaces and self._raw.FPDFText_GetUnicode(self._content, at) != ord(" ")
+            elif (angle := self._raw.FPDFText_GetCharAngle(self._content, at)) >= 0:
                 directions[round(math.degrees(angle)) % 360] += 1
                 letters += 1
                 unknown += self._raw.FPDFText_HasUnicodeMapError(self._content, at) == 1
         usual = directions.most_common(1)[0][0] if directions else 0
-        return (360 - usual) % 360 if usual % 90 == 0 else 0, unknown * 4 > letters
+        self.garbled = unknown * 4 > letters
+        return (360 - usual) % 360 if usual % 90 == 0 else 0
 
     def _letter(self, at: int) -> Box:
         """The box of the character that stands at this place of the text."""
-        number = self._raw.FPDFText_GetCharIndexFromTextIndex(self._content, at)
+        number = at if self._numbered_alike else self._raw.FPDFText_GetCharIndexFromTextIndex(self._handle, at)
         box = self._rectangle
-        self._raw.FPDFText_GetLooseCharBox(self._content, number, box)
+        self._raw.FPDFText_GetLooseCharBox(self._handle, number, box)
         return self.placed(box.left, box.bottom, box.right, box.top)
 
-    def _line(self, words: str, first: int, count: int) -> Line:
-        one, other = self._letter(first), self._letter(first + count - 1)
-        left, top = min(one[0], other[0]), min(one[1], other[1])
-        return Line(words, left, top, max(one[2], other[2]), max(one[3], other[3]), first)
+    def _rows(self, words: str, first: int, hyphen: str) -> Iterator[Line]:
+        """One line; several where PDFium glued short lines that stand below each other, such as numbers in a table."""
+        begin, end = self._letter(first), self._letter(first + len(words) - 1)
+        if not _is_apart(begin, end) or not self._is_upright(first) or words[0] >= _STACKED:
+            yield _spanning(words + hyphen, begin, end, first)
+            return
+        start, seen, was_upright = 0, begin, True
+        for at, letter in enumerate(words):
+            box = self._letter(first + at)
+            if letter == " ":
+                continue
+            upright = self._is_upright(first + at)
+            if _is_apart(seen, box) and (upright or was_upright):
+                yield _spanning(words[start:at].rstrip(), self._letter(first + start), seen, first + start)
+                start = at
+            seen, was_upright = box, upright
+        yield _spanning(words[start:] + hyphen, self._letter(first + start), end, first + start)
+
+    def _is_upright(self, at: int) -> bool:
+        angle = math.degrees(self._raw.FPDFText_GetCharAngle(self._handle, at))
+        return round(angle + self._turn) % 360 == 0
 
     def _on_page(self, line: Line, width: float, height: float) -> Line | None:
         """What of a line lies on the page."""
@@ -160,4 +248,19 @@ class PageText:
                 kept += letter
         self.outside = self.outside or len(kept) < len(line.text)
         kept = kept.strip()
-        return Line(kept, max(line.left, 0), max(line.top, 0), min(line.right, width), min(line.bottom, height)) if kept else None
+        return (
+            Line(kept, max(line.left, 0), max(line.top, 0), min(line.right, width), min(line.bottom, height))
+            if kept
+            else None
+        )
+
+
+def _is_apart(one: Box, other: Box) -> bool:
+    """Whether two letters stand in different rows."""
+    return not (one[1] < (other[1] + other[3]) / 2 < one[3] or other[1] < (one[1] + one[3]) / 2 < other[3])
+
+
+def _spanning(words: str, one: Box, other: Box, first: int) -> Line:
+    """The line from one letter to another."""
+    left, top = min(one[0], other[0]), min(one[1], other[1])
+    return Line(words, left, top, max(one[2], other[2]), max(one[3], other[3]), first)

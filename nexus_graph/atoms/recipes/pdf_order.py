@@ -70,13 +70,14 @@ def in_reading_order(lines: Sequence[Line], runs: Sequence[tuple[float, float]],
         found = _by_columns(found, gap, cut)
     flows = list(_flows(found))
     if len(flows) > 1:
-        flows = [flow for band in _bands(flows) for flow in _from_above(band)]
+        flows = [flow for band in _bands(flows) for flow in _tables(_from_above(band))]
     return [line for flow in flows for line in flow.lines]
 
 
 def _gaps(lines: Sequence[Line], runs: Sequence[tuple[float, float]]) -> list[float]:
     """Places, from left to right, that many rows pass over and few runs of text cover: columns may meet there."""
-    if len(lines) < _LEAST_ROWS:
+    between = [(one.right, other.left) for one, other in pairwise(lines) if _is_row(one, other)]
+    if len(runs) - len(lines) + 2 * len(between) < _LEAST_ROWS:  # too few rows have two parts
         return []
     left, right = min(line.left for line in lines), max(line.right for line in lines)
     count = min(500, int((right - left) / _STEP) + 1)
@@ -89,8 +90,9 @@ def _gaps(lines: Sequence[Line], runs: Sequence[tuple[float, float]]) -> list[fl
         total = 0
         return [total := total + change for change in changes[:count]]
 
-    between = [(one.right, other.left) for one, other in pairwise(lines) if _is_row(one, other)]
-    passing = [a + b for a, b in zip(covering([(line.left, line.right) for line in lines]), covering(between), strict=True)]
+    passing = [
+        a + b for a, b in zip(covering([(line.left, line.right) for line in lines]), covering(between), strict=True)
+    ]
     covered = covering(runs)
     free = [at for at in range(count) if passing[at] - covered[at] >= max(_LEAST_ROWS, 0.6 * passing[at])]
     groups: list[list[int]] = []
@@ -200,14 +202,43 @@ def _from_above(flows: Sequence[_Flow]) -> list[_Flow]:
     return ordered
 
 
+def _tables(flows: Sequence[_Flow]) -> Iterator[_Flow]:
+    """The same flows; columns of a table that was drawn column by column become one, row by row."""
+    table: list[_Flow] = []
+    for flow in flows:
+        if table and not _continues(table[-1], flow):
+            yield _row_by_row(table)
+            table = []
+        table.append(flow)
+    if table:
+        yield _row_by_row(table)
+
+
+def _continues(column: _Flow, other: _Flow) -> bool:
+    """Whether two flows are columns of one table: each line has its counterpart, and not both are running text."""
+    return (
+        len(column.lines) == len(other.lines) >= _LEAST_ROWS - 1
+        and all(_is_row(one, counterpart) for one, counterpart in zip(column.lines, other.lines, strict=True))
+        and min(median(len(line.text.split()) for line in flow.lines) for flow in (column, other)) <= 3
+    )
+
+
+def _row_by_row(columns: Sequence[_Flow]) -> _Flow:
+    if len(columns) == 1:
+        return columns[0]
+    return _Flow([line for row in zip(*(column.lines for column in columns), strict=True) for line in row])
+
+
 def with_overlays(lines: Sequence[Line], overlays: Sequence[Line], cut: Cut) -> list[str]:
     """The text of the rows of a page: its lines, in reading order, with what is laid over them at its place."""
     rows = _rows(lines)
     for overlay in sorted(overlays, key=lambda line: (line.top, line.left)):
         middle = (overlay.left + overlay.right) / 2
-        near = [(_distance(part, middle), number) for number, row in enumerate(rows) for part in row if overlay.beside(part)]
+        near = [
+            (_distance(part, middle), number) for number, row in enumerate(rows) for part in row if overlay.beside(part)
+        ]
         if not near:
-            rows.insert(_before(rows, overlay), [overlay])
+            rows.insert(_after(rows, overlay), [overlay])
             continue
         _, number = min(near)
         row: list[Line] = []
@@ -219,24 +250,31 @@ def with_overlays(lines: Sequence[Line], overlays: Sequence[Line], cut: Cut) -> 
 
 
 def _rows(lines: Sequence[Line]) -> list[list[Line]]:
-    """Lines that follow each other on one base line make one row."""
+    """Lines that follow each other on one base line make one row, and so does what is raised or lowered beside one."""
     rows: list[list[Line]] = []
     for line in lines:
         last = rows[-1][-1] if rows else None
-        if last is not None and _is_row(last, line) and abs(last.bottom - line.bottom) < last.height / 4:
+        if last is not None and _is_row(last, line) and _goes_on(last, line):
             rows[-1].append(line)
         else:
             rows.append([line])
     return rows
 
 
+def _goes_on(last: Line, line: Line) -> bool:
+    level = abs(last.bottom - line.bottom) < last.height / 4 and line.height < 2 * last.height
+    return level or (line.height < last.height and line.left - last.right < last.height / 2)
+
+
 def _distance(line: Line, at: float) -> float:
     return max(line.left - at, at - line.right, 0)
 
 
-def _before(rows: Sequence[Sequence[Line]], overlay: Line) -> int:
-    """The row that an overlay without a row of its own comes before: the first below it."""
-    for number, row in enumerate(rows):
-        if row[0].top >= overlay.bottom - overlay.height / 4 and row[0].left < overlay.right and overlay.left < row[-1].right:
-            return number
-    return len(rows)
+def _after(rows: Sequence[Sequence[Line]], overlay: Line) -> int:
+    """Where an overlay without a row of its own goes: after the nearest row above it."""
+    above = [
+        (overlay.top - row[0].bottom + max(row[0].left - overlay.right, overlay.left - row[-1].right, 0), -number)
+        for number, row in enumerate(rows)
+        if row[0].bottom <= overlay.top + overlay.height / 2
+    ]
+    return 1 - min(above)[1] if above else 0
