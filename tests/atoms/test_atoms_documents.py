@@ -1,4 +1,4 @@
-"""PDF and docx, sound and hostile."""
+"""Word documents, sound and hostile."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import zipfile
 
 import docx
 import pytest
-from atom_files import pdf, saved, with_part, word
+from atom_files import saved, with_part, word
 
 from nexus_graph.atoms.model import Draft, Limits, collect
 from nexus_graph.atoms.recipes import RECIPES
@@ -27,34 +27,6 @@ def derive(op: str, data: bytes) -> list[Draft]:
 def body(content: str) -> bytes:
     """A docx with this body."""
     return with_part(word(), DOCUMENT, f"<w:document {W}><w:body>{content}</w:body></w:document>".encode())
-
-
-def test_pages() -> None:
-    """Pages that hold text, with their numbers, and offsets into all pages joined by form feeds."""
-    drafts = derive("pdf.pages", pdf(["Hello", "co-", "op"], [], ["Second page"]))
-    assert [(draft.text, draft.span.page, draft.kind) for draft in drafts] == [
-        ("Hello\nco-op", 1, "page"),
-        ("Second page", 3, "page"),
-    ]
-    whole = "\f".join(["Hello\nco-op", "", "Second page"])
-    assert [whole[draft.span.start : draft.span.end] for draft in drafts] == [draft.text for draft in drafts]
-
-
-@pytest.mark.parametrize(
-    ("data", "said"),
-    [
-        (b"", "broken or no PDF"),
-        (b"<html>", "broken or no PDF"),
-        (b"%PDF-1.7\n" + b"\xff" * 500, "broken or no PDF"),
-        (pdf(["x"])[:200], "broken or no PDF"),
-        (pdf(["x"], encrypted=True), "it is encrypted"),
-    ],
-)
-def test_what_is_no_pdf_is_refused(data: bytes, said: str) -> None:
-    """Empty, another kind, truncated, encrypted."""
-    with pytest.raises(Invalid, match=said) as refused:
-        derive("pdf.pages", data)
-    assert refused.value.hint
 
 
 def test_docx_blocks() -> None:

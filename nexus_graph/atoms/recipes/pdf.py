@@ -26,7 +26,7 @@ from nexus_graph.atoms.recipes.pdf_lines import GAP, PageText
 from nexus_graph.atoms.recipes.pdf_marks import Note, marks
 from nexus_graph.atoms.recipes.pdf_order import Line, in_reading_order, with_overlays
 
-_UNKEEPABLE = re.compile("[\0\x02\ud800-\udfff\ufffe\uffff]")
+_UNKEEPABLE = re.compile("[\0-\x08\x0b\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _REASONS = {
     "Incorrect password": ("it is encrypted", "Remove its password, and upload it again."),
     "Data format": ("it is broken or no PDF at all", "Open it in a reader, and save it again."),

@@ -12,11 +12,10 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
-from itertools import pairwise
 from statistics import median
 from typing import Any
 
-from nexus_graph.atoms.recipes.pdf_order import Line
+from nexus_graph.atoms.recipes.pdf_order import Line, closed_up
 
 _BREAK = re.compile("\r\n|[\r\n\f\ufffe]")
 _LINE_END_HYPHEN = "\ufffe"  # PDFium's mark for a hyphen that ends a line, in place of hyphen and line end
@@ -172,12 +171,12 @@ class PageText:
         number = self._raw.FPDFText_GetCharIndexFromTextIndex(self._handle, line.first + line.text.index(" "))
         if self._raw.FPDFText_IsGenerated(self._handle, number) != 1:
             return line
-        places = [at for at, letter in enumerate(line.text) if letter != " "]
-        boxes = [self._letter(line.first + at) for at in places]
-        gaps = [other[0] - one[2] for one, other in pairwise(boxes)]
-        wide = 1.6 * median(gaps)
-        words = "".join(" " * (gap > wide) + line.text[at] for gap, at in zip(gaps, places[1:], strict=True))
-        return replace(line, text=line.text[0] + words, first=-1)
+        letters = []
+        for at, letter in enumerate(line.text):
+            if letter != " ":
+                left, _, right, _ = self._letter(line.first + at)
+                letters.append(replace(line, text=letter, left=left, right=right))
+        return replace(line, text=closed_up(letters), first=-1)
 
     def _apart(self, line: Line) -> str:
         """The text of a line, with a mark where letters stand apart without a space. Spaced-out words stay whole."""

@@ -16,6 +16,7 @@ from statistics import median
 
 _MOST_COMPARED = 500  # flows of one band: their places are compared in pairs
 _LEAST_ROWS = 4  # fewer tell nothing about columns
+_LEAST_LETTERS = 7  # fewer that stand apart may be names of things
 _STEP = 4.0  # points
 
 
@@ -246,7 +247,21 @@ def with_overlays(lines: Sequence[Line], overlays: Sequence[Line], cut: Cut) -> 
             row += (part.left < middle < part.right and cut(part, middle)) or (part,)
         before = sum(part.left + part.right <= 2 * middle for part in row)
         rows[number] = [*row[:before], overlay, *row[before:]]
-    return [" ".join(part.text for part in row) for row in rows]
+    return [_text(row) for row in rows]
+
+
+def closed_up(letters: Sequence[Line]) -> str:
+    """The words of letters that are set far apart: between words there is still more room than inside of them."""
+    gaps = [other.left - one.right for one, other in pairwise(letters)]
+    wide = 1.6 * median(gaps)
+    pieces = [" " * (gap > wide) + letter.text for gap, letter in zip(gaps, letters[1:], strict=True)]
+    return letters[0].text + "".join(pieces)
+
+
+def _text(row: Sequence[Line]) -> str:
+    if len(row) >= _LEAST_LETTERS and all(len(part.text) == 1 and part.text.isalpha() for part in row):
+        return closed_up(row)
+    return " ".join(part.text for part in row)
 
 
 def _rows(lines: Sequence[Line]) -> list[list[Line]]:
