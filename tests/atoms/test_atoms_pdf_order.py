@@ -84,8 +84,8 @@ def test_a_title_at_the_side_stays_whole() -> None:
     """Some words that are turned against the rest of the page."""
     side = "BT /F1 12 Tf 0 1 -1 0 20 440 Tm (Side words) Tj ET\n"
     assert lines(sheet(side + shown(*column(60, 500, LEFT)))) == ["Side words", *LEFT]
-    headed = shown(*column(60, 500, LEFT)) + "BT /F1 12 Tf 0 1 -1 0 240 400 Tm (North) Tj ET"
-    assert lines(sheet(headed)) == [*LEFT, "North"]
+    headed = shown(*column(60, 500, LEFT), (60, 400, "South")) + "BT /F1 12 Tf 0 1 -1 0 112 400 Tm (North) Tj ET"
+    assert lines(sheet(headed)) == [*LEFT, "South", "North"]
 
 
 @pytest.mark.parametrize("lower", [0, 3])
@@ -174,10 +174,28 @@ def test_words_whose_letters_are_set_apart() -> None:
     assert lines(sheet("\n".join((spaced, moved, single)))) == ["Spaced letters", "Wide set", "one word"]
 
 
-def test_words_that_are_set_close_to_each_other() -> None:
-    """A space that is narrow beside a wide letter is still a space; kerning is none."""
-    close = "BT /F1 12 Tf 50 500 Td [(A)-230(colon)-240(was)-230(W)60(anted)-240(Anyway)-240(now)] TJ ET"
-    assert lines(sheet(close)) == ["A colon was Wanted Anyway now"]
+def test_spaces_that_are_only_seen() -> None:
+    """A space made by moving on beside a kerned letter, as troff writes it, is a space; a divided word is none."""
+    troff = "BT /F1 12 Tf 50 500 Td 3.1 Tc (Ac) Tj 0 Tc 17.1 0 Td [(olon)-300(that)-300(sepa)5(rates)] TJ ET"
+    assert lines(sheet(troff)) == ["A colon that separates"]
+    known = "BT /F1 12 Tf 50 500 Td [(A)-230(colon)-240(was)-230(W)60(anted)-240(Anyway)-240(now)] TJ ET"
+    assert lines(sheet(known)) == ["A colon was Wanted Anyway now"]
+
+
+def test_a_table_that_is_printed_sideways() -> None:
+    """Cells that were drawn one by one make rows, whichever way the table is turned."""
+    cells = [(60 * at, -14 * number, cell) for number, row in enumerate(ROWS) for at, cell in enumerate(row)]
+    for matrix in ("1 0 0 1", "0 1 -1 0", "-1 0 0 -1", "0 -1 1 0"):
+        drawn = "\n".join(f"BT /F1 12 Tf 1 0 0 1 {2.4 * left} {low} Tm ({cell}) Tj ET" for left, low, cell in cells)
+        data = sheet(f"q {matrix} 400 400 cm\n{drawn} Q", media="0 0 800 800")
+        assert lines(data) == [" ".join(row) for row in ROWS], matrix
+
+
+def test_letters_and_numbers_of_a_browser() -> None:
+    """Spaced letters, ligatures, an emoji, a raised number and right-to-left text as Chromium prints them."""
+    drafts = collect(RECIPES["pdf.pages"], (INPUTS / "pdf-browser.pdf").read_bytes(), {}, Limits()).drafts
+    found = drafts[-1].text.split("\n")
+    assert {"spaced letters here", "office affluent 😀 x 2", "P-2 Seal 3", "שלום עולם 123 משפט"} <= set(found)
 
 
 def test_a_page_of_many_lines_is_read_in_time() -> None:
