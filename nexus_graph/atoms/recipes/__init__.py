@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from nexus_graph.atoms.model import Recipe
-from nexus_graph.atoms.recipes import delimited, html_blocks, json_pointers, kinds, markdown, pdf, text, word
+from nexus_graph.atoms.recipes import delimited, html_blocks, json_pointers, kinds, markdown, pdf, slides, text, word
 from nexus_graph.atoms.recipes.kinds import Kind
 from nexus_graph.scope.errors import Invalid
 
@@ -27,6 +27,7 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
             delimited.ROWS,
             json_pointers.POINTERS,
             pdf.PAGES,
+            slides.SLIDES,
             word.PARAGRAPHS,
         )
     }
