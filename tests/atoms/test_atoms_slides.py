@@ -83,7 +83,7 @@ def told(data: bytes) -> str:
 
 @pytest.mark.parametrize("name", ["slides.pptx", "slides-impress.pptx"])
 def test_a_presentation_as_programs_write_it(name: str) -> None:
-    """Slides in the order of the show, notes after their slide, a table and a chart as grids, hidden things left out."""
+    """Slides in the order of the show, notes after their slide, tables and charts as grids, hidden things left out."""
     reading = read((INPUTS / name).read_bytes())
     assert [(draft.span.slide, draft.span.part, draft.kind, draft.text) for draft in reading.drafts] == [
         (1, None, "slide", "Pump plan 2026\nStart early\nOrder seals\nBoxed\nwords"),
@@ -202,6 +202,7 @@ def test_comments_of_both_forms() -> None:
     [
         ("<p:pic><p:nvPicPr><p:cNvPr/><p:nvPr/></p:nvPicPr></p:pic>", "a picture on slide 1"),
         ("<p:pic><p:nvPicPr><p:nvPr><a:videoFile/></p:nvPr></p:nvPicPr></p:pic>", "a recording on slide 1"),
+        (frame("<a:model3d/>"), "an embedded object on slide 1"),
         (frame("<p:oleObj/>"), "an embedded object on slide 1"),
         (frame('<c:chart r:id="r9"/>'), "a chart on slide 1"),
         (frame('<dgm:relIds r:dm="r9"/>'), "a diagram on slide 1"),

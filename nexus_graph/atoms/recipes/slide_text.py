@@ -9,12 +9,12 @@ from nexus_graph.atoms.model import LeftOut
 
 _TITLES: Final = ("title", "ctrTitle")
 _FOOTERS: Final = ("ftr", "dt", "hdr")
-_ROMAN: Final = ((1000, "m"), (900, "cm"), (500, "d"), (400, "cd"), (100, "c"), (90, "xc"), (50, "l"), (40, "xl")) + (
-    (10, "x"),
-    (9, "ix"),
-    (5, "v"),
-    (4, "iv"),
-    (1, "i"),
+_ROMAN: Final = tuple(
+    zip(
+        (1000, 900, 500, 400, 100, 90, 50, 40, 10, 9, 5, 4, 1),
+        ("m", "cm", "d", "cd", "c", "xc", "l", "xl", "x", "ix", "v", "iv", "i"),
+        strict=True,
+    )
 )
 _MOST_CELLS: Final = 1_000_000  # of the grid of a chart
 
@@ -76,7 +76,9 @@ class Slide:
 
     def _graphic(self, frame: Any) -> Iterator[str]:
         """The text of a table, a chart or a diagram."""
+        known = False
         for item in frame.iter():
+            known = known or local(item) in ("tbl", "chart", "relIds")
             match local(item):
                 case "tbl":
                     yield _table(item)
@@ -84,8 +86,8 @@ class Slide:
                     yield from self._part(item, "id", "chart", _chart)
                 case "relIds":
                     yield from self._part(item, "dm", "diagram", _diagram)
-                case "oleObj":
-                    self._omit("object")
+        if not known:
+            self._omit("object")
 
     def _part(self, item: Any, key: str, what: str, read: Callable[[Any], str]) -> Iterator[str]:
         found = (value for name, value in item.attrib.items() if name.endswith(f"}}{key}"))
@@ -183,8 +185,7 @@ def _chart(root: Any) -> str:
         return ""
     if any(names):
         lines.append("\t".join(["", *names]))
-    for number in places:
-        lines.append("\t".join([rows.get(number, ""), *(column.get(number, "") for column in columns)]))
+    lines += ("\t".join([rows.get(at, ""), *(column.get(at, "") for column in columns)]) for at in places)
     return "\n".join(lines)
 
 

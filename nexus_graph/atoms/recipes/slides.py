@@ -1,11 +1,11 @@
 """PowerPoint (pptx, pptm, and their templates and shows): what is seen on each slide, its notes and its comments.
 
 The atom of a slide is its text: the title first, then everything else in the order of the file, in which a screen
-reader also reads it. Paragraphs stand one a line, with their numbers as they are shown; a table is a grid, cells joined
-by tabs and rows by line feeds, where a merged cell fills the first of its places; a chart is its title and a grid of its
-series; a diagram (SmartArt) is the text of its nodes. Footers and dates are an atom once, where they are met first; the
-number of a slide is in the span. Speaker notes and comments are atoms of their own after their slide. The canonical text
-is the text of all these with a line feed between them.
+reader also reads it. Paragraphs stand one a line, with their numbers as they are shown; a table is a grid, cells
+joined by tabs and rows by line feeds, where a merged cell fills the first of its places; a chart is its title and a
+grid of its series; a diagram (SmartArt) is the text of its nodes. Footers and dates are an atom once, where they are
+met first; the number of a slide is in the span. Speaker notes and comments are atoms of their own after their slide.
+The canonical text is the text of all these with a line feed between them.
 
 Hidden slides and hidden shapes are left out, as whoever watches the show does not see them. Text that stands on a
 layout or a master (a slogan on each slide) is no text of a slide. Names of authors, descriptions of pictures and
@@ -87,7 +87,7 @@ def _slide(package: Package, part: str, place: str) -> Iterator[tuple[str, str |
     relations = _relations(package, part)
 
     def linked(key: str) -> Any:
-        kind, target = relations.get(key, ("", ""))
+        target = relations.get(key, ("", ""))[1]
         return package.tree(target) if target in package else None
 
     slide = Slide(root, place, linked)
