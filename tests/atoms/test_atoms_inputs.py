@@ -20,7 +20,7 @@ DEMO = Path(__file__).parents[2] / "core" / "demo"
 EXPECTED: dict[str, dict[str, Any]] = {
     name: told for page in sorted(INPUTS.glob("EXPECTED.*.json")) for name, told in json.loads(page.read_text()).items()
 }
-FILES = {path.name for path in INPUTS.iterdir() if not path.name.startswith(("EXPECTED.", "README"))}
+FILES = {path.name for path in INPUTS.iterdir() if not path.name.startswith(("EXPECTED.", "MADE.", "NOTES.", "README"))}
 
 
 def read(path: Path) -> tuple[str, Reading]:
