@@ -80,7 +80,12 @@ def _told(reading: Reading) -> dict[str, Any]:
         {"filename": found.filename, "content_type": found.content_type, "place": found.place}
         for found in reading.attachments
     ]
-    return {"drafts": reading.drafts, "left_out": reading.left_out, "attachments": attachments}
+    return {
+        "drafts": reading.drafts,
+        "left_out": reading.left_out,
+        "pii_flags": reading.pii_flags,
+        "attachments": attachments,
+    }
 
 
 def confine(limits: Limits) -> None:
