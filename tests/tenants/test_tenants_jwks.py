@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
 from structlog.testing import capture_logs
-from token_house import AUDIENCE, EC, ISSUER, KEY, NOW, RSA, public, served, sign, trusted, write_keys
+from token_house import AUDIENCE, EC, ISSUER, KEY, NOW, RSA, part, public, served, sign, trusted, write_keys
 
 from nexus_graph.scope.errors import ConfigurationError, Unauthenticated, Unavailable
 from nexus_graph.tenants import jwks
@@ -44,6 +45,27 @@ def ticks(monkeypatch: pytest.MonkeyPatch) -> Ticks:
 def file(tmp_path: Path) -> Path:
     """A JWKS file."""
     return write_keys(tmp_path / "jwks.json", KEY, EC, RSA)
+
+
+@asynccontextmanager
+async def answering(answer: Callable[[asyncio.StreamWriter], Awaitable[None]]) -> AsyncIterator[str]:
+    """An address that answers every request so. In the end every connection is closed."""
+    under_way: list[asyncio.Task[None]] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        under_way.append(cast("asyncio.Task[None]", asyncio.current_task()))
+        with suppress(ConnectionError):
+            try:
+                await reader.readuntil(b"\r\n\r\n")
+                await answer(writer)
+                await writer.drain()
+            finally:
+                writer.close()
+                await writer.wait_closed()
+
+    async with asyncio.timeout(20), await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/jwks"
+        await asyncio.gather(*under_way)
 
 
 async def test_a_new_key_is_found_and_a_withdrawn_one_stops_counting(file: Path, ticks: Ticks) -> None:
@@ -104,17 +126,15 @@ async def test_issuers_rotate_their_keys_each_at_an_address_of_its_own(tmp_path:
 
 async def test_a_set_is_fetched_once_however_many_ask(ticks: Ticks) -> None:
     """Tokens with made-up key ids can't make us call an issuer again and again."""
-    fetched: list[bytes] = []
+    fetched: list[str] = []
 
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        fetched.append(await reader.readuntil(b"\r\n\r\n"))
+    async def answer(writer: asyncio.StreamWriter) -> None:
+        fetched.append("once")
         body = json.dumps(public(KEY)).encode()
         writer.write(b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body))
-        await writer.drain()
-        writer.close()
 
-    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
-        verifier = Verifier([trusted(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/jwks")])
+    async with answering(answer) as address:
+        verifier = Verifier([trusted(address)])
         await verifier.load()
         for _ in range(2):
             ticks.now += 31
@@ -136,7 +156,7 @@ OTHER_KEYS: dict[str, dict[str, Any]] = {
     "of a curve that is not accepted": ECKey.generate_key("secp256k1", {"kid": "key-1"}).as_dict(private=False),
     "of the other Edwards curve": OKPKey.generate_key("Ed448", {"kid": "key-1", "alg": "EdDSA"}).as_dict(private=False),
     "that is secret": OctKey.generate_key(256, {"kid": "key-1"}).as_dict(private=True),
-    "that is too short": {**OF_RSA, "n": str(OF_RSA["n"])[:171]},
+    "that is too short": {**OF_RSA, "n": part(b"\xff" * 128)},
     "that is broken": {"kty": "EC", "crv": "P-256", "kid": "key-1", "x": "AA", "y": "AA"},
     "without an id": {name: value for name, value in KEY.as_dict(private=False).items() if name != "kid"},
     "with a number for an id": {**KEY.as_dict(private=False), "kid": 1},
@@ -261,33 +281,28 @@ ANSWERS = {
 async def test_an_address_that_gives_no_set_is_unavailable(answer: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody is followed elsewhere, and nobody waited for without end."""
     monkeypatch.setattr(jwks, "_FETCH_SECONDS", 1.0)
-    over = asyncio.Event()
 
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
+    async def say(writer: asyncio.StreamWriter) -> None:
         writer.write(ANSWERS[answer])
-        await writer.drain()
-        if answer == "without end":
-            await over.wait()
-        writer.close()
+        while answer == "without end":
+            writer.write(b" ")
+            await writer.drain()
+            await asyncio.sleep(0.05)
 
-    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+    async with answering(say) as address:
         with pytest.raises(Unavailable, match="can't be fetched"):
-            await Keys(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/jwks").load()
-        over.set()
+            await Keys(address).load()
 
 
 async def test_no_more_of_an_answer_is_read_than_a_set_may_have() -> None:
     """However much an address has to say: this one never ends."""
 
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
+    async def say(writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
-        with suppress(ConnectionError):
-            while True:
-                writer.write(b" " * 65_536)
-                await writer.drain()
+        while True:
+            writer.write(b" " * 65_536)
+            await writer.drain()
 
-    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+    async with answering(say) as address:
         with pytest.raises(ConfigurationError, match="larger than a JSON Web Key Set may be"):
-            await Keys(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/jwks").load()
+            await Keys(address).load()
