@@ -250,6 +250,7 @@ def test_deletions_are_told_wherever_they_stand() -> None:
 def test_a_deletion_without_words_is_not_told() -> None:
     """Nothing was left out."""
     assert left_out(docx(paragraph("<w:del><w:r><w:delText> </w:delText></w:r></w:del>"))) == []
+    assert left_out(docx(f"<w:moveFrom>{paragraph(' ')}</w:moveFrom>")) == []
 
 
 def test_a_table_that_is_deleted_is_gone() -> None:

@@ -10,7 +10,7 @@ An atom is a heading, a paragraph, a list item or a table, as text:
 - Text boxes, charts and diagrams are atoms after the block that they are anchored in, footnotes, endnotes and comments
   after the block that refers to them; the mark of a note stands in brackets: `thirty days[1].` Headers are told where
   their section begins, footers where it ends, equal ones once. The span of all these names them as its `part`.
-- Insertions under review count as text. Deletions, hidden text and prompts that nobody has filled in do not, and are
+- Insertions under review count as text. Deletions, hidden text and placeholders that nobody has filled in do not, and are
   told as left out on purpose. What is met and not read is told: pictures, embedded objects, and other kinds of files
   that are kept inside (altChunk), unless they are HTML, plain text or Word files. Descriptions of pictures are no
   text of the page; they name the picture that is left out.
