@@ -134,16 +134,16 @@ def control(properties: str, content: str) -> str:
     return f"<w:sdt><w:sdtPr>{properties}</w:sdtPr><w:sdtContent>{content}</w:sdtContent></w:sdt>"
 
 
-PROMPT = "<w:showingPlcHdr/>"
+PLACEHOLDER = "<w:showingPlcHdr/>"
 
 
-def test_prompts_are_no_text_and_are_told() -> None:
+def test_placeholders_are_no_text_and_are_told() -> None:
     """In a paragraph, around paragraphs, around rows and cells; not those that were filled in."""
     cell = f"<w:tc>{paragraph('Choose an item.')}</w:tc>"
     for body in (
-        paragraph(run("Supplier: ") + control(PROMPT, run("Choose an item."))),
-        paragraph("Supplier: ") + control(PROMPT, paragraph("Choose an item.")),
-        f"<w:tbl><w:tr><w:tc>{paragraph('Supplier: ')}</w:tc>{control(PROMPT, cell)}</w:tr></w:tbl>",
+        paragraph(run("Supplier: ") + control(PLACEHOLDER, run("Choose an item."))),
+        paragraph("Supplier: ") + control(PLACEHOLDER, paragraph("Choose an item.")),
+        f"<w:tbl><w:tr><w:tc>{paragraph('Supplier: ')}</w:tc>{control(PLACEHOLDER, cell)}</w:tr></w:tbl>",
     ):
         data = docx(body)
         assert ([text.strip() for text in texts(data)], left_out(data)) == (
@@ -182,7 +182,7 @@ STORED: dict[str, str | bytes] = {
 }
 
 
-def bound(path: str, kind: str = "<w:text/>", content: str = "Enter a name.", more: str = PROMPT) -> bytes:
+def bound(path: str, kind: str = "<w:text/>", content: str = "Enter a name.", more: str = PLACEHOLDER) -> bytes:
     """A document with a control that is bound to a place in a store."""
     binding = (
         f"""<w:dataBinding w:prefixMappings="xmlns:n='urn:c'" w:xpath="{path}" w:storeItemID="{STORE.lower()}"/>"""
@@ -195,7 +195,7 @@ LIST = '<w:dropDownList><w:listItem w:displayText="Silver" w:value="S"/><w:listI
 
 
 def test_bound_controls_show_the_value_that_they_are_bound_to() -> None:
-    """As Word does: whatever they hold, and prompts give way to it."""
+    """As Word does: whatever they hold, and placeholders give way."""
     path = "/n:order[1]/n:line[2]/n:name[1]"
     assert texts(bound(path)) == ["Kestrel Ltd"]
     assert left_out(bound(path)) == []

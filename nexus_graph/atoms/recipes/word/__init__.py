@@ -10,10 +10,10 @@ An atom is a heading, a paragraph, a list item or a table, as text:
 - Text boxes, charts and diagrams are atoms after the block that they are anchored in, footnotes, endnotes and comments
   after the block that refers to them; the mark of a note stands in brackets: `thirty days[1].` Headers are told where
   their section begins, footers where it ends, equal ones once. The span of all these names them as its `part`.
-- Insertions under review count as text. Deletions, hidden text and prompts that nobody has filled in do not, and are
-  told as left out on purpose. What is met and not read is told: pictures, embedded objects, and other kinds of files
-  that are kept inside (altChunk), unless they are HTML, plain text or Word files. Descriptions of pictures are no
-  text of the page; they name the picture that is left out.
+- Insertions under review count as text. Deletions, hidden text and placeholders that nobody has filled in do not, and
+  are told as left out on purpose. What is met and not read is told: pictures, embedded objects, and other kinds of
+  files that are kept inside (altChunk), unless they are HTML, plain text or Word files. Descriptions of pictures are
+  no text of the page; they name the picture that is left out.
 
 Properties of the document, addresses of links, authors and dates of comments and revisions are not read. The canonical
 text is the text of all blocks with a line feed between them.

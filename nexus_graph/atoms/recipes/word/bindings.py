@@ -29,7 +29,7 @@ class Bindings:
         self._stores: dict[str, Any] | None = None
 
     def fill(self, root: Any) -> None:
-        """Put its value into each bound control below `root` that shows text or a choice; prompts give way to it."""
+        """Put its value into each bound control below `root` that shows text or a choice; placeholders give way."""
         for control in root.iter(f"{W}sdt"):
             properties, content = control.find(f"{W}sdtPr"), control.find(f"{W}sdtContent")
             binding = None if properties is None else properties.find(f"{W}dataBinding")
@@ -41,8 +41,8 @@ class Bindings:
                 words[0].text = shown
                 for other in words[1:]:
                     other.text = ""
-                for prompt in properties.findall(f"{W}showingPlcHdr"):
-                    properties.remove(prompt)
+                for placeholder in properties.findall(f"{W}showingPlcHdr"):
+                    properties.remove(placeholder)
 
     def _value(self, binding: Any) -> str:
         """The text that a binding leads to; "" where it leads nowhere, or by a path of another form."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from nexus_graph.atoms.model import LeftOut
-from nexus_graph.atoms.recipes.word.controls import is_prompt
+from nexus_graph.atoms.recipes.word.controls import is_placeholder
 from nexus_graph.atoms.recipes.word.names import MC, W, chosen, has_words
 from nexus_graph.atoms.recipes.word.omissions import DELETED, PLACEHOLDER
 
@@ -18,12 +18,12 @@ _CONTROL: Final = f"{W}sdt"
 def children(parent: Any, place: str, *names: str) -> Iterator[Any]:
     """The children of these names, also those inside content controls and insertions.
 
-    Prompts and deletions that hold words come as a `LeftOut` of `place`.
+    Placeholders and deletions that hold words come as a `LeftOut` of `place`.
     """
     for child in parent:
         if child.tag in names:
             yield child
-        elif child.tag in _GONE or (child.tag == _CONTROL and is_prompt(child)):
+        elif child.tag in _GONE or (child.tag == _CONTROL and is_placeholder(child)):
             if has_words(child):
                 yield LeftOut(DELETED if child.tag in _GONE else PLACEHOLDER, place)
         elif child.tag in _WRAPPERS or child.tag == _CONTROL:

@@ -16,11 +16,11 @@ UNCHECKED: Final = "☐"
 
 
 def read(reader: Reader, control: Any, text: Text) -> None:
-    """Add what a content control in a paragraph says; nothing where it only prompts."""
+    """Add what a content control in a paragraph says; nothing where it only asks for it."""
     content = control.find(f"{W}sdtContent")
     if content is None:
         return
-    if is_prompt(control):
+    if is_placeholder(control):
         if has_words(content) and not text.silent:
             text.leave_out(PLACEHOLDER)
         return
@@ -31,7 +31,7 @@ def read(reader: Reader, control: Any, text: Text) -> None:
         text.say(CHECKED if is_on(box.find(f"{W14}checked")) else UNCHECKED)
 
 
-def is_prompt(control: Any) -> bool:
+def is_placeholder(control: Any) -> bool:
     """Whether a content control holds only what asks for its content."""
     return is_on(control.find(f"{W}sdtPr/{W}showingPlcHdr"))
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from nexus_graph.atoms.recipes.word import charts
-from nexus_graph.atoms.recipes.word.names import DGM, MC, WP, A, C, O, R, V, W, chosen
+from nexus_graph.atoms.recipes.word.names import DGM, MC, OFFICE, WP, A, C, R, V, W, chosen
 from nexus_graph.atoms.recipes.word.omissions import DECORATION, HIDDEN, MISSING, OBJECT, PICTURE
 from nexus_graph.atoms.recipes.word.text import Block, Story, Text
 
@@ -31,7 +31,7 @@ def read(reader: Reader, drawing: Any, text: Text) -> None:
 
 def read_object(reader: Reader, element: Any, text: Text) -> None:
     """Tell of an embedded object: a sheet, a control, an equation of an older kind."""
-    found = next(element.iter(f"{O}OLEObject", f"{W}control"), None)
+    found = next(element.iter(f"{OFFICE}OLEObject", f"{W}control"), None)
     name = "" if found is None else found.get("ProgID") or found.get(f"{W}name") or ""
     _tell(text, OBJECT, name or "of an unknown kind")
 
@@ -92,7 +92,7 @@ def _stand(reader: Reader, words: str, text: Text, what: str, kind: str) -> None
 
 def _picture(reader: Reader, picture: Any, text: Text, name: str) -> None:
     if any(picture.get(f"{R}{how}") for how in ("embed", "link", "id", "href", "pict")):
-        own = _name(picture.get(f"{O}title"))
+        own = _name(picture.get(f"{OFFICE}title"))
         decorative = name == DECORATION
         _tell(text, DECORATION if decorative else PICTURE, "" if decorative else own or name or "without a name")
 

@@ -14,7 +14,7 @@ WP: Final = "{http://schemas.openxmlformats.org/drawingml/2006/wordprocessingDra
 R: Final = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}"
 MC: Final = "{http://schemas.openxmlformats.org/markup-compatibility/2006}"
 V: Final = "{urn:schemas-microsoft-com:vml}"
-O: Final = "{urn:schemas-microsoft-com:office:office}"  # noqa: E741
+OFFICE: Final = "{urn:schemas-microsoft-com:office:office}"
 
 PARAGRAPH: Final = f"{W}p"
 TABLE: Final = f"{W}tbl"
