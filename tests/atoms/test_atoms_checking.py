@@ -140,7 +140,7 @@ async def test_nothing_is_lost_where_it_can_not_be_derived_again(
     notes, table = derived
     stored = tmp_path / "objects/tenants/t_acme/dev" / notes.object_key
     stored.unlink()
-    newer = replace(recipes.RECIPES["csv.rows"], version="2")
+    newer = replace(recipes.RECIPES["csv.rows"], version="3")
     monkeypatch.setattr("nexus_graph.atoms.checking.RECIPES", {**recipes.RECIPES, "csv.rows": newer})
     await tamper(stores, "update atoms set atom_id = atom_id || 'x'")
     before = await rows(admin, "atoms", "atom_id")

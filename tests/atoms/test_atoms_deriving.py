@@ -417,3 +417,14 @@ async def test_an_asset_that_goes_away_meanwhile_gets_no_atoms(
     with pytest.raises(NexusError, match="No such asset here"):
         await atoms.derive(stores, reader, admin, asset.asset_id, None, {})
     assert await rows(admin, "atoms", "atom_id") == []
+
+
+async def test_a_kind_suggests_parameters(stores: Stores, reader: Sandbox, admin: Scope, keep: Keep) -> None:
+    """They are part of the derivation like any others; whoever names others is believed."""
+    asset = await keep(admin, b"a,1\tb\n2\t3\n", "table.tsv")
+    await atoms.derive(stores, reader, admin, asset.asset_id, None, {})
+    (atom,) = (await atoms.of_asset(stores, admin, asset.asset_id, ALL)).items
+    assert (atom.text, atom.params["delimiter"]) == ('{"a,1":"2","b":"3"}', "tab")
+    await atoms.derive(stores, reader, admin, asset.asset_id, None, {"delimiter": "comma", "header": False})
+    told = [atom.params["delimiter"] for atom in (await atoms.of_asset(stores, admin, asset.asset_id, ALL)).items]
+    assert sorted(str(name) for name in told) == ["comma", "comma", "tab"]
