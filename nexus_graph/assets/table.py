@@ -192,7 +192,7 @@ _WITHHELD_BY_THEMSELVES = (
     "where assets.tenant_id = :tenant_id and assets.env = :env and assets.state <> 'PURGED'"
 )
 _AND_ALL_BELOW = (
-    "union select part.asset_id from asset_parts part join withheld on part.parent_id = '' "
+    "union select part.asset_id from asset_parts part join withheld on part.parent_id = withheld.asset_id "
     "where part.tenant_id = :tenant_id and part.env = :env)"
 )
 _FLIP = "update assets set train_ok = not train_ok where tenant_id = :tenant_id and env = :env and state <> 'PURGED'"
