@@ -15,7 +15,7 @@ from typing import Any
 
 from nexus_graph.atoms.decoding import unreadable
 from nexus_graph.atoms.model import Attachment, LeftOut
-from nexus_graph.atoms.recipes.mail_words import content, filename, header, html, plain, safe_name
+from nexus_graph.atoms.recipes.mail_words import content, filename, header, html, plain, safe_name, unescaped
 
 MOST_ATTACHMENTS = 1_000
 """Of one file; what comes after them is told."""
@@ -91,7 +91,8 @@ Found = Block | LeftOut | Attachment
 class Part(Message):
     """A part whose forwarded messages are bytes like any other: the parser would take them apart and lose these.
 
-    What a parameter of a header says counts for nothing where the library fails on it.
+    What a parameter of a header says counts for nothing where the library fails on it, and bytes that have no place in
+    a header are read there as anywhere else.
     """
 
     def get_content_maintype(self) -> str:
@@ -102,6 +103,11 @@ class Part(Message):
         found = super().get_content_type()
         # The parser asks for this one as well, and nobody else by this method.
         return "application/octet-stream" if found == "message/delivery-status" else found
+
+    def get(self, name: str, failobj: Any = None) -> Any:
+        found = (value for key, value in self.raw_items() if key.lower() == name.lower())
+        value = next(found, failobj)
+        return unescaped(value) if isinstance(value, str) and not value.isascii() else value
 
     def get_param(self, param: str, failobj: Any = None, header: str = "content-type", unquote: bool = True) -> Any:
         with suppress(*_PAST_MENDING):

@@ -39,8 +39,12 @@ def header(value: str) -> str:
     """The text of a header on one line: unfolded, its encoded words decoded. `value` is as the parser gives it."""
     if value.isascii() and "=?" not in value:
         return " ".join(_keepable(value).split())
-    data = value.encode("utf-8", "surrogateescape")  # the parser's way of keeping bytes that have no place here
-    return " ".join(_keepable("".join(_decoded(text_of(data, None)[0]))).split())
+    return " ".join(_keepable("".join(_decoded(unescaped(value)))).split())
+
+
+def unescaped(value: str) -> str:
+    """A value of a header as text: bytes that have no place in it are kept by the parser as lone surrogates."""
+    return text_of(value.encode("utf-8", "surrogateescape"), None)[0]
 
 
 def _decoded(value: str) -> Iterator[str]:
@@ -77,8 +81,8 @@ def text_of(data: bytes, charset: str | None) -> tuple[str, str | None]:
     """
     codec = None if charset is None else _codec(charset)
     if codec in _SEVEN_BIT:
-        words = data.decode(codec, "replace")
-        return _lines(words), BROKEN_TEXT if "\ufffd" in words else None
+        words = _lines(data.decode(codec, "replace"))
+        return words, BROKEN_TEXT if "\ufffd" in words else None
     try:
         decoded = decode(data, charset if codec else None)
     except Invalid:
