@@ -10,7 +10,17 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from nexus_graph.atoms.model import Recipe
-from nexus_graph.atoms.recipes import delimited, html_blocks, json_pointers, kinds, markdown, pdf, text, word
+from nexus_graph.atoms.recipes import (
+    delimited,
+    html_blocks,
+    json_pointers,
+    kinds,
+    markdown,
+    pdf,
+    text,
+    word,
+    xhtml_blocks,
+)
 from nexus_graph.atoms.recipes.kinds import Kind
 from nexus_graph.scope.errors import Invalid
 
@@ -24,6 +34,7 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
             markdown.SECTIONS,
             markdown.BLOCKS,
             html_blocks.BLOCKS,
+            xhtml_blocks.BLOCKS,
             delimited.ROWS,
             json_pointers.POINTERS,
             pdf.PAGES,
