@@ -102,7 +102,7 @@ class XmlSource:
             raise self.wrong(f"the entity {name[:40]!r} is not declared", self.here(), hint)
 
     def _declare(self, context: str | None, base: str | None, system: str | None, public: str | None) -> int:
-        """Answer the question for a document type's outside part: with nothing but the entities of HTML."""
+        """Give what a document type names outside of the document: nothing but the entities of HTML."""
         if context is not None:
             raise self.wrong("an entity stands for another file", self.here(), "Write what it stands for in its place.")
         self.parser.ExternalEntityParserCreate(context, "utf-8").Parse("".join(_declarations()), True)
