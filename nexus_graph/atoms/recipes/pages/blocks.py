@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from nexus_graph.atoms.decoding import Lines
 from nexus_graph.atoms.model import LeftOut
 from nexus_graph.atoms.recipes.pages import controls
-from nexus_graph.atoms.recipes.pages.elements import BLOCKS, EMPTY, KEPT, KINDS, UNSEEN
+from nexus_graph.atoms.recipes.pages.elements import BLOCKS, EMBEDDED, KEPT, KINDS, UNSEEN
 from nexus_graph.atoms.recipes.pages.outline import NUMBERED, Outline
 from nexus_graph.atoms.recipes.pages.signs import BREAK, Formula, Numbers, collapsed, kept, raised
 from nexus_graph.atoms.recipes.pages.tables import Table
@@ -91,8 +91,10 @@ class Page:
         elif name in ("img", "svg:image"):
             if "alt" not in attributes:
                 self.aside("picture", start)
-        elif name in EMPTY:
-            self.aside(EMPTY[name], start)
+        elif name in EMBEDDED:
+            self.aside("embedded", start)
+        elif name == "meta" and controls.describes_page(attributes):
+            self.aside("metadata", start)
 
     def leave(self, name: str) -> None:
         """See `Visitor`."""

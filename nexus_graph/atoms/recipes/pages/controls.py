@@ -42,6 +42,11 @@ def is_hidden(attributes: Mapping[str, str]) -> bool:
     return bool(style) and _NOT_SHOWN.search(style or "") is not None
 
 
+def describes_page(attributes: Mapping[str, str]) -> bool:
+    """Whether a `meta` says something about the page, and not only to the browser."""
+    return "name" in attributes and bool(attributes.get("content")) and attributes["name"].lower() != "viewport"
+
+
 def says_something(attributes: Mapping[str, str]) -> bool:
     """Whether there is text in attributes, which a reader does not see, or only sees while it points there."""
     return any(attributes.get(name, "").strip() for name in _SAID)

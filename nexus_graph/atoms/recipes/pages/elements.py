@@ -39,8 +39,5 @@ UNSEEN: Final[Mapping[str, str]] = {
 KEPT: Final = frozenset({"listing", "plaintext", "pre", "textarea", "xmp"})
 """Their white space is kept."""
 
-EMPTY: Final[Mapping[str, str]] = {
-    **dict.fromkeys(("meta", "link", "base"), "metadata"),
-    **dict.fromkeys(("embed", "frame"), "embedded"),
-}
-"""These hold no text themselves, and how they are told."""
+EMBEDDED: Final = frozenset({"embed", "frame"})
+"""These show another file."""

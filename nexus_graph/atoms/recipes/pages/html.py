@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from turbohtml import Document
 
 _FOREIGN: Final = frozenset({"svg", "math"})
+_DECLARATION: Final = "?xml "
+"""Of XML, which is a comment in HTML."""
+
 _PREFIXES: Final = {"HTML": "", "SVG": "svg:", "MATHML": "math:"}
 
 
@@ -68,7 +71,9 @@ def _walk(document: Document, places: Places | None, visitor: Visitor) -> None:
                 foreign += foreign > 0
                 break
             elif places is not None and kind is not Doctype:
-                visitor.aside("comment", places.aside())
+                at = places.aside()
+                if not node.data.startswith(_DECLARATION):
+                    visitor.aside("comment", at)
         else:
             open_.pop()
             if names:
