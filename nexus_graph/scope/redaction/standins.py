@@ -1,0 +1,158 @@
+"""Whether what is given to a name is a secret, or stands where one will stand.
+
+No secret: `***`, `${PASSWORD}`, `<token>`, `changeme`, a type, a path, the code that fetches it, or plain words.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import Enum
+
+
+class Sort(Enum):
+    """What a name promises: a password, which people make up, or a key, which a machine has made."""
+
+    PASSWORD = "password"  # noqa: S105 - a sort of names
+    KEY = "key"
+
+
+_SIGNS = re.compile(
+    r"[*xX•.#_\-]++|\$[({]?.*|\{.*|%.*%|%\{.*|<.*|@.*@|!.*|&.*|\(.*|enc[({].*|arn:.*|projects/.*|https?:.*|.*\.\.\."
+    r"|(?:vault|ref\+\w*|env|file|op|ssm|secret|awssm|gcpsm|keyring):.*|(?!.*[A-Za-z0-9]{20})(?:[.~]|[A-Za-z]:)?/[\w./-]*",
+    re.IGNORECASE,
+)
+_WORDS = re.compile(
+    r"[:<\"']?(?:(?:your|my|the|a|new|old|some|any|this|insert|enter|replace|set|put|use|type|choose|forgot|confirm|current|test|"
+    r"example|sample|dummy|fake|user|db|admin|login|no)[ _-]?)*+(?:pass(?:word|wd|phrase|code|wort)?|pwd|pw|secret|token|"
+    r"(?:api|access|secret|private|auth)?[ _-]?keys?|credentials?|value|here|goes|in|me)?"
+    r"(?:[ _-](?:here|goes|in|password|secret|token|key|value|me))*+",
+    re.IGNORECASE,
+)
+_NAMES = frozenset(
+    [
+        "null",
+        "none",
+        "nil",
+        "true",
+        "false",
+        "yes",
+        "no",
+        "on",
+        "off",
+        "undefined",
+        "empty",
+        "default",
+        "unset",
+        "unknown",
+        "n/a",
+        "tbd",
+        "todo",
+        "fixme",
+        "required",
+        "optional",
+        "mandatory",
+        "hidden",
+        "redacted",
+        "removed",
+        "masked",
+        "placeholder",
+        "changeme",
+        "change_me",
+        "change-me",
+        "changeit",
+        "change_it",
+        "replaceme",
+        "replace_me",
+        "example",
+        "sample",
+        "dummy",
+        "string",
+        "str",
+        "text",
+        "number",
+        "integer",
+        "boolean",
+        "bool",
+        "bytes",
+        "object",
+        "any",
+        "array",
+        "list",
+        "include",
+        "omit",
+        "generated",
+        "auto",
+        "disabled",
+        "enabled",
+        "basic",
+        "bearer",
+        "digest",
+        "oauth2",
+        "saml2",
+        "argon2",
+        "argon2id",
+        "bcrypt",
+        "pbkdf2",
+        "scrypt",
+        "sha1",
+        "sha256",
+        "sha512",
+        "md5",
+        "hs256",
+        "rs256",
+        "es256",
+        "utf8",
+        "utf-8",
+        "base64",
+        "foobar",
+    ]
+)
+_CODE = re.compile(
+    r"(?:self|this|os|process|config|configuration|settings|options|opts|props|env|environ|var|local|module|data|each|"
+    r"req|request|res|response|args|params|ctx|context|input|form|secrets|inputs|vars|user|account|state|event|app|"
+    r"credentials|creds|auth)\.[\w.]+"
+)
+_NO_WORD = re.compile(r"[^\W_]*[^\w\s.:/@-]|[^\W_]*[0-9]")
+_NUMBERS = re.compile(r"[0-9.,:/-]+|v?[0-9]+(?:\.[0-9]+)+\S*")
+_PIECES = re.compile(r"[A-Za-z0-9]{8,}")
+_BASE64 = re.compile(r"[A-Za-z0-9+/=_-]{20,}")
+
+
+def is_stand_in(value: str) -> bool:
+    """Whether `value` is no secret by itself: signs, a variable, a reference, a word for what is meant, or a type."""
+    named = value.lower().strip("\"'") in _NAMES
+    return named or _SIGNS.fullmatch(value) is not None or _WORDS.fullmatch(value) is not None
+
+
+def is_secret(value: str, sort: Sort, *, plain: bool = False, spoken: bool = False) -> bool:
+    """Whether `value` is a secret of this sort.
+
+    `plain` stands without quotes under a name of an environment: words alone are passwords there. `spoken` stands after
+    a name and a space only.
+    """
+    if len(value) < 5 or any(each.isspace() for each in value) or is_stand_in(value) or _CODE.fullmatch(value):
+        return False
+    if sort is Sort.KEY:
+        return is_key(value)
+    if _NUMBERS.fullmatch(value):
+        return value.isdigit() and len(value) >= 6
+    mixed = any(each.isdigit() for each in value) and any(each.isalpha() for each in value)
+    if spoken:
+        return mixed and len(value) >= 6 and "/" not in value
+    return mixed or _NO_WORD.match(value) is not None or (plain and value.isalpha())
+
+
+def is_key(value: str) -> bool:
+    """Whether `value` looks random: a long run of letters and digits that no one would read."""
+    if len(value) < 8 or is_stand_in(value):
+        return False
+    if any(_is_mixed(piece[0]) for piece in _PIECES.finditer(value)):
+        return True
+    return any(_is_mixed(run[0]) and run[0].lower() != run[0] for run in _BASE64.finditer(value))
+
+
+def _is_mixed(piece: str) -> bool:
+    digits = sum(character.isdigit() for character in piece)
+    letters = sum(character.isalpha() for character in piece)
+    cased = piece.lower() != piece != piece.upper()
+    return letters >= 2 and (digits >= 2 or (cased and digits >= 1))
