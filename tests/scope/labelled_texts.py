@@ -37,12 +37,17 @@ def _rows(folder: Path) -> Iterator[tuple[str, str]]:
     for file in sorted(folder.glob("*.txt")):
         chance = random.Random(f"nexus-graph {folder.name} {file.stem}")  # noqa: S311 - the same in every run
         for form, text in _texts(file.read_text("utf-8")):
-            yield form, _SLOT.sub(lambda slot: made(chance, slot[1]), text)
+            yield form, _filled(text, chance)
+
+
+def _filled(text: str, chance: random.Random) -> str:
+    return _SLOT.sub(lambda slot: made(chance, slot[1]), text)
 
 
 def _texts(content: str) -> Iterator[tuple[str, str]]:
     """Form and text of each row of a file, with its slots."""
-    form, document = "", None
+    form = ""
+    document: list[str] | None = None
     for line in [*content.splitlines(), "=== "]:
         heading = _HEADING.fullmatch(line)
         if heading or line == "=== ":

@@ -1,4 +1,4 @@
-"""Values for the labelled texts: what stands as `‹name arguments|groups›` in them is made here, at random but for checks.
+"""Values for the labelled texts: what stands as `‹name arguments|groups›` in them is made here, with its checks.
 
 `‹hex 32›` is 32 random hexadecimal digits, `‹card 4539 16|4444 ›` a card number with its check digit in groups of four
 with spaces between them. Secrets are made and never written down, so that no scanner takes these files for a leak.
@@ -30,7 +30,10 @@ _SHAPES = {
 }  # fmt: skip
 _ALPHABETS = {"d": "0123456789", "a": "0123456789" + LETTERS.upper(), "A": LETTERS.upper()}
 _BECH32 = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
-_WORDS = "amber brook cedar delta ember fjord grove heron islet jetty knoll larch maple north olive plume".split()
+_WORDS = (
+    "amber", "brook", "cedar", "delta", "ember", "fjord", "grove", "heron", "islet", "jetty", "knoll", "larch", "maple",
+    "north", "olive", "plume",
+)  # fmt: skip
 
 
 def made(chance: random.Random, slot: str) -> str:

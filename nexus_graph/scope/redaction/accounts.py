@@ -26,8 +26,9 @@ _IBAN_LENGTHS = {
     for country in countries.split()
 }  # fmt: skip
 _CHECK_DIGITS = re.compile(
-    r"[0-9](?<=[A-Za-z ].)(?:(?<=[A-Za-z]{2}[0-9])(?:(?<![A-Za-z0-9_]...)|(?<=IBAN...))|(?<=[A-Z]{2} [0-9])(?<![A-Za-z0-9_]....))[0-9]"
-    r"(?=[A-Za-z0-9]|[^\w\[\]][A-Za-z0-9])",
+    r"[0-9](?<=[A-Za-z ].)"
+    r"(?:(?<=[A-Za-z]{2}.)(?:(?<![A-Za-z0-9_]...)|(?<=IBAN...))|(?<=[A-Z]{2} .)(?<![A-Za-z0-9_]....))"
+    r"[0-9](?=[A-Za-z0-9]|[^\w\[\]][A-Za-z0-9])",
     re.ASCII,
 )
 _IBAN_PIECES = re.compile(rf"[A-Z0-9]{{2,}}+(?:{_SEPARATOR}[A-Z0-9]{{1,30}}+){{0,15}}+")
@@ -35,7 +36,7 @@ _IBAN_PIECES_LOWER = re.compile(rf"[a-z0-9]{{2,}}+(?:{_SEPARATOR}[a-z0-9]{{1,30}
 
 
 def ibans(text: Text) -> Spans:
-    """International bank account numbers (ISO 13616) with their check digits right, compact or in groups of any size."""
+    """International bank account numbers (ISO 13616) with their check digits right, in groups of any size or none."""
     if text.digits < _FEWEST_IBAN_DIGITS:
         return
     end = 0
@@ -87,8 +88,8 @@ _CARD_BEFORE = re.compile(
 _CARD_AFTER = re.compile(r"[^0-9\[\]\n]{0,3}(?:uzcard|humo|troy|napas|uatp)", re.IGNORECASE)
 _CARD_SEPARATOR = f"[{SPACE}{HYPHEN}.]"
 _CARD_START = re.compile(
-    rf"[1-9](?<![\w+].)(?=[0-9]{{3}}[0-9{SPACE}{HYPHEN}.])(?<![0-9][.{HYPHEN}][1-9])(?=[0-9]{{3}}(?:[0-9]{{9}}|[0-9]{{2}}{_CARD_SEPARATOR}[0-9]{{6}}"
-    rf"|{_CARD_SEPARATOR}[0-9]{{4}}))",
+    rf"[1-9](?<![\w+].)(?=[0-9]{{3}}[0-9{SPACE}{HYPHEN}.])(?<![0-9][.{HYPHEN}].)"
+    rf"(?=[0-9]{{3}}(?:[0-9]{{9}}|[0-9]{{2}}{_CARD_SEPARATOR}[0-9]{{6}}|{_CARD_SEPARATOR}[0-9]{{4}}))",
     re.ASCII,
 )
 _CARD_SHAPES = tuple(

@@ -24,7 +24,7 @@ _NOT_DOMAINS = frozenset(
 def emails(text: Text) -> Spans:
     """E-mail addresses with a dotted domain, with a local part in quotes, or spelled out with `at` and `dot`.
 
-    Not one: `git@host`, the user name of a URL, `package@1.2.3`, `icon@2x.png`, `getty@tty1.service`, `user@host:/path`.
+    Not one: `git@host`, the user name of a URL, `package@1.2.3`, `icon@2x.png`, `getty@tty1.service`, `a@b.io:/path`.
     """
     if _MARKS.search(text):
         yield from apart((*_written(text, "@"), *_written(text, "\uff20"), *_spelled_out(text)))
@@ -67,8 +67,17 @@ _SPELLED_DOMAIN = re.compile(
     r"(?:[A-Za-z0-9-]{2,40}+(?: ?\(dot\) ?| dot |\.)){0,2}(?P<last>[A-Za-z]{2,12}+))(?![A-Za-z0-9])",
     re.IGNORECASE,
 )
-_COMMON = frozenset(["at", "au", "be", "biz", "br", "ca", "ch", "cn", "co", "com", "de", "dk", "edu", "es", "eu", "fi", "fr", "gov", "ie", "in", "info", "io", "it", "jp", "net", "nl", "no", "org", "pl", "se", "uk", "us"])  # fmt: skip
-_ARTICLES = frozenset(["a", "an", "any", "his", "her", "its", "my", "our", "that", "the", "their", "this", "your"])
+_COMMON = frozenset(
+    (
+        "at", "au", "be", "biz", "br", "ca", "ch", "cn", "co", "com", "de", "dk", "edu", "es", "eu", "fi", "fr",
+        "gov", "ie", "in", "info", "io", "it", "jp", "net", "nl", "no", "org", "pl", "se", "uk", "us",
+    )
+)  # fmt: skip
+_ARTICLES = frozenset(
+    (
+        "a", "an", "any", "his", "her", "its", "my", "our", "that", "the", "their", "this", "your",
+    )
+)  # fmt: skip
 
 
 def _spelled_out(text: Text) -> Spans:

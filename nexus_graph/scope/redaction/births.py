@@ -13,7 +13,8 @@ _MONTHS = {
     name: number
     for number, names in enumerate(
         (
-            "jan january janvier januar enero januari gennaio janeiro jänner января ocak stycznia leden ledna tammikuuta",
+            "jan january janvier januar enero januari gennaio janeiro jänner января ocak stycznia leden ledna "
+            "tammikuuta",
             "feb february février februar febrero februari febbraio fevereiro февраля şubat lutego února helmikuuta",
             "mar march mars märz marzo maart marts março марта mart marca maret března maaliskuuta",
             "apr april avril abril aprile апреля nisan kwietnia dubna huhtikuuta",
@@ -24,8 +25,8 @@ _MONTHS = {
             "sep sept september septembre septiembre settembre setembro сентября eylül września září syyskuuta",
             "oct okt october octobre oktober octubre ottobre outubro октября ekim października října lokakuuta",
             "nov november novembre noviembre novembro ноября kasım listopada listopadu marraskuuta",
-            "dec dez dic december décembre dezember diciembre dicembre dezembro desember декабря aralık grudnia prosince "
-            "joulukuuta",
+            "dec dez dic december décembre dezember diciembre dicembre dezembro desember декабря aralık grudnia "
+            "prosince joulukuuta",
         ),
         1,
     )
@@ -36,7 +37,8 @@ _DATE = "|".join(
     (
         r"(?P<year>[0-9]{4})(?P<a>[-/.]?)(?P<month>[0-9]{2})(?P=a)(?P<day>[0-9]{2})",
         r"(?P<first>[0-9]{1,2})(?P<b>[-/.] ?)(?P<second>[0-9]{1,2})(?P=b)(?P<last>[0-9]{4}|[0-9]{2})",
-        rf"(?P<day2>[0-9]{{1,2}})(?:st|nd|rd|th|er|º|\.)?[ -](?:of |de )?(?P<name2>{_MONTH})\.?,?[ -](?:de )?(?P<year2>[0-9]{{4}})",
+        r"(?P<day2>[0-9]{1,2})(?:st|nd|rd|th|er|º|\.)?[ -](?:of |de )?"
+        rf"(?P<name2>{_MONTH})\.?,?[ -](?:de )?(?P<year2>[0-9]{{4}})",
         rf"(?P<name3>{_MONTH})\.? (?P<day3>[0-9]{{1,2}})(?:st|nd|rd|th)?,? (?P<year3>[0-9]{{4}})",
         r"(?P<year4>[0-9]{4})[年년.] ?(?P<month4>[0-9]{1,2})[月월.] ?(?P<day4>[0-9]{1,2})[日일]?",
     )
@@ -78,7 +80,7 @@ _LABELS = {
     "ميلاد": r"ميلاد",
 }
 _BETWEEN = (
-    r"(?:[^\w\[\]\n]{0,4}\([^()\[\]\n0-9]{1,40}\))?[^\w\[\]\n]{0,6}\n?[^\w\[\]\n]{0,6}"
+    r"(?:[^\w\[\]\n]{0,4}\([^()\[\]\n0-9]{1,40}\))?[^\w\[\]\n]{0,6}+(?:\n[^\w\[\]\n]{0,6}+)?"
     r"(?:(?:in|at|à|a|en|em|zu|te|i|w|v) [^\W\d_][^\d\[\]\n]{1,24}?[ ,] ?)?"
     r"(?:(?:is|was|on the|on|the|am|le|el|il|em|den|dne|dnia|op|del) )?[^\w\[\]\n]{0,3}(?<![0-9a-z])"
 )

@@ -8,8 +8,8 @@ import re
 import orjson
 
 from nexus_graph.scope.redaction.spans import Spans, apart
-from nexus_graph.scope.redaction.texts import Text, Words
 from nexus_graph.scope.redaction.standins import is_stand_in
+from nexus_graph.scope.redaction.texts import Text, Words
 
 _PEM_BEGIN = re.compile(r"(?P<dashes>-----|---- )BEGIN (?:[A-Z0-9]{1,20} ){0,3}PRIVATE KEY(?: BLOCK)?(?:-----| ----)")
 _PEM_END = re.compile(r"(?:-----|---- )END (?:[A-Z0-9]{1,20} ){0,3}PRIVATE KEY(?: BLOCK)?(?:-----| ----)")
@@ -18,13 +18,12 @@ _PEM_BODY = re.compile(r"(?:(?:\n|\\n)[A-Za-z-]{1,20}: (?:(?!----)[^\n\\\[\]])*+
 _PEM_MATERIAL = re.compile(r"[A-Za-z0-9+/]{16}")
 _PEM_LINES = re.compile(r"(?:(?:\s|\\[nr])*+[A-Za-z0-9+/=]{32,}+)++")
 _PUTTY = re.compile(
-    r"PuTTY-User-Key-File-[0-9]: (?:[A-Za-z0-9-]{1,40}: [^\n\[\]]{0,200}\n|[A-Za-z0-9-]{1,40}\r?\n|[A-Za-z0-9+/=]{1,80}\r?\n){1,400}"
-    r"Private-MAC: [0-9a-f]{40,64}+"
+    r"PuTTY-User-Key-File-[0-9]: "
+    r"(?:(?!Private-MAC)(?:[A-Za-z0-9-]{1,40}: )?[^\n\[\]:]{1,200}+\n){1,80}+Private-MAC: [0-9a-f]{40,64}+"
 )
-_BARE = re.compile(
-    r"MII[A-Za-z0-9+/]{1,3}IBADANBgkqhkiG9w0BAQEFAASC[A-Za-z0-9+/]{64,}+={0,2}"
-)  # PKCS #8 without its frame
-_KEY_MARKS = ("PRIVATE KEY", "PuTTY-User-Key-File-", "IBADANBgkqhkiG9w0BAQEFAASC")
+_PKCS8 = "IBADANBgkqhkiG9w0BAQEFAASC"  # how the Base64 of an RSA key goes on, without a frame
+_BARE = re.compile(rf"MII[A-Za-z0-9+/]{{1,3}}{_PKCS8}[A-Za-z0-9+/]{{64,}}+={{0,2}}")
+_KEY_MARKS = ("PRIVATE KEY", "PuTTY-User-Key-File-", _PKCS8)
 
 
 def private_keys(text: Text) -> Spans:
@@ -58,6 +57,7 @@ _QUERY_NAMES = Words(("password=", "passwd=", "pwd="))
 _QUERY_PASSWORD = re.compile(r"[^\s&;#\"'`<>\[\]]{1,256}")
 _QUERY_SIGNS = ("?", "&", ";")
 _QUERY_REACH = 512
+_NO_ADDRESS = " \t\n\"'<>[]"
 
 
 def credential_urls(text: Text) -> Spans:
@@ -86,17 +86,18 @@ def _query_passwords(text: Text) -> Spans:
             continue
         address = before.rpartition("://")[2]
         plain = password[0].isalpha() and len(password[0]) < 8
-        if not any(sign in address for sign in " \t\n\"'<>") and not plain and not is_stand_in(password[0]):
+        if not any(sign in address for sign in _NO_ADDRESS) and not plain and not is_stand_in(password[0]):
             yield password.span()
 
 
-_TOKEN = r"(?P<token>[A-Za-z0-9._~+/-]{12,}+={0,2})"
-_BEARER = re.compile(rf"(?<![\w-])bearer[ \t]{{1,4}}+{_TOKEN}", re.ASCII | re.IGNORECASE)
+_GIVEN = r"(?P<token>[A-Za-z0-9._~+/-]{12,}+={0,2})"
+_BEARER = re.compile(rf"(?<![\w-])bearer[ \t]{{1,4}}+{_GIVEN}", re.ASCII | re.IGNORECASE)
 _AUTHORIZATION = re.compile(
-    rf"authorization[\"']?[ \t]{{0,4}}(?:[:=]>?|,|(?=[ \t]))[ \t]{{0,4}}[\"']?(?:basic|token|apikey)[ \t]{{1,4}}+{_TOKEN}",
+    r"authorization[\"']?[ \t]{0,4}(?:[:=]>?|,|(?=[ \t]))[ \t]{0,4}[\"']?"
+    rf"(?:basic|token|apikey)[ \t]{{1,4}}+{_GIVEN}",
     re.ASCII | re.IGNORECASE,
 )
-_ACCESS_TOKEN = re.compile(rf"(?<![\w.-])access_token={_TOKEN}", re.ASCII)
+_ACCESS_TOKEN = re.compile(rf"(?<![\w.-])access_token={_GIVEN}", re.ASCII)
 _TOKEN_LABELS = {"bearer": _BEARER, "authorization": _AUTHORIZATION, "access_token=": _ACCESS_TOKEN}
 _TOKEN_WORDS = Words(_TOKEN_LABELS)
 _NOT_A_WORD = re.compile(r"[0-9]|[a-z][A-Z]")

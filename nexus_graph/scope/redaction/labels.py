@@ -5,18 +5,20 @@ from __future__ import annotations
 import re
 
 _THINGS = frozenset(
-    # English
-    "account accounts article articles asin barcode batch batches campaign case cases catalog catalogue charge claim "
-    "contract coupon docket ean gtin iccid imei imsi invoice invoices isbn issn item items lot lots matrikel model "
-    "mpn order orders p.o pallet parcel part parts po policy postcode product products ref reference room rooms row rows "
-    "s/n serial serials shipment sku snowflake ticket tickets tracking transaction transactions upc version vin voucher "
-    "waybill zip "
-    # German, French, Spanish, Italian, Portuguese, Polish, Russian
-    "aktenzeichen artikel artikelnummer auftrag auftragsnummer bestellnummer bestellung kundennummer rechnung "
-    "rechnungsnummer seriennummer steuernummer commande dossier facture factura pedido fattura ordine faktura zamówienie "
-    "заказ счёт счет".split()
-)
-_BETWEEN = frozenset("id ids is n nos no nr num number numbers of was №".split())
+    (
+        "account", "accounts", "article", "articles", "asin", "barcode", "batch", "batches", "campaign",
+        "case", "cases", "catalog", "catalogue", "charge", "claim", "contract", "coupon", "docket", "ean",
+        "gtin", "iccid", "imei", "imsi", "invoice", "invoices", "isbn", "issn", "item", "items", "lot", "lots",
+        "matrikel", "model", "mpn", "order", "orders", "p.o", "pallet", "parcel", "part", "parts", "po",
+        "policy", "postcode", "product", "products", "ref", "reference", "room", "rooms", "row", "rows", "s/n",
+        "serial", "serials", "shipment", "sku", "snowflake", "ticket", "tickets", "tracking", "transaction",
+        "transactions", "upc", "version", "vin", "voucher", "waybill", "zip", "aktenzeichen", "artikel",
+        "artikelnummer", "auftrag", "auftragsnummer", "bestellnummer", "bestellung", "kundennummer",
+        "rechnung", "rechnungsnummer", "seriennummer", "steuernummer", "commande", "dossier", "facture",
+        "factura", "pedido", "fattura", "ordine", "faktura", "zamówienie", "заказ", "счёт", "счет",
+    )
+)  # fmt: skip
+_BETWEEN = frozenset(["id", "ids", "is", "n", "nos", "no", "nr", "num", "number", "numbers", "of", "was", "№"])
 _REACH = 40  # characters before a number in which such a word is looked for
 _SIGNS = " \u00a0\t:#=.,;°\"'(-_|"
 _WORD_BACKWARDS = re.compile(r"[^\W\d_]+(?:[./][^\W\d_]+)*|№")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Sequence
 
 from nexus_graph.scope.redaction.spans import Spans, apart
 from nexus_graph.scope.redaction.texts import Text, Words
@@ -13,10 +14,13 @@ _DOT = re.compile(r"\.(?<=[0-9].)[0-9]{1,3}\.[0-9]{1,3}\.[0-9]")
 _FIRST_BACKWARDS = re.compile(r"(?P<octet>[0-9]{1,3}+)(?![\w.]|-[A-Za-z])", re.ASCII)
 _IPV4 = re.compile(rf"{_OCTET}(?:\.{_OCTET}){{3}}(?!\w)(?!\.[A-Za-z0-9])", re.ASCII)
 _VERSIONED = frozenset(
-    "v ver version versions release releases rel revision rev build builds firmware driver update updates patch section "
-    "sections clause clauses chapter article annex appendix table figure paragraph item abschnitt kapitel artikel ziffer "
-    "oid since objectidentifier".split()
-)
+    (
+        "v", "ver", "version", "versions", "release", "releases", "rel", "revision", "rev", "build", "builds",
+        "firmware", "driver", "update", "updates", "patch", "section", "sections", "clause", "clauses",
+        "chapter", "article", "annex", "appendix", "table", "figure", "paragraph", "item", "abschnitt",
+        "kapitel", "artikel", "ziffer", "oid", "since", "objectidentifier",
+    )
+)  # fmt: skip
 _VERSION_BEFORE = re.compile(r"(?:(?<![/\w])[A-Z][A-Za-z]{1,30}/|[=<>~!]= ?|[\^~§] ?| notes (?:to|for) )$", re.ASCII)
 _EARLIER_VERSION = re.compile(r"v?[0-9]{1,5}(?:\.[0-9]{1,5}){1,3} {0,3}(?:to|and|or|->|→|,|-|–) {0,3}$")
 _WORD_BACKWARDS = re.compile(r"[a-z]{1,16}+(?![a-z])")
@@ -27,7 +31,7 @@ _HEADING_AFTER = re.compile(r"[ \t]{1,4}[A-Z]")
 
 
 def ip_addresses(text: Text) -> Spans:
-    """IP addresses to their whole length: v4; v6 compressed, in full, with v4 inside and with a zone. No port or prefix.
+    """IP addresses to their whole length: v4; v6 compressed, in full, with v4 inside, with a zone; no port or prefix.
 
     Not one: version numbers (`version 1.2.3.4`, `pkg==1.2.3.4`, `Chrome/120.0.0.0`), the number of a heading
     (`3.1.2.4 Scope` at the start of a line), and what is nobody's: loopback, unspecified, multicast and reserved.
@@ -41,8 +45,8 @@ def _ipv4(text: Text) -> Spans:
         match = _IPV4.match(text, dot.start() - len(first["octet"])) if first else None
         if not match or _is_version(text[max(0, match.start() - 48) : match.start()]):
             continue
-        address = ipaddress.IPv4Address(match[0])
-        if _is_somebodys(address) and not _is_heading(text, match, address):
+        numbers = [int(number) for number in match[0].split(".")]
+        if _is_somebodys(numbers[0]) and not _is_heading(text, match, numbers):
             yield match.span()
 
 
@@ -53,16 +57,17 @@ def _is_version(before: str) -> bool:
     return (word is not None and word[0][::-1] in _VERSIONED) or _VERSION_BEFORE.search(before) is not None
 
 
-def _is_somebodys(address: ipaddress.IPv4Address) -> bool:
-    return not (address.is_loopback or address.is_multicast or address.is_reserved or address.packed[0] == 0)
+def _is_somebodys(first: int) -> bool:
+    """Whether addresses that begin with this byte are given out: not 0, loopback, multicast or reserved."""
+    return first not in (0, 127) and first < 224
 
 
-def _is_heading(text: str, match: re.Match[str], address: ipaddress.IPv4Address) -> bool:
-    if max(address.packed) > 30:
+def _is_heading(text: str, match: re.Match[str], numbers: Sequence[int]) -> bool:
+    if max(numbers) > 30:
         return False
     if _RELEASE_AFTER.match(text, match.end()):
         return True
-    if address.packed[0] != 10 and _CHAPTER_BEFORE.search(text, max(0, match.start() - 8), match.start()):
+    if numbers[0] != 10 and _CHAPTER_BEFORE.search(text, max(0, match.start() - 8), match.start()):
         return True
     if not _HEADING_AFTER.match(text, match.end()):
         return False
@@ -109,9 +114,8 @@ def _is_ipv6(written: str) -> bool:
 
 def _holds_ipv4(written: str, address: ipaddress.IPv6Address) -> bool:
     """Whether it is somebody's v4 address, mapped, translated or written out inside v6."""
-    inner = ipaddress.IPv4Address(address.packed[12:])
     marked = address.packed[10:12] == b"\xff\xff" or address.packed[8:10] == b"\xff\xff" or address.packed[1] == 0x64
-    return _is_somebodys(inner) and (marked or "." in written)
+    return _is_somebodys(address.packed[12]) and (marked or "." in written)
 
 
 _BYTE = "[0-9A-Fa-f]{2}"

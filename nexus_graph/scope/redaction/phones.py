@@ -29,9 +29,7 @@ _US = re.compile(
     rf"|[{SPACE}]{_EXCHANGE}(?:[{HYPHEN}]|(?P<spaced>[{SPACE}]))){_US_END}",
     re.ASCII,
 )
-_US_BRACKET = re.compile(
-    rf"\([2-9][0-9]{{2}}\)(?<![\w+].....)[{SPACE}]?{_EXCHANGE}[{SPACE}{HYPHEN}.]?{_US_END}", re.ASCII
-)
+_US_BRACKET = re.compile(rf"\([2-9][0-9]{{2}}\)[{SPACE}]?{_EXCHANGE}[{SPACE}{HYPHEN}.]?{_US_END}", re.ASCII)
 _JOINED = re.compile(rf"[\w.][{HYPHEN}.]$", re.ASCII)
 _US_TRUNK = re.compile(rf"(?<![\w+])(?<![\w.][{HYPHEN}.])1[{SPACE}{HYPHEN}.]$", re.ASCII)
 
@@ -122,12 +120,13 @@ _LABELS = {
     **{
         word: re.escape(word)
         for word in (
-            "gsm", "fax", "whatsapp", "komórka", "kom.", "hotline", "zap", "viber", "hp", "wa", "ph", "cp", "cep", "simu",
-            "m-pesa", "call", "ring", "text", "sms", "reach", "contact", "switchboard", "standard", "my number",
-            "mon numéro", "meine nummer", "mi número", "unter", "appelez", "llámame", "тел", "телефон", "моб", "мобильный",
-            "đt", "sđt", "điện thoại", "di động", "手机", "电话", "電話", "携帯", "传真", "联系方式", "휴대폰", "휴대전화", "전화",
-            "연락처", "मोबाइल", "फोन", "फ़ोन", "মোবাইল", "ফোন", "موبايل", "هاتف", "جوال", "موبایل", "همراه", "تلفن", "โทร",
-            "มือถือ", "☎", "📞", "📱",
+            "gsm", "fax", "whatsapp", "komórka", "kom.", "hotline", "zap", "viber", "hp", "wa", "ph", "cp",
+            "cep", "simu", "m-pesa", "call", "ring", "text", "sms", "reach", "contact", "switchboard",
+            "standard", "my number", "mon numéro", "meine nummer", "mi número", "unter", "appelez", "llámame",
+            "тел", "телефон", "моб", "мобильный", "đt", "sđt", "điện thoại", "di động", "手机", "电话", "電話",
+            "携帯", "传真", "联系方式", "휴대폰", "휴대전화", "전화", "연락처", "मोबाइल", "फोन", "फ़ोन",
+            "মোবাইল", "ফোন", "موبايل", "هاتف", "جوال", "موبایل", "همراه", "تلفن", "โทร", "มือถือ", "☎", "📞",
+            "📱",
         )
     },
 }  # fmt: skip
@@ -147,6 +146,8 @@ _LABELLED = {
     letters: re.compile(f"{label}(?:{_NUMBER_WORDS})?{_NUMBER}", re.IGNORECASE) for letters, label in _LABELS.items()
 }
 _LETTERS = Words(_LABELS)
+_COMMON = frozenset(("call", "ring", "text", "reach", "contact", "standard", "unter", "port", "cp", "ph", "wa", "hp"))
+"""Words of other uses, after which a number must begin with a trunk prefix."""
 
 
 def is_named_phone(text: str, start: int) -> bool:
@@ -159,7 +160,9 @@ def _labelled(text: Text) -> Spans:
         if place and text[place - 1].isalpha() and ord(letters[0]) < _LAST_WITH_WORDS:
             continue
         match = _LABELLED[letters].match(text, place)
-        if match and is_national(digits_of(match["number"])):
+        if not match or (letters in _COMMON and match["number"].lstrip("(")[0] != "0"):
+            continue
+        if is_national(digits_of(match["number"])):
             yield match.span("number")
 
 

@@ -112,7 +112,9 @@ _PREFIXES: dict[str, str] = {
     "aio_": f"{_A}{{28}}{_NO_MORE}",  # Adafruit
     "sk.eyJ": f"{_W}{{40,}}+\\.{_W}{{20,}}+",  # Mapbox
     # Payment and trade
-    **dict.fromkeys(("sk_live_", "sk_test_", "rk_live_", "rk_test_"), f"(?=[A-Za-z]{{0,24}}[0-9]){_A}{{10,}}+"),  # Stripe
+    **dict.fromkeys(  # Stripe
+        ("sk_live_", "sk_test_", "rk_live_", "rk_test_"), f"(?=[A-Za-z]{{0,24}}[0-9]){_A}{{10,}}+"
+    ),
     "whsec_": r"[A-Za-z0-9+/]{24,}+=*+",
     "sq0atp-": f"{_W}{{22}}(?!{_W})",  # Square
     "sq0csp-": f"{_W}{{43}}(?!{_W})",

@@ -10,8 +10,8 @@ import re
 from functools import lru_cache
 
 from nexus_graph.scope.redaction.spans import Span, Spans, apart
-from nexus_graph.scope.redaction.texts import Text, Words
 from nexus_graph.scope.redaction.standins import Sort, is_key, is_secret
+from nexus_graph.scope.redaction.texts import Text, Words
 
 _PASSWORDS = (
     "password", "passwd", "passwort", "passphrase", "passcode", "pwd", "psk", "kennwort", "contraseña", "contrasena",
@@ -29,6 +29,8 @@ _KEYS = re.compile(
     r"hmac|integration|jwt|licen[cs]e|logged_in|master|nonce|private|project|secret|secure_auth|server|service|session|"
     r"shared|signing|ssh|storage|subscription|webhook|write)[_.\- ]?key)$"
 )
+_KEY_ENDS = ("secret", "token", "salt", "key", "key_id", "key id", "keyid", "base")
+_LONGEST_NAME = 32
 _NO_KEYS = re.compile(
     r"(?:bos|cache|change|cls|continuation|csrf|cursor|eos|first|idempotency|last|mask|max|min|next|pad|page|prev|"
     r"previous|public|resume|sep|start|stop|sync|total|unk|xsrf)[_.\- ]?(?:token|key)$"
@@ -49,7 +51,8 @@ _ASSIGNMENTS = (
     re.compile(rf"{_NAMED}(?P<plain>)"),
     # name: PASSWORD, value: x
     re.compile(
-        rf"(?:\\?[\"'])?,?[ \t]{{0,4}}(?:\r?\n)?[ \t]{{0,24}}[\"']?value[\"']?[ \t]{{0,4}}[:=][ \t]{{0,4}}(?:{_QUOTE}|(?P<plain>))"
+        r"(?:\\?[\"'])?,?[ \t]{0,4}(?:\r?\n)?[ \t]{0,24}"
+        rf"[\"']?value[\"']?[ \t]{{0,4}}[:=][ \t]{{0,4}}(?:{_QUOTE}|(?P<plain>))"
     ),
 )
 _IS = re.compile(r"[ \t]{1,4}(?:is|lautet|ist|est|es|to)[ \t]{1,4}(?P<plain>)")
@@ -58,7 +61,7 @@ _ARGUMENTS = (re.compile(rf"\\?[\"'][ \t]{{0,4}},[ \t]{{0,4}}{_QUOTE}"),)  # def
 _OPTION = re.compile(rf" {{1,2}}(?:-p ?)?(?:{_QUOTE}|(?P<plain>))")
 _ELEMENT = re.compile(r">(?P<value>[^<>\s\[\]]{1,512}+)</")
 _QUOTED_VALUES = {quote: re.compile(rf"[^{quote}\\\n\[\]]{{1,512}}+(?=\\?{quote})") for quote in "\"'`"}
-_PLAIN_VALUE = re.compile(r"(?:(?!&[\w.-]{1,32}=)[^\s\"'`,;<>\[\]\\(){}]){1,512}+(?!\()")
+_PLAIN_VALUE = re.compile(r"(?:(?!&[\w.-]{1,32}=)[^\s\"'`,;<>\[\]\\(){}]){1,256}+(?!\()")
 
 
 def named_secrets(text: Text) -> Spans:
@@ -85,10 +88,11 @@ def names_secret(label: str) -> bool:
 
 
 def _sort_of(written: str) -> Sort | None:
-    name = _NUMBER.sub("", _CAMEL.sub("_", written).lower().strip("_-$. "))
-    if name.endswith(_PASSWORDS) or _PASS.search(name):
+    name = _NUMBER.sub("", _CAMEL.sub("_", written).lower().strip("_-$. "))[-_LONGEST_NAME:]
+    if name.endswith(_PASSWORDS) or (name.endswith(("pass", "pw")) and _PASS.search(name)):
         return Sort.PASSWORD
-    return Sort.KEY if _KEYS.search(name) and not _NO_KEYS.search(name) else None
+    is_key = name.endswith(_KEY_ENDS) and _KEYS.search(name) and not _NO_KEYS.search(name)
+    return Sort.KEY if is_key else None
 
 
 def _value(text: str, start: int, end: int, sort: Sort) -> Span | None:
@@ -136,7 +140,7 @@ def _logins(text: Text) -> Spans:
 
 
 _SIGNATURE_NAMES = Words(("signature=", "sig=", "hmac="))
-_SIGNATURE = re.compile(r"(?:signature|sig|hmac)=(?P<value>[A-Za-z0-9%._~+/=-]{20,}+)", re.IGNORECASE)
+_SIGNATURE = re.compile(r"(?:signature|sig|hmac)=(?P<value>[A-Za-z0-9%._~+/-]{20,1100}+={0,2})", re.IGNORECASE)
 
 
 def _signatures(text: Text) -> Spans:

@@ -17,96 +17,29 @@ class Sort(Enum):
 
 
 _SIGNS = re.compile(
-    r"[*xX•.#_\-]++|\$[({]?.*|\{.*|%.*%|%\{.*|<.*|@.*@|!.*|&.*|\(.*|enc[({].*|arn:.*|projects/.*|https?:.*|.*\.\.\."
+    r"[*xX•.#_\-]++|\$[({]?.*|\{.*|%.*%|%\{.*|<.*|@.*@|!.*|&.*|\(.*|enc[({].*|arn:.*|projects/.*|https?:.*"
     r"|(?:vault|ref\+\w*|env|file|op|ssm|secret|awssm|gcpsm|keyring):.*|(?!.*[A-Za-z0-9]{20})(?:[.~]|[A-Za-z]:)?/[\w./-]*",
     re.IGNORECASE,
 )
 _WORDS = re.compile(
-    r"[:<\"']?(?:(?:your|my|the|a|new|old|some|any|this|insert|enter|replace|set|put|use|type|choose|forgot|confirm|current|test|"
-    r"example|sample|dummy|fake|user|db|admin|login|no)[ _-]?)*+(?:pass(?:word|wd|phrase|code|wort)?|pwd|pw|secret|token|"
-    r"(?:api|access|secret|private|auth)?[ _-]?keys?|credentials?|value|here|goes|in|me)?"
-    r"(?:[ _-](?:here|goes|in|password|secret|token|key|value|me))*+",
+    r"[:<\"']?(?:(?:a|admin|any|choose|confirm|current|db|dummy|enter|example|fake|forgot|insert|login|my|new|no|old|put|"
+    r"replace|sample|set|some|test|the|this|type|use|user|your)[ _-]?)*+"
+    r"(?:pass(?:word|wd|phrase|code|wort)?|pwd|pw|secret|token|(?:api|access|secret|private|auth)?[ _-]?keys?|"
+    r"credentials?|value|here|goes|in|me)?(?:[ _-](?:here|goes|in|password|secret|token|key|value|me))*+",
     re.IGNORECASE,
 )
 _NAMES = frozenset(
-    [
-        "null",
-        "none",
-        "nil",
-        "true",
-        "false",
-        "yes",
-        "no",
-        "on",
-        "off",
-        "undefined",
-        "empty",
-        "default",
-        "unset",
-        "unknown",
-        "n/a",
-        "tbd",
-        "todo",
-        "fixme",
-        "required",
-        "optional",
-        "mandatory",
-        "hidden",
-        "redacted",
-        "removed",
-        "masked",
-        "placeholder",
-        "changeme",
-        "change_me",
-        "change-me",
-        "changeit",
-        "change_it",
-        "replaceme",
-        "replace_me",
-        "example",
-        "sample",
-        "dummy",
-        "string",
-        "str",
-        "text",
-        "number",
-        "integer",
-        "boolean",
-        "bool",
-        "bytes",
-        "object",
-        "any",
-        "array",
-        "list",
-        "include",
-        "omit",
-        "generated",
-        "auto",
-        "disabled",
-        "enabled",
-        "basic",
-        "bearer",
-        "digest",
-        "oauth2",
-        "saml2",
-        "argon2",
-        "argon2id",
-        "bcrypt",
-        "pbkdf2",
-        "scrypt",
-        "sha1",
-        "sha256",
-        "sha512",
-        "md5",
-        "hs256",
-        "rs256",
-        "es256",
-        "utf8",
-        "utf-8",
-        "base64",
-        "foobar",
-    ]
-)
+    (
+        "null", "none", "nil", "true", "false", "yes", "no", "on", "off", "undefined", "empty", "default", "unset",
+        "unknown", "n/a", "tbd", "todo", "fixme", "required", "optional", "mandatory", "hidden", "redacted",
+        "removed", "masked", "placeholder", "changeme", "change_me", "change-me", "changeit", "change_it",
+        "replaceme", "replace_me", "example", "sample", "dummy", "string", "str", "text", "number", "integer",
+        "boolean", "bool", "bytes", "object", "any", "array", "list", "include", "omit", "generated", "auto",
+        "disabled", "enabled", "basic", "bearer", "digest", "oauth2", "saml2", "argon2", "argon2id", "bcrypt",
+        "pbkdf2", "scrypt", "sha1", "sha256", "sha512", "md5", "hs256", "rs256", "es256", "utf8", "utf-8",
+        "base64", "foobar",
+    )
+)  # fmt: skip
 _CODE = re.compile(
     r"(?:self|this|os|process|config|configuration|settings|options|opts|props|env|environ|var|local|module|data|each|"
     r"req|request|res|response|args|params|ctx|context|input|form|secrets|inputs|vars|user|account|state|event|app|"
@@ -116,11 +49,15 @@ _NO_WORD = re.compile(r"[^\W_]*[^\w\s.:/@-]|[^\W_]*[0-9]")
 _NUMBERS = re.compile(r"[0-9.,:/-]+|v?[0-9]+(?:\.[0-9]+)+\S*")
 _PIECES = re.compile(r"[A-Za-z0-9]{8,}")
 _BASE64 = re.compile(r"[A-Za-z0-9+/=_-]{20,}")
+_TWO_LETTERS = re.compile(r"[A-Za-z][^A-Za-z]*[A-Za-z]")
+_TWO_DIGITS = re.compile(r"[0-9][^0-9]*[0-9]")
+_SPACE = re.compile(r"\s")
+_DIGIT = re.compile(r"[0-9]")
 
 
 def is_stand_in(value: str) -> bool:
     """Whether `value` is no secret by itself: signs, a variable, a reference, a word for what is meant, or a type."""
-    named = value.lower().strip("\"'") in _NAMES
+    named = value.lower().strip("\"'") in _NAMES or value.endswith("...")
     return named or _SIGNS.fullmatch(value) is not None or _WORDS.fullmatch(value) is not None
 
 
@@ -130,13 +67,13 @@ def is_secret(value: str, sort: Sort, *, plain: bool = False, spoken: bool = Fal
     `plain` stands without quotes under a name of an environment: words alone are passwords there. `spoken` stands after
     a name and a space only.
     """
-    if len(value) < 5 or any(each.isspace() for each in value) or is_stand_in(value) or _CODE.fullmatch(value):
-        return False
     if sort is Sort.KEY:
-        return is_key(value)
+        return is_key(value) and not _CODE.fullmatch(value)
+    if len(value) < 5 or _SPACE.search(value) or is_stand_in(value) or _CODE.fullmatch(value):
+        return False
     if _NUMBERS.fullmatch(value):
         return value.isdigit() and len(value) >= 6
-    mixed = any(each.isdigit() for each in value) and any(each.isalpha() for each in value)
+    mixed = _DIGIT.search(value) is not None and any(each.isalpha() for each in value)
     if spoken:
         return mixed and len(value) >= 6 and "/" not in value
     return mixed or _NO_WORD.match(value) is not None or (plain and value.isalpha())
@@ -144,7 +81,7 @@ def is_secret(value: str, sort: Sort, *, plain: bool = False, spoken: bool = Fal
 
 def is_key(value: str) -> bool:
     """Whether `value` looks random: a long run of letters and digits that no one would read."""
-    if len(value) < 8 or is_stand_in(value):
+    if len(value) < 8 or not _DIGIT.search(value) or _SPACE.search(value) or is_stand_in(value):
         return False
     if any(_is_mixed(piece[0]) for piece in _PIECES.finditer(value)):
         return True
@@ -152,7 +89,5 @@ def is_key(value: str) -> bool:
 
 
 def _is_mixed(piece: str) -> bool:
-    digits = sum(character.isdigit() for character in piece)
-    letters = sum(character.isalpha() for character in piece)
     cased = piece.lower() != piece != piece.upper()
-    return letters >= 2 and (digits >= 2 or (cased and digits >= 1))
+    return _TWO_LETTERS.search(piece) is not None and (_DIGIT if cased else _TWO_DIGITS).search(piece) is not None
