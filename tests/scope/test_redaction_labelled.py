@@ -27,7 +27,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 WRITTEN, HELD_OUT = read_parts(FOLDER)
 ROWS_OF_PII_2 = 947
 
-PINNED = ("pii-2", "d74caaa3acb325d8", "7968d2b3afd4c68a")
+PINNED = ("pii-3", "13796185e5fd1207", "4b63ec1545da3380")
 """The ruleset, the digest of the labelled set, and the digest of what the ruleset finds in it."""
 
 

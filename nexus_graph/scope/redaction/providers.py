@@ -84,7 +84,7 @@ _PREFIXES: dict[str, str] = {
     "xoxe.": r"xox[bp]-[A-Za-z0-9-]{20,}+",
     "xapp-": r"[0-9]-[A-Za-z0-9-]{10,}+",
     "hooks.slack.com/": (
-        r"(?:services|workflows|triggers)/(?P<secret>[A-Z0-9]{6,}+/[A-Z0-9]{6,}+(?:/[0-9]{6,}+)?/[A-Za-z0-9]{16,}+)"
+        r"[a-z]{8,9}/(?P<secret>[A-Z0-9]{6,}+/[A-Z0-9]{6,}+(?:/[0-9]{6,}+)?/[A-Za-z0-9]{16,}+)"
     ),
     **dict.fromkeys(
         ("discord.com/api/webhooks/", "discordapp.com/api/webhooks/"), f"(?P<secret>[0-9]{{15,20}}/{_W}{{40,}}+)"

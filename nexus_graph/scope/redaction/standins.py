@@ -21,11 +21,15 @@ _SIGNS = re.compile(
     r"|(?:vault|ref\+\w*|env|file|op|ssm|secret|awssm|gcpsm|keyring):.*|(?!.*[A-Za-z0-9]{20})(?:[.~]|[A-Za-z]:)?/[\w./-]*",
     re.IGNORECASE,
 )
+_FIRST_WORDS = (
+    "a|admin|any|choose|confirm|current|db|dummy|enter|example|fake|forgot|insert|login|my|new|no|old|put|replace|sample|"
+    "set|some|test|the|this|type|use|user|your"
+)
+_LAST_WORDS = "goes|here|in|key|me|password|secret|token|value"
 _WORDS = re.compile(
-    r"[:<\"']?(?:(?:a|admin|any|choose|confirm|current|db|dummy|enter|example|fake|forgot|insert|login|my|new|no|old|put|"
-    r"replace|sample|set|some|test|the|this|type|use|user|your)[ _-]?)*+"
+    rf"[:<\"']?(?:(?:{_FIRST_WORDS})[ _-]?)*+"
     r"(?:pass(?:word|wd|phrase|code|wort)?|pwd|pw|secret|token|(?:api|access|secret|private|auth)?[ _-]?keys?|"
-    r"credentials?|value|here|goes|in|me)?(?:[ _-](?:here|goes|in|password|secret|token|key|value|me))*+",
+    rf"credentials?|value|here|goes|in|me)?(?:[ _-](?:{_LAST_WORDS}))*+",
     re.IGNORECASE,
 )
 _NAMES = frozenset(
