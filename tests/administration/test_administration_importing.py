@@ -14,7 +14,6 @@ from typing import Any
 
 import httpx
 import pytest
-from atom_files import pdf
 from command_line import PLACE, Folder, free_port, note, until_answered
 
 IMPORT = ("import", "material", *PLACE, "--train-ok")
@@ -96,11 +95,11 @@ def test_bad_files_are_named_and_stop_no_others(installed: Folder, material: Pat
 def test_a_file_whose_text_was_not_read_has_a_line_with_the_reason(installed: Folder, material: Path) -> None:
     """Counted apart, the same the second time, in `--json` too; `--each` names the others as well."""
     (material / "a.md").write_text("A paragraph.")
-    (material / "b.pdf").write_bytes(pdf(["Hello"], []))
-    (material / "c.pdf").write_bytes(pdf([]))
+    (material / "b.jsonl").write_text('{"a":1}\n{"b":')
+    (material / "c.pdf").write_bytes((INPUTS / "70-scan.pdf").read_bytes())
     (material / "d.txt").write_text(" \n")
     lines = [
-        "partly read material/b.pdf: left out: page 2 has no text layer",
+        "partly read material/b.jsonl: left out: line 2 is cut off",
         "without text material/c.pdf: no text read: page 1 has no text layer",
         "without text material/d.txt: no text read: it holds none",
     ]
@@ -111,10 +110,10 @@ def test_a_file_whose_text_was_not_read_has_a_line_with_the_reason(installed: Fo
     assert again.out == "0 kept, 1 unchanged, 1 partly read, 2 without text, 0 refused.\n"
     assert [line for line in again.err.splitlines() if "material/" in line] == ["unchanged material/a.md", *lines]
     told = installed.json(*IMPORT)
-    assert told["partlyRead"] == [{"path": "material/b.pdf", "reason": "left out: page 2 has no text layer"}]
+    assert told["partlyRead"] == [{"path": "material/b.jsonl", "reason": "left out: line 2 is cut off"}]
     assert [(each["path"], each["outcome"]) for each in told["files"]] == [
         ("material/a.md", "unchanged"),
-        ("material/b.pdf", "partly read"),
+        ("material/b.jsonl", "partly read"),
         ("material/c.pdf", "without text"),
         ("material/d.txt", "without text"),
     ]

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from atom_files import pdf
 
 from nexus_graph import atoms
 from nexus_graph.assets import Asset
@@ -29,11 +28,12 @@ Keep = Callable[..., Awaitable[Asset]]
 Rows = Callable[..., Awaitable[list[dict[str, Any]]]]
 MakeScope = Callable[..., Scope]
 
+SCAN = Path(__file__).parent / "inputs" / "70-scan.pdf"
 PNG = b"\x89PNG\r\n\x1a\n\0"
 FILES = {
     "notes.md": (b"# Plan\n\nSales rose.\n", DerivationState.DONE, None),
-    "half.pdf": (pdf(["Hello"], []), DerivationState.PARTLY_READ, "left out: page 2 has no text layer"),
-    "scan.pdf": (pdf([]), DerivationState.NO_TEXT, "no text read: page 1 has no text layer"),
+    "half.jsonl": (b'{"a":1}\n{"b":', DerivationState.PARTLY_READ, "left out: line 2 is cut off"),
+    "scan.pdf": (SCAN.read_bytes(), DerivationState.NO_TEXT, "no text read: page 1 has no text layer"),
     "blank.txt": (b"  \n", DerivationState.NO_TEXT, "no text read: it holds none"),
     "picture.png": (PNG, DerivationState.NO_RECIPE, "no text read: no recipe reads image/png"),
     "bad.json": (b"{", DerivationState.REFUSED, "The file could not be read as JSON: "),
@@ -185,6 +185,7 @@ async def test_assets_from_before_tell_what_the_journal_knows(
     waiting = await keep(admin, b"later", "later.txt")
     await stores.database.close()
     with sqlite3.connect(tmp_path / "nexus.db") as database:
+        database.execute("drop table asset_parts")
         database.execute("drop table asset_derivations")
         database.execute("update alembic_version set version_num = '0014'")
     database.close()
@@ -192,11 +193,11 @@ async def test_assets_from_before_tell_what_the_journal_knows(
     await stores.database.open()
     outcomes = await atoms.outcomes(stores, admin, [*(asset.asset_id for asset in kept.values()), waiting.asset_id])
     states = {name: outcomes[asset.asset_id].state for name, asset in kept.items()}
-    assert states == {name: state for name, (_, state, _) in FILES.items()} | {"half.pdf": DerivationState.DONE}
+    assert states == {name: state for name, (_, state, _) in FILES.items()} | {"half.jsonl": DerivationState.DONE}
     assert waiting.asset_id not in outcomes
     assert all(outcome.outdated for outcome in outcomes.values())
     assert all(outcome.reason for outcome in outcomes.values() if outcome.state is not DerivationState.DONE)
     wanted = await atoms.outdated(stores, admin)
     assert len(wanted) == len(FILES)
     _ = [asset_id async for asset_id in atoms.renew(stores, reader, admin, wanted)]
-    assert (await outcome_of(stores, admin, kept["half.pdf"])).state is DerivationState.PARTLY_READ
+    assert (await outcome_of(stores, admin, kept["half.jsonl"])).state is DerivationState.PARTLY_READ

@@ -10,12 +10,12 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from atom_files import pdf
 from journey_house import Caller, MakeWorld, World, http
 from journey_steps import card, derive, kept, published, refusal, reserve, seal, sha256, upload
 
 from nexus_graph.atoms.recipes import content_type_of
 
+SCAN = Path(__file__).parents[1] / "atoms" / "inputs" / "70-scan.pdf"
 RAW = Path(__file__).parents[2] / "core" / "demo" / "acme" / "raw"
 KINDS = {
     "returns-policy.md": "markdown.sections",
@@ -58,30 +58,28 @@ def test_nothing_is_kept_without_a_word(world: World) -> None:
     """What became of each file stands with its asset: how much was read, why not all, and what decided its kind."""
     owner = world.caller("t_acme", "owner")
     files = {
-        "half.pdf": pdf(["Hello"], []),
-        "scan.pdf": pdf([], []),
+        "half.jsonl": b'{"a":1}\n{"b":2}\n{"c":',
+        "scan.pdf": SCAN.read_bytes(),
         "picture.png": b"\x89PNG\r\n\x1a\n\0",
         "sales.csv": b"sku,qty\nA1,5\n",
         "broken.json": b"{",
     }
     declared = {"sales.csv": "application/vnd.ms-excel"}
     ids = [
-        kept(owner, name, declared.get(name, content_type_of(name)), data + b"\n" * len(name))
+        kept(owner, name, declared.get(name, content_type_of(name)), data + b" " * len(name))
         for name, data in files.items()
     ]
     told = read_by_the_server(owner, ids)
     states = {name: each["state"] for name, each in told.items()}
     assert states == {
-        "half.pdf": "PARTLY_READ",
+        "half.jsonl": "PARTLY_READ",
         "scan.pdf": "NO_TEXT",
         "picture.png": "NO_RECIPE",
         "sales.csv": "DONE",
         "broken.json": "REFUSED",
     }
-    assert told["scan.pdf"]["reason"] == ("no text read: page 1 has no text layer; page 2 has no text layer")
-    assert told["half.pdf"]["leftOut"] == [
-        {"what": "textless page", "places": ["page 2"], "count": 1, "intended": False}
-    ]
+    assert told["scan.pdf"]["reason"] == "no text read: page 1 has no text layer"
+    assert told["half.jsonl"]["leftOut"] == [{"what": "cut", "places": ["line 3"], "count": 1, "intended": False}]
     assert told["sales.csv"]["mediaType"] == "text/csv"
     assert told["sales.csv"]["mediaTypeReason"] == (
         "the file name says text/csv (the declared type says application/vnd.ms-excel)"
