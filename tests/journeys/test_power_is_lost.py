@@ -247,7 +247,14 @@ def test_an_interrupted_import_is_finished_by_the_next(tmp_path: Path, furnished
     finished = installation.json(*command)
     assert finished["refused"] == []
     assert finished["kept"] + finished["unchanged"] == CARDS + FILES
-    assert installation.json(*command) == {"kept": 0, "unchanged": CARDS + FILES, "refused": []}
+    again = installation.json(*command)
+    assert [again[fate] for fate in ("kept", "unchanged", "partlyRead", "unread", "refused")] == [
+        0,
+        CARDS + FILES,
+        [],
+        [],
+        [],
+    ]
     database = sqlite3.connect(installation.folder / "nexus-data" / "nexus.db")
     with database:
         assert database.execute("select count(*), max(version) from card_versions").fetchone() == (CARDS, 1)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Any, TypeAlias
@@ -18,7 +17,9 @@ from nexus_graph.api.idempotency import RepeatableInput, once
 from nexus_graph.api.nodes.allowed_actions import AllowedAction, allowed
 from nexus_graph.api.nodes.assets import Asset
 from nexus_graph.api.nodes.atoms import Atom
+from nexus_graph.api.nodes.card_differences import CardDifference
 from nexus_graph.api.nodes.card_filters import CardFilterInput, card_filter
+from nexus_graph.api.nodes.stale_artifacts import stale_of
 from nexus_graph.api.paging import After, Before, Connection, First, Last
 from nexus_graph.api.scalars import Node, described
 from nexus_graph.api.user_errors import UserError, user_error
@@ -95,13 +96,6 @@ class CardContent:
         return await stale_of(info, self.card.artifact_refs)
 
 
-async def stale_of(info: Info, artifact_refs: Sequence[str]) -> list[strawberry.ID]:
-    """The stale ones of what is cited. One call for all that the operation asks of."""
-    atoms = [ref for ref in artifact_refs if ref.startswith("atom_")]
-    stale = await info.context.loaders.stale_atoms.load_many(atoms)
-    return [strawberry.ID(atom) for atom, is_stale in zip(atoms, stale, strict=True) if is_stale]
-
-
 @strawberry.type(description="A card as it stands now: its newest version.")
 class Card(CardContent, Node):
     """The newest version of a card."""
@@ -171,42 +165,6 @@ class CardVersion(CardContent, Node):
         if found is None:
             raise NotFound("card")
         return Card.of(found)
-
-
-@strawberry.type(description="A run of changed lines with their surroundings.")
-class Hunk:
-    """A hunk of a unified diff."""
-
-    old_start: int = strawberry.field(description="First line in the old text, from 1.")
-    old_count: int = strawberry.field(description="How many lines of the old text.")
-    new_start: int = strawberry.field(description="First line in the new text, from 1.")
-    new_count: int = strawberry.field(description="How many lines of the new text.")
-    lines: list[str] = strawberry.field(description="Each line behind a space (kept), - (removed) or + (added).")
-
-
-@strawberry.type(description="What changed between two versions, line by line.")
-class CardDifference:
-    """A textual diff."""
-
-    text: str = strawberry.field(description="The whole difference in unified form.")
-    hunks: list[Hunk] = strawberry.field(description="The same, in parts.")
-
-    @classmethod
-    def of(cls, difference: cards.Difference) -> CardDifference:
-        """From the room's value."""
-        return cls(
-            text=difference.text,
-            hunks=[
-                Hunk(
-                    old_start=hunk.old_start,
-                    old_count=hunk.old_count,
-                    new_start=hunk.new_start,
-                    new_count=hunk.new_count,
-                    lines=[f"{line.change.value}{line.text}" for line in hunk.lines],
-                )
-                for hunk in difference.hunks
-            ],
-        )
 
 
 @strawberry.type(description="What is known of a card type.")

@@ -13,7 +13,7 @@ from nexus_graph import cards
 from nexus_graph.api.context import Info
 from nexus_graph.api.fields import DEAR, change, read
 from nexus_graph.api.idempotency import RepeatableInput, once
-from nexus_graph.api.nodes.cards import CardDifference
+from nexus_graph.api.nodes.card_differences import CardDifference
 from nexus_graph.api.nodes.lock_changes import Asked, LockChangeInput, change_json, wanted
 from nexus_graph.api.nodes.runs import LogEntry
 from nexus_graph.api.paging import After, Before, Connection, First, Last

@@ -12,7 +12,8 @@ from nexus_graph import packs
 from nexus_graph.api.context import Info
 from nexus_graph.api.fields import read
 from nexus_graph.api.nodes.card_filters import CardFilterInput, card_filter
-from nexus_graph.api.nodes.cards import CardVersion, stale_of
+from nexus_graph.api.nodes.cards import CardVersion
+from nexus_graph.api.nodes.stale_artifacts import stale_of
 from nexus_graph.api.paging import After, Before, Connection, First, Last
 from nexus_graph.api.scalars import Node, described
 from nexus_graph.packs import Ask, DifferenceKind, ExcerptChoice, ExcerptRule
