@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+import typer
+
 from nexus_graph.administration import console
 from nexus_graph.atoms import NOT_ASKED, DerivationState, Outcome
 from nexus_graph.scope.errors import NexusError
@@ -67,6 +69,12 @@ class Report:
         }
         files = [{"path": line.path, "outcome": line.fate.value, "reason": line.reason} for line in self.lines]
         return {"kept": counts[Fate.KEPT], "unchanged": counts[Fate.UNCHANGED], **told, "files": files}
+
+    def end(self, *, as_json: bool, each: bool = False) -> None:
+        """Tell it all, and end the command with the status of a refusal where a file was refused."""
+        console.document(self.as_json()) if as_json else self.say(each=each)
+        if self.of(Fate.REFUSED):
+            raise typer.Exit(console.REFUSED)
 
     def say(self, *, each: bool) -> None:
         """A line for each file that was not read whole, or for each file, and the counts of all fates."""

@@ -21,11 +21,12 @@ from nexus_graph.administration.imported import Fate, Report, fate, reason
 from nexus_graph.administration.installing import AsJson
 from nexus_graph.api.house import House
 from nexus_graph.app import followers, open_house
-from nexus_graph.assets import Asset, Reservation
+from nexus_graph.assets import Asset, AssetPart, Reservation
 from nexus_graph.atoms.recipes.markdown import opens_front_matter
 from nexus_graph.scope.canonical import sha256
 from nexus_graph.scope.errors import Invalid, NexusError
 from nexus_graph.scope.scope import Scope
+from nexus_graph.stores.paging import Window
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _MAY_BE_CARDS = frozenset({"text/markdown", "text/plain"})
@@ -57,13 +58,7 @@ def import_files(
             with console.progress() as tick:
                 return await import_paths(house, scope, paths, card_type, train_ok=train_ok, tick=tick)
 
-    report = console.run(deed())
-    if as_json:
-        console.document(report.as_json())
-    else:
-        report.say(each=each)
-    if report.of(Fate.REFUSED):
-        raise typer.Exit(console.REFUSED)
+    console.run(deed()).end(as_json=as_json, each=each)
 
 
 async def import_paths(
@@ -83,7 +78,9 @@ async def import_paths(
         await catch_up(house, scope, follower, tick)
     assets_kept = [each.asset_id for _, each in kept if each.asset_id is not None]
     await _renew(house, scope, assets_kept, tick)
-    outcomes = await atoms.outcomes(house.stores, scope, assets_kept)
+    attached = await _attached(house, scope, assets_kept)
+    inside = [part.asset_id for parts in attached.values() for part in parts]
+    outcomes = await atoms.outcomes(house.stores, scope, [*dict.fromkeys([*assets_kept, *inside])])
     report = Report()
     for path, each in kept:
         if each.refused is not None:
@@ -92,7 +89,27 @@ async def import_paths(
             report.add(path, Fate.KEPT if each.changed else Fate.UNCHANGED)
         else:
             report.add(path, *fate(outcomes.get(each.asset_id), changed=each.changed))
+            for part in attached.get(each.asset_id, ()):
+                report.add(f"{path} > {part.filename}", *fate(outcomes.get(part.asset_id), changed=each.changed))
     return report
+
+
+async def _attached(house: House, scope: Scope, asset_ids: Sequence[str]) -> dict[str, list[AssetPart]]:
+    """What these assets hold as parts, and the parts of those: assets that no file here stands for."""
+    found: dict[str, list[AssetPart]] = {}
+    for asset_id in await assets.count_parts(house.stores, scope, asset_ids):
+        held = found[asset_id] = list[AssetPart]()
+        within, seen = [asset_id], {asset_id}
+        while within:
+            window: Window | None = Window(100)
+            parent = within.pop()
+            while window is not None:
+                page = await assets.parts(house.stores, scope, parent, window)
+                held += page.items
+                within += [part.asset_id for part in page.items if part.asset_id not in seen]
+                seen.update(part.asset_id for part in page.items)
+                window = Window(100, after=page.keys[-1]) if page.has_next else None
+    return found
 
 
 @dataclass(frozen=True, slots=True)

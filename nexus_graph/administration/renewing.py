@@ -10,7 +10,7 @@ from nexus_graph import assets, atoms
 from nexus_graph.administration import console
 from nexus_graph.administration.directory import Env, Tenant, existing
 from nexus_graph.administration.following import catch_up
-from nexus_graph.administration.imported import Fate, Report, fate
+from nexus_graph.administration.imported import Report, fate
 from nexus_graph.administration.installing import AsJson
 from nexus_graph.app import followers, open_house
 
@@ -46,10 +46,4 @@ def derive(
                     report.add(name, *fate(outcomes.get(asset_id), changed=True))
             return report
 
-    report = console.run(deed())
-    if as_json:
-        console.document(report.as_json())
-    else:
-        report.say(each=False)
-    if report.of(Fate.REFUSED):
-        raise typer.Exit(console.REFUSED)
+    console.run(deed()).end(as_json=as_json)

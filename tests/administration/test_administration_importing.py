@@ -9,6 +9,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +118,30 @@ def test_a_file_whose_text_was_not_read_has_a_line_with_the_reason(installed: Fo
         ("material/c.pdf", "without text"),
         ("material/d.txt", "without text"),
     ]
+
+
+def test_what_came_with_an_e_mail_has_lines_of_its_own(installed: Folder, material: Path) -> None:
+    """Attachments are assets as well: each is told, also inside a message inside, and what is not read says why."""
+    inner = EmailMessage()
+    inner["From"], inner["Subject"] = "c@example.org", "Inside"
+    inner.set_content("The inner text.")
+    inner.add_attachment(b"sku,qty\nA1,5\n", maintype="text", subtype="csv", filename="stock.csv")
+    mail = EmailMessage()
+    mail["From"], mail["To"], mail["Subject"] = "a@example.org", "b@example.org", "Outside"
+    mail.set_content("See what is attached.")
+    mail.add_attachment(b"\x89PNG\r\n\x1a\n\0", maintype="image", subtype="png", filename="photo.png")
+    mail.add_attachment(bytes(inner), maintype="application", subtype="octet-stream", filename="inner.eml")
+    (material / "mail.eml").write_bytes(bytes(mail))
+    first = installed.json(*IMPORT)
+    assert {each["path"].removeprefix("material/"): each["outcome"] for each in first["files"]} == {
+        "mail.eml": "kept",
+        "mail.eml > photo.png": "without text",
+        "mail.eml > inner.eml": "kept",
+        "mail.eml > stock.csv": "kept",
+    }
+    [unread] = first["unread"]
+    assert unread == {"path": "material/mail.eml > photo.png", "reason": "no text read: no recipe reads image/png"}
+    assert counts(installed.json(*IMPORT)) == (0, 3, 0, 1, 0)
 
 
 def test_what_a_card_lacks_is_said_with_the_hint(installed: Folder, material: Path) -> None:
