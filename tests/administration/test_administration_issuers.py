@@ -104,8 +104,12 @@ def test_wrong_issuers_are_refused_in_words(tmp_path: Path, issuers: object, sai
         loaded(tmp_path, issuers=text)
 
 
-def test_nobody_to_believe_is_told_with_all_else_that_is_missing(tmp_path: Path) -> None:
+def test_nobody_to_believe_is_told_with_all_else_that_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A development key is enough; without one and without issuers nobody could come in."""
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path / "empty")  # a checkout may hold a nexus.toml of its own
     with pytest.raises(ConfigurationError, match="NEXUS_ISSUERS is missing: whose bearer tokens"):
         loaded(tmp_path)
     with pytest.raises(ConfigurationError, match=r"NEXUS_DATA is missing(.|\n)*NEXUS_ISSUERS is missing"):

@@ -181,6 +181,11 @@ def test_a_folder_with_mail_is_imported_once(own_world: MakeWorld, tmp_path: Pat
     (tmp_path / "mail").mkdir()
     (tmp_path / "mail" / "orders.eml").write_bytes(mail("Orders by command"))
     command = ("import", str(tmp_path / "mail"), "--tenant", "t_acme", "--env", "dev", "--train-ok")
-    assert installation.json(*command)["kept"] == 1
-    assert installation.json(*command)["unchanged"] == 1
+    first = installation.json(*command)
+    assert [Path(each["path"]).name for each in first["files"]] == [
+        "orders.eml",
+        *(f"orders.eml > {name}" for name in ("orders.csv", "review.pdf")),
+    ]
+    assert first["kept"] == 3
+    assert installation.json(*command)["unchanged"] == 3
     assert installation.json("check")["faults"] == []
