@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from nexus_graph.administration.documenting import DOCS, table
-from nexus_graph.administration.redaction_report import SET, read_lines, write
+from nexus_graph.administration.redaction_report import SET, read_parts, write
 from nexus_graph.scope.redaction import RULESET, find, findings
 
 CHARACTERS = 500_000
@@ -23,11 +23,12 @@ ROUNDS = 5
 
 def texts() -> dict[str, str]:
     """Half a million characters of each kind."""
+    parts = read_parts(SET)
     prose = "".join(
         page.read_text("utf-8") for page in (Path("README.md"), DOCS / "graphql.md", DOCS / "operations.md")
     )
-    business = "\n".join(line.text for line in read_lines(SET, "negatives.jsonl"))
-    holding = "\n".join(line.text for line in read_lines(SET, "positives.jsonl"))
+    business = "\n".join(line.text for part in parts for line in part if not line.spans)
+    holding = "\n".join(line.text for part in parts for line in part if line.spans)
     named = {"prose of the manuals": prose, "business lines": business, "lines that all hold something": holding}
     return {name: text * (CHARACTERS // len(text) + 1) for name, text in named.items()}
 
