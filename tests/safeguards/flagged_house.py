@@ -6,9 +6,8 @@ from typing import Any
 
 from lineage_house import MANIFESTS, RULES, derive
 from lock_steps import proposed
-from session_memory import said
 
-from nexus_graph import assets, cards
+from nexus_graph import assets, cards, sessions
 from nexus_graph.assets import Reservation
 from nexus_graph.packs import table
 from nexus_graph.packs.model import Ask, Contents, seal
@@ -18,6 +17,7 @@ from nexus_graph.scope.canonical import canonical
 from nexus_graph.scope.handling import Handling
 from nexus_graph.scope.redaction import pii_flags, redact
 from nexus_graph.scope.scope import Scope
+from nexus_graph.sessions import NewEntry
 from nexus_graph.stores.journal import Event, RunKind
 from nexus_graph.stores.work import Stores
 
@@ -69,7 +69,8 @@ async def furnish(stores: Stores, scope: Scope) -> None:
     second = text.replace("10.20.30.40", "of nobody")
     await cards.publish(stores, MANIFESTS, scope, second, train_ok=True, expected_version=1)
     await add_pack(stores, scope, "who is b@c.de?", card)
-    await said(stores, scope, "talk", "My number is 212-555-0177.", "Nothing.", '{"mail": "a\\u0040b.co"}')
+    turns = ("My number is 212-555-0177.", "Nothing.", '{"mail": "a\\u0040b.co"}')
+    await sessions.append(stores, scope, "talk", [NewEntry(turn, True) for turn in turns])
     await proposed(stores, scope, Change(StrategicAction.RETIRE_CARD, card.card_id, {}, "note"))
 
 

@@ -8,6 +8,7 @@ batch read again. The rooms that keep records stand above this one, so each give
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -165,9 +166,20 @@ async def _keep(work: Work, steps: Steps, batch: _Batch) -> None:
         await work.write(rulesets.PUT, ruleset=before, target=RULESET, kind=batch.step.kind, after=key)
     output: dict[str, Json] = {"looked": len(batch.kept), "changed": len(batch.changes), "done": done}
     if batch.step is not None:
-        output["kind"] = batch.step.kind
+        output |= {"kind": batch.step.kind, **_told(batch.changes)}
     detail = redact({"input": {"from": before, "to": RULESET}, "output": output})
     work.record(Event("redaction.reevaluated", "tenant", work.scope.tenant_id, detail, Handling((), train_ok=False)))
+
+
+def _told(changes: Sequence[tuple[Kept, str]]) -> dict[str, Json]:
+    """How many records got each flag, and how many lost it: what explains an older finding."""
+    gained: Counter[str] = Counter()
+    lost: Counter[str] = Counter()
+    for each, flags in changes:
+        was, now = set(orjson.loads(each.flags)), set(orjson.loads(flags))
+        gained.update(now - was)
+        lost.update(was - now)
+    return {"gained": {**gained}, "lost": {**lost}}
 
 
 def _place(standing: Row | None) -> tuple[Value, ...] | None:

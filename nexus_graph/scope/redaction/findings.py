@@ -10,20 +10,20 @@ nothing new turns up, so what `redact_text` returns holds no finding, and redact
 from __future__ import annotations
 
 import re
-from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from nexus_graph.scope.redaction.accounts import credit_cards, ibans
 from nexus_graph.scope.redaction.addresses import emails
 from nexus_graph.scope.redaction.births import birth_dates
 from nexus_graph.scope.redaction.credentials import bearer_tokens, credential_urls, json_web_tokens, private_keys
+from nexus_graph.scope.redaction.excerpts import Views, joined, lines_around
 from nexus_graph.scope.redaction.networks import ip_addresses, mac_addresses
 from nexus_graph.scope.redaction.people import uk_nhs_numbers, us_itins, us_ssns
 from nexus_graph.scope.redaction.phones import phones
 from nexus_graph.scope.redaction.providers import provider_keys
 from nexus_graph.scope.redaction.settings import named_secrets
-from nexus_graph.scope.redaction.spans import Detector, Span, Spans, apart
+from nexus_graph.scope.redaction.spans import Detector, Spans, apart
 from nexus_graph.scope.redaction.texts import Text
 from nexus_graph.scope.redaction.wallets import crypto_wallets
 
@@ -55,6 +55,12 @@ DETECTORS: tuple[tuple[str, Detector], ...] = (
 )
 """Each kind with its detector, in order of precedence."""
 
+FEWEST_DIGITS = {
+    **dict.fromkeys(("credit_card", "us_ssn", "us_itin", "uk_nhs", "phone"), 7),
+    "birth_date": 4,
+}
+"""How many digits at least are in one line of anything that is found of a kind, with one figure for many kinds."""
+
 # The bulk of what the journal takes: ids and digests that the engine makes, where hexadecimal digits hold no finding,
 # and names of a few letters, too short for any secret.
 _HOLDS_NOTHING = re.compile(
@@ -63,7 +69,7 @@ _HOLDS_NOTHING = re.compile(
 # Without a digit, a sign that something begins with or a long run, there is nothing in a text.
 _MAY_HOLD = re.compile(r"[0-9@\uff20:=>\"'`\uff1a]|--|[A-Za-z0-9_-]{16}|[ (][aA][tT][ )]|[bB](?i:earer)")
 
-_LINES = 2
+_TOGETHER = 2**16  # characters
 _MAX_ROUNDS = 8  # two are enough for all but contrived chains; the bound keeps the time linear
 
 
@@ -93,36 +99,46 @@ def find(text: str) -> list[Finding]:
             break
         findings += found
         text = _walled(text, sorted(found, key=_place))
-        regions = list(_lines_around(text, found))
+        regions = list(lines_around(Text(text), ((each.start, each.end) for each in sorted(found, key=_place))))
     return sorted(findings, key=_place)
+
+
+def find_each(texts: Iterable[str]) -> Iterator[list[Finding]]:
+    """The findings of each text, as `find` gives them. Many short texts take a fraction of the time that way."""
+    batch: list[str] = []
+    size = 0
+    for text in texts:
+        batch.append(text)
+        size += len(text)
+        if size >= _TOGETHER:
+            yield from _find_together(batch)
+            batch, size = [], 0
+    yield from _find_together(batch)
+
+
+def _find_together(texts: Sequence[str]) -> Iterator[list[Finding]]:
+    whole, starts = joined(["" if holds_nothing(text) else text for text in texts])
+    findings = iter(find(whole))
+    finding = next(findings, None)
+    for start, text in zip(starts, texts, strict=True):
+        own = []
+        while finding is not None and finding.start < start + len(text):
+            own.append(Finding(finding.kind, finding.start - start, finding.end - start))
+            finding = next(findings, None)
+        yield own
 
 
 def _search(text: str, offset: int) -> list[Finding]:
     """What each detector finds in a text, one after the other; `offset` is where the text begins in the whole."""
     findings: list[Finding] = []
     clear = Text(text)
+    views = Views(clear)
     for kind, detector in DETECTORS:
-        found = [Finding(kind, start, end) for start, end in detector(clear)]
+        found = [Finding(kind, start, end) for start, end in views.spans(detector, FEWEST_DIGITS.get(kind, 0))]
         if found:
-            clear = Text(_walled(clear, found))
+            views.wall(clear := Text(_walled(clear, found)))
             findings += found
     return [Finding(each.kind, each.start + offset, each.end + offset) for each in findings] if offset else findings
-
-
-def _lines_around(text: str, findings: Sequence[Finding]) -> Iterator[Span]:
-    """The lines of some findings with the two before and the two after: no pattern looks further for its context."""
-    ends = [*Text(text).places("\n"), len(text)]
-    start, end = 0, -1
-    for finding in sorted(findings, key=_place):
-        first = bisect_left(ends, finding.start) - _LINES
-        last = bisect_left(ends, finding.end) + _LINES
-        begin = ends[first - 1] + 1 if first > 0 else 0
-        if begin > end + 1:
-            if end >= 0:
-                yield start, end
-            start = begin
-        end = ends[min(last, len(ends) - 1)]
-    yield start, end
 
 
 def _place(finding: Finding) -> int:

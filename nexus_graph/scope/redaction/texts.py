@@ -14,11 +14,12 @@ from typing import AnyStr
 _LAST_LATIN = "\u024f"
 _FOREIGN = re.compile("[\u0370-\u1fff\u2600-\U0010ffff]")  # letters of other scripts, and pictures
 _NO_DIGITS = bytes(code for code in range(256) if not 48 <= code < 58)
+_NO_DIGITS_OR_ENDS = bytes(code for code in _NO_DIGITS if code != ord("\n"))
 _TOKEN_MARKS = bytes(
     ord("x") if chr(code).isascii() and (chr(code).isalnum() or chr(code) in "_-") else ord(" ") for code in range(256)
 )
 _SHORTEST_TOKEN = b"x" * 16
-_SHORT = 1024  # characters up to which one search for all words takes less time than one for each
+_SHORT = 1024  # characters up to which it pays to ask first which words are there at all
 
 
 class Text(str):
@@ -38,6 +39,16 @@ class Text(str):
     def digits(self) -> int:
         """How many ASCII digits there are."""
         return len(self._ascii.translate(None, _NO_DIGITS))
+
+    @cached_property
+    def line_ends(self) -> list[int]:
+        """Where each line ends, the last one too."""
+        return [*self.places("\n"), len(self)]
+
+    @cached_property
+    def digits_of_lines(self) -> list[bytes]:
+        """The ASCII digits of each line."""
+        return self._ascii.translate(None, _NO_DIGITS_OR_ENDS).split(b"\n")
 
     @cached_property
     def tokens(self) -> list[tuple[int, int]]:
@@ -76,13 +87,14 @@ class Words:
 
     def __init__(self, words: Iterable[str]) -> None:
         self._words = tuple(words)
-        self._any = re.compile("|".join(map(re.escape, self._words)))
 
     def places(self, text: Text) -> Iterator[tuple[str, int]]:
         """Each word that is in a text, in capitals or not, and where it begins."""
-        if len(text) <= _SHORT and not self._any.search(text.folded):
-            return
-        for word in self._words:
+        words = self._words
+        if len(text) <= _SHORT:
+            folded = text.folded
+            words = tuple([word for word in words if word in folded])
+        for word in words:
             for place in text.folded_places(word):
                 yield word, place
 
