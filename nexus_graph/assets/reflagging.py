@@ -1,6 +1,7 @@
 """The assets' part in a new ruleset: what it finds in the words around a file, and what their atoms are flagged with.
 
-The words are the asset's own, those of the files that it was found in, and what was told of its last derivation. An asset that was brought in again has flags from words that were not kept. What they may have told stays.
+The words are the asset's own, those of the files that it was found in, and what was told of its last derivation. An
+asset that was brought in again has flags from words that were not kept. What they may have told stays.
 """
 
 from __future__ import annotations

@@ -50,7 +50,7 @@ class Span:
     @property
     def names(self) -> tuple[str, ...]:
         """The coordinates that are words of the file's author."""
-        return tuple(filter(None, (self.sheet, self.part, self.path)))
+        return tuple(filter(None, (self.pointer, self.sheet, self.part, self.path)))
 
 
 _SPAN_NAMES = tuple(item.name for item in fields(Span))

@@ -26,7 +26,9 @@ async def look(read: Read, after: tuple[Value, ...], most: int) -> Sequence[Kept
     """The atoms after this one."""
     rows = await read.rows(_LOOK, after=after[0], most=most)
     return [
-        Kept((row["atom_id"],), row["pii_flags"], {"atom_id": row["atom_id"]}, partial(_flags, row["text"], row["span"]))
+        Kept(
+            (row["atom_id"],), row["pii_flags"], {"atom_id": row["atom_id"]}, partial(_flags, row["text"], row["span"])
+        )
         for row in rows
     ]
 

@@ -32,12 +32,14 @@ TABLES = {
 DATA = b"Call +49 30 901820.\n\nWrite to anna@example.com.\n\nNothing here.\n"
 
 
-async def add_asset(stores: Stores, scope: Scope, filename: str, data: bytes) -> assets.Asset:
+async def add_asset(
+    stores: Stores, scope: Scope, filename: str, data: bytes, op: str = "text.paragraphs"
+) -> assets.Asset:
     """Bring a file in, or once more, with its atoms."""
     reservation = Reservation.of(data, filename=filename, content_type="text/plain", train_ok=True)
     asset, new = await assets.keep(stores, RULES, scope, reservation, data)
     if new:
-        await derive(stores, scope, asset, data)
+        await derive(stores, scope, asset, data, op)
     return asset
 
 

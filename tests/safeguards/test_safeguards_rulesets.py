@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
 from flagged_house import DATA, add_asset, age, change, flags, furnish, rows_of
+from lineage_house import RULES
 
+from nexus_graph import assets
 from nexus_graph.app import RULESET_STEPS
+from nexus_graph.assets import PartOf, Reservation
 from nexus_graph.safeguards import rulesets
 from nexus_graph.safeguards.rulesets import Kept, Step, reevaluating
 from nexus_graph.scope.redaction import RULESET
 from nexus_graph.scope.scope import Env, Role, Scope
 from nexus_graph.stores import rulesets as stores_rulesets
+from nexus_graph.stores.migrations import migrate
 from nexus_graph.stores.statement import Value
 from nexus_graph.stores.work import Read, Stores
 
@@ -84,6 +90,24 @@ async def test_a_scope_older_than_the_table_is_evaluated(stores: Stores, scope: 
     await age(stores, scope, None)
     assert await rulesets.settle(stores, RULESET_STEPS) == {scope.key: EVERYTHING}
     assert (await entries(stores, scope))[0]["input"] == {"from": None, "to": RULESET}
+
+
+async def test_an_installation_of_an_older_version_is_evaluated(stores: Stores, scope: Scope, tmp_path: Path) -> None:
+    """Its database has no rulesets; migrated and opened, all that it kept is flagged anew, and by one process alone."""
+    fresh = await flags(stores, scope)
+    await age(stores, scope)
+    await stores.database.close()
+    with sqlite3.connect(tmp_path / "nexus.db") as database:
+        database.execute("drop table rulesets")
+        database.execute("update alembic_version set version_num = '0017'")
+    database.close()
+    migrate(tmp_path / "nexus.db")
+    await stores.database.open()
+    assert await flags(stores, scope) != fresh
+    assert await rulesets.settle(stores, RULESET_STEPS) == {scope.key: EVERYTHING}
+    assert await flags(stores, scope) == fresh
+    assert {entry["input"]["from"] for entry in await entries(stores, scope)} == {None}
+    assert await rulesets.settle(stores, RULESET_STEPS) == {}
 
 
 async def test_other_scopes_are_left_alone(stores: Stores, scope: Scope, scope_of: MakeScope) -> None:
@@ -194,6 +218,28 @@ async def test_what_words_told_that_were_not_kept_stays(stores: Stores, scope: S
     await change(stores, scope, "update rulesets set ruleset = 'pii-2' where true")
     await rulesets.settle(stores, RULESET_STEPS)
     assert (await flags(stores, scope))["assets"][asset.asset_id] == kept
+
+
+async def test_words_around_a_file_and_in_its_places_count(stores: Stores, scope: Scope) -> None:
+    """Names of keys, sheets and parts flag the atom; what was told of a derivation, and other files, flag the asset."""
+    keys = await add_asset(stores, scope, "keys.json", b'{"carl@example.com": "nothing"}', "json.pointers")
+    told = await add_asset(stores, scope, "letter.txt", b"Nothing but this.\n")
+    fresh = await flags(stores, scope)
+    assert (fresh["assets"][keys.asset_id], fresh["assets"][told.asset_id]) == ('["email"]', "[]")
+    fresh["assets"][told.asset_id] = '["phone"]'
+    own = "update asset_derivations set reason = 'the sheet 212-555-0177 is hidden' where asset_id = :own"
+    await change(stores, scope, own, own=told.asset_id)
+    part = await add_asset(stores, scope, "attached.txt", b"Nothing at all.\n")
+    again = Reservation.of(
+        b"Nothing at all.\n", filename="for eve@example.com", content_type="text/plain", train_ok=True
+    )
+    await assets.keep(stores, RULES, scope, again, b"Nothing at all.\n", part=PartOf(told, 0, "its attachment"))
+    await age(stores, scope)
+    await rulesets.settle(stores, RULESET_STEPS)
+    found = await flags(stores, scope)
+    assert found["atoms"] == fresh["atoms"] | dict.fromkeys(found["atoms"].keys() - fresh["atoms"].keys(), "[]")
+    assert {each: found["assets"][each] for each in fresh["assets"]} == fresh["assets"]
+    assert found["assets"][part.asset_id] == '["email","us_ssn"]'  # the older one, for words that were not kept
 
 
 async def test_what_is_gone_stays_without_flags(stores: Stores, scope: Scope) -> None:

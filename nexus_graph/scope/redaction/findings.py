@@ -117,12 +117,13 @@ def find_each(texts: Iterable[str]) -> Iterator[list[Finding]]:
 
 
 def _find_together(texts: Sequence[str]) -> Iterator[list[Finding]]:
-    whole, starts = joined(["" if holds_nothing(text) else text for text in texts])
+    pieces = ["" if holds_nothing(text) else text for text in texts]
+    whole, starts = joined(pieces)
     findings = iter(find(whole))
     finding = next(findings, None)
-    for start, text in zip(starts, texts, strict=True):
+    for start, piece in zip(starts, pieces, strict=True):
         own = []
-        while finding is not None and finding.start < start + len(text):
+        while finding is not None and finding.start < start + len(piece):
             own.append(Finding(finding.kind, finding.start - start, finding.end - start))
             finding = next(findings, None)
         yield own

@@ -1,10 +1,10 @@
-"""Rulesets."""
+"""Which ruleset the flags of each scope follow."""
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0016"
-down_revision = "0015"
+revision = "0018"
+down_revision = "0017"
 
 
 def upgrade() -> None:
