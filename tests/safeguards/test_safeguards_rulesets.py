@@ -18,7 +18,7 @@ from nexus_graph import assets
 from nexus_graph.app import RULESET_STEPS
 from nexus_graph.assets import PartOf, Reservation
 from nexus_graph.safeguards import rulesets
-from nexus_graph.safeguards.rulesets import Kept, Step, reevaluating
+from nexus_graph.safeguards.rulesets import Kept, Standing, Step, reevaluating
 from nexus_graph.scope.redaction import RULESET
 from nexus_graph.scope.scope import Env, Role, Scope
 from nexus_graph.stores import rulesets as stores_rulesets
@@ -250,6 +250,28 @@ async def test_what_is_gone_stays_without_flags(stores: Stores, scope: Scope) ->
     await rulesets.settle(stores, RULESET_STEPS)
     found = await flags(stores, scope)
     assert {*found["packs"].values(), *found["assets"].values()} == {"[]"}
+
+
+async def test_trouble_of_one_scope_is_none_of_another(stores: Stores, scope: Scope, scope_of: MakeScope) -> None:
+    """The first of two tenants can't be evaluated: the other one is, and then the failure is told."""
+    other = scope_of("t_globex", who="anna")
+    await furnish(stores, other)
+    fresh = await flags(stores, other)
+    for each in (scope, other):
+        await age(stores, each)
+
+    async def look(read: Read, after: tuple[Value, ...], most: int) -> Sequence[Kept]:
+        if read.scope.tenant_id == scope.tenant_id:
+            raise ConnectionAbortedError
+        return await RULESET_STEPS[0].look(read, after, most)
+
+    with pytest.raises(ConnectionAbortedError):
+        await rulesets.settle(stores, (replace(RULESET_STEPS[0], look=look), *RULESET_STEPS[1:]))
+    assert await flags(stores, other) == fresh
+    assert await rulesets.standings(stores) == {
+        scope.key: Standing("pii-1", None),
+        other.key: Standing(RULESET, None),
+    }
 
 
 async def test_a_server_tries_again(stores: Stores, scope: Scope, monkeypatch: pytest.MonkeyPatch) -> None:

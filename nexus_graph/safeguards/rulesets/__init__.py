@@ -6,6 +6,16 @@ again, batch by batch, each batch with its place and its entry in one transactio
     reevaluating    the evaluation, and the steps that the rooms give to it
 """
 
-from nexus_graph.safeguards.rulesets.reevaluating import Changed, Kept, Step, Steps, follow, reevaluate, settle
+from nexus_graph.safeguards.rulesets.reevaluating import (
+    Changed,
+    Kept,
+    Standing,
+    Step,
+    Steps,
+    follow,
+    reevaluate,
+    settle,
+    standings,
+)
 
-__all__ = ["Changed", "Kept", "Step", "Steps", "follow", "reevaluate", "settle"]
+__all__ = ["Changed", "Kept", "Standing", "Step", "Steps", "follow", "reevaluate", "settle", "standings"]

@@ -82,14 +82,46 @@ class _Batch:
 
 
 async def settle(stores: Stores, steps: Steps) -> dict[tuple[str, str], Changed]:
-    """Make the flags of every scope follow this ruleset. Returns what changed where there was something to do."""
-    changed = {}
+    """Make the flags of every scope follow this ruleset. Returns what changed where there was something to do.
+
+    Where it fails, the other scopes are settled first; then the first failure is raised.
+    """
+    changed: dict[tuple[str, str], Changed] = {}
+    failures: list[Exception] = []
     for tenant_id, env, _ in await stores.heads():
         scope = Scope.system(tenant_id, Env(env), "ruleset")
-        counts = await reevaluate(stores, steps, scope)
-        if counts is not None:
-            changed[scope.key] = counts
+        try:
+            counts = await reevaluate(stores, steps, scope)
+        except Exception as error:  # one scope's trouble is none of another's
+            log.error("rulesets.failed", tenant_id=tenant_id, env=env, error=type(error).__name__)
+            failures.append(error)
+        else:
+            changed |= {} if counts is None else {scope.key: counts}
+    if failures:
+        raise failures[0]
     return changed
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """The ruleset that the flags of a scope follow, None for one older than pii-3, and the one that they are moving to.
+
+    While they move, what was looked at already follows the new one.
+    """
+
+    ruleset: str | None
+    target: str | None
+
+
+async def standings(stores: Stores) -> dict[tuple[str, str], Standing]:
+    """The ruleset of every scope, by tenant and env."""
+    found = {}
+    for tenant_id, env, _ in await stores.heads():
+        scope = Scope.system(tenant_id, Env(env), "ruleset")
+        async with stores.read(scope) as read:
+            row = await read.row(rulesets.FIND)
+        found[scope.key] = Standing(None, None) if row is None else Standing(row["ruleset"], row["target"])
+    return found
 
 
 async def follow(stores: Stores, steps: Steps) -> None:
