@@ -79,9 +79,11 @@ Forms of business text, of the same part, in which something is found all the sa
 _CHANGED = """
 ## What changed since pii-2
 
-Flags and redactions name the ruleset that made them. To explain one of pii-2, read it with these differences. Text that
-stood beside a finding of pii-2 still stands, with two exceptions: the zone of an IPv6 address now belongs to it, and so
-does the last dot of an unsigned web token.
+`nexus-graph redaction list` names the ruleset that made the flags of each tenant and env. The journal tells when it
+changed (`redaction.reevaluated`), and manifests of exports name theirs. Whatever is older than pii-3 was found by pii-2
+or pii-1; to explain a finding of pii-2, read it with these differences. Text that stood beside a finding of pii-2 still
+stands, with two exceptions: the zone of an IPv6 address now belongs to it, and so does the last dot of an unsigned web
+token.
 """
 
 _KEPT = """
@@ -89,8 +91,9 @@ _KEPT = """
 
 The flags of what is kept (`piiFlags` of assets, atoms, cards, sessions, locks and packs) are made to follow a new
 ruleset, in batches, by the server when it starts and by `nexus-graph redaction reevaluate`. Each batch is one
-transaction and journals `redaction.reevaluated` with both rulesets, what it looked at and what it changed. A crash
-loses at most one batch, and a second run changes nothing. A row whose flags stay the same is not written.
+transaction and journals `redaction.reevaluated` with both rulesets, how many records it looked at and changed, and how
+many got and lost each kind. A crash loses at most one batch, and a second run changes nothing. A row whose flags stay
+the same is not written.
 
 The journal is not rewritten: its payloads were redacted before they were kept, and its hash chain holds their bytes, so
 an entry shows what the ruleset of its day saw. What an old ruleset missed in it can be taken out by an erasure. Exports

@@ -19,11 +19,12 @@ from nexus_graph.app import RULESET_STEPS
 from nexus_graph.assets import PartOf, Reservation
 from nexus_graph.safeguards import rulesets
 from nexus_graph.safeguards.rulesets import Kept, Standing, Step, reevaluating
+from nexus_graph.scope.errors import Conflict
 from nexus_graph.scope.redaction import RULESET
 from nexus_graph.scope.scope import Env, Role, Scope
 from nexus_graph.stores import rulesets as stores_rulesets
 from nexus_graph.stores.migrations import migrate
-from nexus_graph.stores.statement import Value
+from nexus_graph.stores.statement import Statement, Value
 from nexus_graph.stores.work import Read, Stores
 
 MakeScope = Callable[..., Scope]
@@ -208,6 +209,28 @@ async def test_two_at_once_share_the_work(stores: Stores, scope: Scope, monkeypa
     told = await entries(stores, scope)
     assert sum(entry["output"]["changed"] for entry in told) == sum(EVERYTHING.values())
     assert sum(entry["output"]["done"] for entry in told) == 1
+
+
+async def test_two_at_once_look_once(stores: Stores, scope: Scope, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where nothing changes, no batch is kept twice; but in session memory, whose place is not kept, it may be."""
+    monkeypatch.setattr(reevaluating, "MOST", 1)
+    await change(stores, scope, "update rulesets set ruleset = 'pii-2' where true")
+    await asyncio.gather(*(rulesets.settle(stores, RULESET_STEPS) for _ in range(3)))
+    told = [entry["output"].get("kind") for entry in await entries(stores, scope)]
+    assert {kind: told.count(kind) for kind in EVERYTHING if kind != "sessions"} == {
+        kind: count for kind, count in EVERYTHING.items() if kind != "sessions"
+    }
+
+
+async def test_a_record_that_never_holds_still_is_told(stores: Stores, scope: Scope) -> None:
+    """A change that never finds its row ends with an error, not in a loop."""
+    await age(stores, scope)
+    changed = Statement(
+        "update atoms set pii_flags = :flags where tenant_id = :tenant_id and env = :env and atom_id = :atom_id "
+        "and pii_flags = :was and 1 = 0 returning atom_id"
+    )
+    with pytest.raises(Conflict):
+        await rulesets.settle(stores, (replace(RULESET_STEPS[0], change=changed), *RULESET_STEPS[1:]))
 
 
 async def test_what_words_told_that_were_not_kept_stays(stores: Stores, scope: Scope) -> None:

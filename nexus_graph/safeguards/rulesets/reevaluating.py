@@ -16,6 +16,7 @@ import orjson
 import structlog
 
 from nexus_graph.scope.canonical import Json, canonical
+from nexus_graph.scope.errors import Conflict
 from nexus_graph.scope.handling import Handling
 from nexus_graph.scope.redaction import RULESET, redact
 from nexus_graph.scope.scope import Env, Scope
@@ -29,6 +30,8 @@ log = structlog.get_logger("nexus_graph.rulesets")
 
 MOST = 100
 _RETRY_SECONDS = 60.0
+_TRIES = 20
+"""How often a batch is read again before somebody is told."""
 
 Key = tuple[Value, ...]
 Changed = Mapping[str, int]
@@ -137,10 +140,13 @@ async def follow(stores: Stores, steps: Steps) -> None:
 
 
 async def reevaluate(stores: Stores, steps: Steps, scope: Scope) -> Changed | None:
-    """Make the flags of one scope follow this ruleset. None when they do already."""
+    """Make the flags of one scope follow this ruleset. None when they do already.
+
+    Raises Conflict when others change what was read again and again.
+    """
     counts: dict[str, int] = dict.fromkeys((step.kind for step in steps), 0)
     after: dict[str, Key] = {}  # by kind; what the rows keep of it goes before
-    worked = False
+    worked, tries = False, 0
     while True:
         async with stores.read(scope) as read:
             batch = await _next(read, steps, after)
@@ -150,9 +156,13 @@ async def reevaluate(stores: Stores, steps: Steps, scope: Scope) -> Changed | No
         try:
             async with stores.work(scope, RunKind.ADMIN) as work:
                 await _keep(work, steps, batch)
-        except _MovedOnError:
-            continue
-        worked = True
+        except _MovedOnError as error:
+            tries += 1
+            if tries < _TRIES:
+                continue
+            message = "What is kept changed again and again while a new ruleset looked at it."
+            raise Conflict(message, hint="Evaluate it again when less is written.") from error
+        worked, tries = True, 0
         if batch.step is not None:
             counts[batch.step.kind] += len(batch.changes)
             after[batch.step.kind] = batch.kept[-1].key
