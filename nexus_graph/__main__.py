@@ -15,6 +15,7 @@ from nexus_graph.administration import (
     importing,
     installing,
     proving,
+    reflagging,
     renewing,
     serving,
 )
@@ -44,6 +45,7 @@ app.command()(checking.check)
 app.command()(checking.reindex)
 app.add_typer(checking.audit, name="audit")
 app.add_typer(erasing.erasures, name="erasure")
+app.add_typer(reflagging.redaction, name="redaction")
 app.add_typer(proving.prove, name="prove")
 
 

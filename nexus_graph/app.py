@@ -32,12 +32,15 @@ from nexus_graph.api.transport.http import HttpEndpoint
 from nexus_graph.api.transport.websocket import WebSocketEndpoint
 from nexus_graph.assets import AssetRules
 from nexus_graph.assets import erasing as assets_erasing
+from nexus_graph.assets import reflagging as assets_reflagging
 from nexus_graph.assets.consenting import ASSETS
 from nexus_graph.atoms import Sandbox
 from nexus_graph.atoms import erasing as atoms_erasing
+from nexus_graph.atoms import reflagging as atoms_reflagging
 from nexus_graph.atoms.consenting import ATOMS
 from nexus_graph.cards import Manifests
 from nexus_graph.cards import erasing as cards_erasing
+from nexus_graph.cards import reflagging as cards_reflagging
 from nexus_graph.cards.consenting import CARDS
 from nexus_graph.config import Config
 from nexus_graph.exports import erasing as exports_erasing
@@ -45,11 +48,13 @@ from nexus_graph.index import Index
 from nexus_graph.index import erasing as index_erasing
 from nexus_graph.index.embedding import load_embedder
 from nexus_graph.packs import erasing as packs_erasing
+from nexus_graph.packs import reflagging as packs_reflagging
 from nexus_graph.packs.consenting import PACKS
-from nexus_graph.safeguards import erasure
+from nexus_graph.safeguards import erasure, rulesets
 from nexus_graph.safeguards.consent import changing as consent
 from nexus_graph.safeguards.consent.following import follower as consent_follower
 from nexus_graph.safeguards.erasure import Eraser, Ledger, Pseudonyms, gates
+from nexus_graph.safeguards.locks import reflagging as locks_reflagging
 from nexus_graph.safeguards.quotas import Leases
 from nexus_graph.safeguards.rates import Rates
 from nexus_graph.safeguards.rates.refusals import GATHER_SECONDS
@@ -60,6 +65,7 @@ from nexus_graph.scope.policy import Policy
 from nexus_graph.scope.resources import resource
 from nexus_graph.scope.scope import Scope as Tenancy
 from nexus_graph.sessions import erasing as sessions_erasing
+from nexus_graph.sessions import reflagging as sessions_reflagging
 from nexus_graph.stores.blobs.files import FileBlobs
 from nexus_graph.stores.database import Database
 from nexus_graph.stores.follower import Follower
@@ -86,6 +92,16 @@ ERASURE_STEPS = (
     tenants_erasing.STEP,
 )
 """In the order in which the river flows. Who may come in is looked at last, and shut out first."""
+
+RULESET_STEPS = (
+    atoms_reflagging.ATOMS,
+    assets_reflagging.ASSETS,
+    cards_reflagging.CARDS,
+    packs_reflagging.PACKS,
+    sessions_reflagging.SESSIONS,
+    locks_reflagging.LOCKS,
+)
+"""What has flags, after what its flags come from: an asset has those of its atoms, a pack those of its cards."""
 
 ERASURE_PAUSE = 1.5 * GATHER_SECONDS
 """Seconds between the shutting of the door and the erasing, where others are served meanwhile."""
@@ -191,7 +207,7 @@ def followers(house: House) -> list[Follower]:
 
 @asynccontextmanager
 async def following(house: House) -> AsyncIterator[None]:
-    """Run the followers, the sweepers and the renewal of leases beside whatever happens inside."""
+    """Run the followers, the sweepers, the renewal of leases and a new ruleset beside whatever happens inside."""
     await consent.settle(house.stores, house.consent_steps)
     house.watch.metrics.followers = followers(house)
     deeds = [
@@ -199,6 +215,7 @@ async def following(house: House) -> AsyncIterator[None]:
         assets.sweep_forever(house.stores, _SWEEP_SECONDS),
         sessions.sweep_forever(house.stores, _SWEEP_SECONDS),
         house.leases.renew_forever(),
+        rulesets.follow(house.stores, RULESET_STEPS),
     ]
     tasks = [asyncio.create_task(deed) for deed in deeds]
     try:

@@ -6,7 +6,7 @@ points of the canonical text (see `decoding`), counted from 0, end exclusive; li
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 
@@ -14,7 +14,7 @@ from nexus_graph.atoms.decoding import Decoded
 from nexus_graph.scope.canonical import Json, digest
 from nexus_graph.scope.errors import Invalid
 from nexus_graph.scope.handling import Handling
-from nexus_graph.scope.redaction import find
+from nexus_graph.scope.redaction import find_each
 
 Params = Mapping[str, Json]
 
@@ -50,7 +50,7 @@ class Span:
     @property
     def names(self) -> tuple[str, ...]:
         """The coordinates that are words of the file's author."""
-        return tuple(filter(None, (self.sheet, self.part, self.path)))
+        return tuple(filter(None, (self.pointer, self.sheet, self.part, self.path)))
 
 
 _SPAN_NAMES = tuple(item.name for item in fields(Span))
@@ -294,12 +294,14 @@ def collect(recipe: Recipe, data: bytes, params: Params, limits: Limits) -> Read
                     f"The file makes more than {limits.text_bytes:,} bytes of text with {recipe.op}.",
                     hint="Split it into several files.",
                 )
-    return Reading(drafts, told.omitted(), [_flags(draft) for draft in drafts], attachments)
+    return Reading(drafts, told.omitted(), flags_of([(each.text, each.span) for each in drafts]), attachments)
 
 
-def _flags(draft: Draft) -> tuple[str, ...]:
-    texts = (draft.text, *draft.span.names)
-    return tuple(sorted({finding.kind for text in texts for finding in find(text)}))
+def flags_of(pieces: Sequence[tuple[str, Span]]) -> list[tuple[str, ...]]:
+    """The kinds of personal data in each of some texts and in the words of its place, sorted."""
+    texts = [(text, *span.names) for text, span in pieces]
+    found = find_each(text for each in texts for text in each)
+    return [tuple(sorted({finding.kind for _ in each for finding in next(found)})) for each in texts]
 
 
 class Telling:

@@ -107,13 +107,13 @@ def _examined(entry: NewEntry, place: int) -> Examined:
         raise Invalid(f"{size} bytes; an entry has 1 to {LARGEST_CONTENT}.", path=path)
     if "\0" in entry.content:
         raise Invalid("The content holds a NUL character.", hint="Encode binary data as Base64.", path=path)
-    return Examined(entry.content, size, Handling(_flags(entry.content), entry.train_ok))
+    return Examined(entry.content, size, Handling(flags(entry.content), entry.train_ok))
 
 
-def _flags(content: str) -> tuple[str, ...]:
+def flags(content: str) -> tuple[str, ...]:
     """The kinds of personal data in a text, and in the strings of a JSON text that escapes some characters."""
-    flags = pii_flags(content)
+    found = pii_flags(content)
     if "\\" in content:
         with suppress(ValueError, RecursionError, Invalid):  # no JSON, or deeper than anybody looks
-            flags += pii_flags(orjson.loads(content))
-    return flags
+            found += pii_flags(orjson.loads(content))
+    return found

@@ -23,8 +23,9 @@ from nexus_graph.scope.canonical import canonical, digest, sha256
 from nexus_graph.scope.clock import micros
 from nexus_graph.scope.errors import Conflict, NotFound
 from nexus_graph.scope.handling import Handling
-from nexus_graph.scope.redaction import Redacted
+from nexus_graph.scope.redaction import RULESET, Redacted
 from nexus_graph.scope.scope import Scope
+from nexus_graph.stores import rulesets
 from nexus_graph.stores.database import Connection, Row
 from nexus_graph.stores.statement import Statement, Value
 from nexus_graph.stores.tables import ScopedRow
@@ -215,6 +216,8 @@ async def append(
         await _own_open_run(connection, scope, run_id)
     head = await _one(connection, scope, _TAKE, count=len(events), genesis=genesis(scope))
     first_seq, previous = head["seq"] - len(events) + 1, head["hash"]
+    if first_seq == 1:
+        await connection.rows(*_bound(scope, rulesets.BEGIN, ruleset=RULESET))
     ends = None if named and kind is not RunKind.RESEARCH else next((e.ends for e in reversed(events) if e.ends), None)
     run = await _count_run(connection, scope, run_id, kind, ends, len(events), head["seq"], now)
     first_number = run["number"] - len(events) + 1

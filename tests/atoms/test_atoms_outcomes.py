@@ -185,6 +185,7 @@ async def test_assets_from_before_tell_what_the_journal_knows(
     waiting = await keep(admin, b"later", "later.txt")
     await stores.database.close()
     with sqlite3.connect(tmp_path / "nexus.db") as database:
+        database.execute("drop table rulesets")
         database.execute("drop table asset_parts")
         database.execute("drop table asset_derivations")
         database.execute("update alembic_version set version_num = '0014'")

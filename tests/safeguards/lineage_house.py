@@ -34,9 +34,11 @@ LABELS = {
 }
 
 
-async def derive(stores: Stores, scope: Scope, asset: assets.Asset, data: bytes) -> list[str]:
-    """Derive paragraphs in this process, which needs no sandbox; the ids of all atoms of the asset."""
-    recipe = RECIPES["text.paragraphs"]
+async def derive(
+    stores: Stores, scope: Scope, asset: assets.Asset, data: bytes, op: str = "text.paragraphs"
+) -> list[str]:
+    """Derive in this process, which needs no sandbox; the ids of all atoms of the asset."""
+    recipe = RECIPES[op]
     params = recipe.complete({})
     opened = await deriving.open_asset(stores, scope, asset)
     derived = deriving._derived(opened, recipe, params, collect(recipe, data, params, Limits()), stores.clock())

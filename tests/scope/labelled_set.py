@@ -1,9 +1,10 @@
 """The labelled set: lines of text with the exact spans of what they hold, and lines of business text that hold nothing.
 
-    python tests/scope/labelled_set.py      # writes labelled/positives.jsonl and labelled/negatives.jsonl again
+    python tests/scope/labelled_set.py      # writes the files of labelled/ whose names end in jsonl again
 
 The lines are made here, once, with a fixed seed and check digits of their own computing; the data files are what is
 measured. The first letter of each span is written as an escape, so that scanners don't take the files for a leak.
+Rules are written on `positives`, `negatives` and `written_on`; `held_out` is only measured.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from pathlib import Path
 
 from labelled_negatives import negatives
 from labelled_positives import positives
+from labelled_texts import held_out, written_on
 
 FOLDER = Path(__file__).parent / "labelled"
 
@@ -46,7 +48,12 @@ def _line(form: str, text: str, spans: list[tuple[str, int, int]]) -> str:
     return f'{{"form": {json.dumps(form)}, "spans": {json.dumps(spans)}, "text": "{escaped}"}}\n'
 
 
-FILES = {"positives.jsonl": positives, "negatives.jsonl": negatives}
+FILES = {
+    "positives.jsonl": positives,
+    "negatives.jsonl": negatives,
+    "written_on.jsonl": written_on,
+    "held_out.jsonl": held_out,
+}
 
 
 if __name__ == "__main__":

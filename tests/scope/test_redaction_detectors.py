@@ -80,7 +80,7 @@ POSITIVES = [
     ("ip=«ip_address:93.184.216.34»"),
     ("«ip_address:2001:db8::1»: refused"),
     ("[«ip_address:2001:db8:85a3::8a2e:370:7334»]:443"),
-    ("«ip_address:fe80::1ff:fe23:4567:890a»%eth0"),
+    ("«ip_address:fe80::1ff:fe23:4567:890a%eth0» is a neighbour"),
     # URLs with credentials
     ("postgres://«credential_url:user:p4ss»@db.example.com:5432/d?e=f#g"),
     ("postgres://«credential_url:user:p@ss»@db/d"),

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nexus_graph.scope.redaction import find, keccak, redact, redact_text, wallets
+from nexus_graph.scope.redaction import find, findings, keccak, redact, redact_text, wallets
 
 FRAGMENTS = [
     "a@b.co", "john.doe@example.com", "4111111111111111", "4111 1111 1111 1111", "DE89370400440532013000",
@@ -19,6 +19,11 @@ FRAGMENTS = [
     "-----BEGIN PRIVATE KEY-----", "-----END PRIVATE KEY-----", "MIIEvQIBADANBgkqhkiG9w0BAQEFAASC", "version ", "v",
     "DOB: ", "1980-01-31", "NHS ", "943 476 5919", "912-70-1234", "ITIN ", "00:1a:2b:3c:4d:5e", "tel ", "020 7946 0958",
     "1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa", "0x" + "ab" * 20, "eyJhbGciOiJIUzI1NiJ9.eyJzdWIi", "0049 30 901820", "ssn",
+    "password: ", "DB_PASSWORD=", '"apiKey": "', "abc123DEF456ghi7", "value: ", "?password=", "access_token=", "sig=",
+    "--token ", "curl -u a:", "fe80::1%eth0", "::ffff:10.1.2.3", "0171 2345678", "138 0013 8000", "+49",
+    "8 (912) 345-67-89", "(date of birth)", "born in Rome on ", "4 May 1962", "mac ", "001a2b3c4d5e", "order ", "nhs ",
+    "a at b dot com", "(at)", "b@c.de:/x", "bc1q", "0x", "glpat-", "Q~", "SSN: 123 45 6789",
+    "de89 3704 0044 0532 0130 00",
     "[email]", "x5", "ext 3", "2024", *"@-+.,:/()_'[]=%#\n 10é\\",
 ]  # fmt: skip
 TEXTS = st.one_of(st.text(), st.lists(st.sampled_from(FRAGMENTS), max_size=10).map("".join))
@@ -27,6 +32,9 @@ VALUES = st.recursive(
     lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(TEXTS, inner, max_size=4)),
     max_leaves=12,
 )
+
+
+find("tel 0999999999")  # reads the numbering plans, once, which takes longer than an example may
 
 
 @given(TEXTS)
@@ -95,6 +103,26 @@ ALMOST = [
     "nhs 1",
     "0x" + "aB" * 20 + "c ",
     "1" * 33 + " ",
+    "token=",
+    "password: ",
+    "password for the ",
+    "secret_key_",
+    "name: PASSWORD\nvalue: ",
+    "sig=",
+    "curl -u ",
+    "a at b dot c ",
+    "(at)",
+    "://x?password= ",
+    "PuTTY-User-Key-File-2: x\n",
+    "fe80::1:",
+    "::ffff:",
+    "mac 00 ",
+    "born in Rome on 1 ",
+    "0912 345 67 ",
+    "ssn 123 45 ",
+    "patient 943 476 ",
+    "de12 3456 ",
+    "a" * 16 + " ",
 ]
 
 
@@ -113,6 +141,17 @@ def test_glued_findings_are_told_apart_in_linear_rounds() -> None:
     """A long chain in which each finding ends the run of the one before is found whole."""
     for link in (f"{'a' * 60}@example.com'", "+1 212 555 1234", "10.0.0.1-", "(212) 555-1234", "10.0.0.1-123-45-6789 "):
         assert find(redact_text(link * 500)) == []
+
+
+@given(st.lists(st.sampled_from(FRAGMENTS), max_size=12).map("\n".join))
+def test_findings_do_not_depend_on_how_far_the_rounds_look(text: str) -> None:
+    """After the first round only the lines around a finding are searched, and that misses nothing."""
+    found: list[findings.Finding] = []
+    clear = text
+    while more := findings._search(clear, 0):
+        found += more
+        clear = findings._walled(clear, sorted(more, key=lambda finding: finding.start))
+    assert sorted(found, key=lambda finding: finding.start) == find(text)
 
 
 def test_the_numbering_plan_is_asked_in_proportion_to_length(monkeypatch: pytest.MonkeyPatch) -> None:

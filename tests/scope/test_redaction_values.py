@@ -19,7 +19,7 @@ def test_strings_are_redacted_at_any_depth_and_types_stay() -> None:
     redacted = redact(value)
     assert redacted.value == {"a": ["x", {"mail": "to [email]"}, ["1.5", 1.5, 7, True, False, None]], "empty": {}}
     assert redacted.pii_flags == ("email",)
-    assert redacted.ruleset == RULESET == "pii-2"
+    assert redacted.ruleset == RULESET == "pii-3"
 
 
 def test_flags_are_sorted_and_without_duplicates() -> None:

@@ -32,6 +32,7 @@ RESTLESS: Final = JOURNAL | {
     "idempotency_keys",
     "quota_usage",
     "rate_buckets",
+    "rulesets",
     "stream_leases",
 }
 """Tables that move without anybody's doing: counted, but not part of the digest."""

@@ -6,12 +6,13 @@ model, nothing is looked up, and the same input gives the same output in every p
 
     RULESET        the version that travels with everything redacted; raise it whenever a rule changes
     find           the findings of a text: sorted, apart from each other, in code points
+    find_each      the findings of each of many texts, which takes less time than one by one
     redact_text    a text without them
     redact         a JSON value without them, as `Redacted`
     pii_flags      the kinds found in a JSON value
 """
 
-from nexus_graph.scope.redaction.findings import RULESET, Finding, find, redact_text
+from nexus_graph.scope.redaction.findings import RULESET, Finding, find, find_each, redact_text
 from nexus_graph.scope.redaction.values import Redacted, pii_flags, redact
 
-__all__ = ["RULESET", "Finding", "Redacted", "find", "pii_flags", "redact", "redact_text"]
+__all__ = ["RULESET", "Finding", "Redacted", "find", "find_each", "pii_flags", "redact", "redact_text"]

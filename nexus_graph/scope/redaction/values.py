@@ -10,6 +10,7 @@ from dataclasses import InitVar, dataclass
 from nexus_graph.scope.canonical import Json
 from nexus_graph.scope.errors import Invalid
 from nexus_graph.scope.redaction.findings import RULESET, Finding, find, holds_nothing, replace_findings
+from nexus_graph.scope.redaction.settings import names_secret
 
 MAX_DEPTH = 64
 MAX_VALUES = 200_000
@@ -141,7 +142,7 @@ class _Walk:
 
 def _find_labelled(label: str, text: str) -> list[Finding]:
     """The findings of a text that stands under a key: `dateOfBirth` is read as `date Of Birth: `."""
-    if holds_nothing(text):
+    if holds_nothing(text) and not (label and names_secret(label)):
         return []
     if len(text) > _LONGEST_LABELLED or not _LABEL.fullmatch(label):
         return find(text)
