@@ -24,6 +24,7 @@ TOP_LEVEL = {
     "docs",
     "casbin_model.conf",
     "policies",
+    "findings",
 }
 BESIDE_THE_ROOMS = {"__init__.py", "__main__.py", "app.py", "config.py", "logs.py", "py.typed"}
 ATTRACTORS = {"service", "services", "manager", "managers", "utils", "util", "common", "helpers", "helper"}

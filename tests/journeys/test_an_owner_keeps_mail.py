@@ -16,7 +16,9 @@ from nexus_graph import config
 from nexus_graph.administration.directory import development_token
 
 RAW = Path(__file__).parents[2] / "core" / "demo" / "acme" / "raw"
-TABLE, REPORT = (RAW / "orders-2026-09.csv").read_bytes(), (RAW / "annual-review-2025.pdf").read_bytes()
+TABLE = b"\n".join((RAW / "orders-2026-09.csv").read_bytes().splitlines()[:-1])
+REPORT = (RAW / "annual-review-2025.pdf").read_bytes() + b"% by mail\n"
+"""Not the bytes that another story keeps in the same place."""
 SUE = "sue.canary.7731"
 WAIT_SECONDS = 20
 
