@@ -85,7 +85,6 @@ async def derive(
     params: Params,
     *,
     once: Once | None = None,
-    run_id: str | None = None,
 ) -> Derivation:
     """Derive atoms from a sealed asset with the recipe `op`, or the usual one of its kind. Twice changes nothing.
 
@@ -109,7 +108,7 @@ async def derive(
         async with stores.read(scope) as snapshot:
             (await safeguards.decide(snapshot, deed)).require()
         derived = await with_attachments(stores, scope, derived)
-    return await keep(stores, scope, derived, once, run_id, deed=deed)
+    return await keep(stores, scope, derived, once, deed=deed)
 
 
 async def with_attachments(stores: Stores, scope: Scope, derived: Derived) -> Derived:
@@ -172,31 +171,38 @@ async def keep(
     scope: Scope,
     derived: Derived,
     once: Once | None = None,
-    run_id: str | None = None,
     *,
     deed: Deed | None = None,
 ) -> Derivation:
-    """Keep what was derived, in one transaction: new atoms added, those of other versions of the recipe marked stale,
-    and the outcome.
+    """Keep what was derived, in one transaction. Ends the run.
 
-    The asset's labels take on what was found in its atoms. Ends the run. `deed` is what somebody asked for, None when
-    the engine derives by itself. Raises NotFound for an asset that went away, and what the safeguards refuse.
+    `deed` is what somebody asked for, None when the engine derives by itself. Raises NotFound for an asset that went
+    away, and what the safeguards refuse.
     """
-    asset_id, recipe = derived.asset.asset_id, derived.recipe
-    own: dict[str, Value] = {"asset_id": asset_id, "op": recipe.op, "op_version": recipe.version}
-    async with stores.work(scope, RunKind.DERIVE, once=once, run_id=run_id) as work:
+    async with stores.work(scope, RunKind.DERIVE, once=once) as work:
         earlier: Any = await work.earlier_answer()
         if earlier is not None:
             return Derivation(**earlier)
         if deed is not None:
             await safeguards.enforce(work, deed)
-        asset = await assets.label(work, asset_id, Handling(derived.pii_flags, train_ok=True))
-        made = await _add(work, own, derived, asset.handling.train_ok)
-        staled = await stale_others(work, asset_id, derived.outcome)
-        derivation = Derivation(asset_id, recipe.op, recipe.version, len(derived.rows), made, staled, derived.attached)
-        await keep_outcome(work, asset_id, derived.outcome)
-        work.record(Event("atoms.derived", "asset", asset_id, redact(_told(derived, derivation)), asset.handling))
+        derivation = await add(derived, work)
         await work.keep_answer(asdict(derivation))
+    return derivation
+
+
+async def add(derived: Derived, work: Work) -> Derivation:
+    """Add new atoms, mark those of other versions of the recipe as stale, keep the outcome, and tell it all.
+
+    The asset's labels take on what was found in its atoms. Raises NotFound for an asset that went away.
+    """
+    asset_id, recipe = derived.asset.asset_id, derived.recipe
+    own: dict[str, Value] = {"asset_id": asset_id, "op": recipe.op, "op_version": recipe.version}
+    asset = await assets.label(work, asset_id, Handling(derived.pii_flags, train_ok=True))
+    made = await _add(work, own, derived, asset.handling.train_ok)
+    staled = await stale_others(work, asset_id, derived.outcome)
+    derivation = Derivation(asset_id, recipe.op, recipe.version, len(derived.rows), made, staled, derived.attached)
+    await keep_outcome(work, asset_id, derived.outcome)
+    work.record(Event("atoms.derived", "asset", asset_id, redact(_told(derived, derivation)), asset.handling))
     return derivation
 
 
