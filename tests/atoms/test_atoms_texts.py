@@ -1,8 +1,6 @@
-"""Plain text, Markdown and HTML."""
+"""Plain text and Markdown."""
 
 from __future__ import annotations
-
-import html
 
 import pytest
 from hypothesis import given
@@ -143,82 +141,7 @@ def test_a_fence_without_an_end_is_no_front_matter() -> None:
     assert [kind for kind, _ in told(derive("markdown.blocks", "---\n\n# A\n"))] == ["heading"]
 
 
-PAGE = """<!doctype html><html><head><title>T &amp; t</title><script>if(a<b){'</p>'}</script><style>p{}</style></head>
-<body><h1>He<b>llo</b> w&ouml;rld</h1> stray <p>One &nbsp; two<br>three<p>four <!-- x --> five
-<table><tr><th>a<th>b</tr><tr><td><p>1</p><p>2</p></td><td></td><td>3</td></tr></table>
-<ul><li>x</li><li>y &lt; z</ul><blockquote>q</blockquote><pre>  keep
-   this</pre><template>no</template><![bad]> tail &amp <unclosed"""
-
-
-def test_html_blocks() -> None:
-    """Text as a reader sees it, by block, also from careless markup."""
-    drafts = derive("html.blocks", PAGE)
-    assert told(drafts) == [
-        ("title", "T & t"),
-        ("heading", "Hello wörld"),
-        ("paragraph", "stray"),
-        ("paragraph", "One two three"),
-        ("paragraph", "four five"),
-        ("row", "a\tb"),
-        ("row", "1 2\t\t3"),
-        ("item", "x"),
-        ("item", "y < z"),
-        ("quote", "q"),
-        ("code", "  keep\n   this"),
-        ("paragraph", "tail & <unclosed"),
-    ]
-    text = check_places("html.blocks", PAGE.encode(), drafts)
-    assert text[drafts[1].span.start : drafts[1].span.end] == "He<b>llo</b> w&ouml;rld"
-    assert text[drafts[6].span.start : drafts[6].span.end] == "1</p><p>2</p></td><td></td><td>3"
-
-
-@pytest.mark.parametrize("aside", ["<!-- x -->", "<?x>", "<!doctype x>", "<![x]>", "<script>x</script>", "<b></b>"])
-def test_html_spans_end_with_their_text(aside: str) -> None:
-    """What says nothing is no part of a span, unless text follows it."""
-    page = f"<p>{aside}one{aside}</p><p>two{aside}three"
-    drafts = derive("html.blocks", page)
-    assert [page[draft.span.start : draft.span.end] for draft in drafts] == ["one", f"two{aside}three"]
-
-
-def test_html_declares_its_charset() -> None:
-    """A meta element counts where no parameter tells, and a parameter before it."""
-    page = '<meta http-equiv="Content-Type" content="text/html; charset=iso-8859-2"><p>Łódź'.encode("iso8859-2")
-    assert told(derive("html.blocks", page)) == [("paragraph", "Łódź")]
-    assert told(derive("html.blocks", page, charset="cp1252")) != [("paragraph", "Łódź")]
-
-
-_tags = st.sampled_from(
-    ["p", "div", "h1", "li", "tr", "td", "table", "pre", "script", "style", "template", "b", "br", "x", "title"]
-)
-_pieces = st.one_of(
-    _tags.map(lambda tag: f"<{tag}>"),
-    _tags.map(lambda tag: f"</{tag}>"),
-    _tags.map(lambda tag: f"<{tag} a='>"),
-    st.sampled_from(
-        ["&amp;", "&#xD800;", "&#0;", "&", "<", ">", "<!--", "-->", "<![x", "<![CDATA[a]]>", "<!", "<?", "</"]
-    ),
-    st.text(max_size=5),
-)
-
-
-@given(st.lists(_pieces, max_size=30).map("".join))
-def test_html_of_any_shape_is_read(page: str) -> None:
-    """No page is refused, and the words of each block stand in the source of its span, in order."""
-    data = page.replace("\0", "").encode()
-    drafts = derive("html.blocks", data)
-    text = check_places("html.blocks", data, drafts)
-    for draft in drafts:
-        source = html.unescape(text[draft.span.start : draft.span.end])
-        draft.text.encode()
-        at = 0
-        for word in draft.text.split():
-            for character in word:
-                at = source.index(character, at) + 1
-
-
-@pytest.mark.parametrize(
-    "op", ["text.paragraphs", "markdown.sections", "markdown.blocks", "html.blocks", "csv.rows", "json.pointers"]
-)
+@pytest.mark.parametrize("op", ["text.paragraphs", "markdown.sections", "markdown.blocks", "csv.rows", "json.pointers"])
 @given(st.binary())
 def test_any_bytes_are_read_or_refused(op: str, data: bytes) -> None:
     """Nothing but Invalid is ever raised, and every text can be stored."""

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from nexus_graph.atoms.model import Limits, Reading, collect
 from nexus_graph.atoms.recipes import RECIPES
-from nexus_graph.atoms.recipes.xml_elements import decode_xml
+from nexus_graph.atoms.recipes.xml_source import decode_xml
 from nexus_graph.scope.errors import Invalid
 
 

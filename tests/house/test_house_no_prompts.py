@@ -32,7 +32,7 @@ ALLOWED = {
     ("__main__.py", "completion"): "the command line's shell completion, switched off",
     ("api/nodes/switches.py", "vendor"): "the name of an embedder that can be halted",
     ("app.py", "vendor"): "passes the name of the embeddings server's model on",
-    ("atoms/recipes/html_blocks.py", "summary"): "the HTML element of that name",
+    ("atoms/recipes/pages/elements.py", "summary"): "the HTML element of that name",
     ("config.py", "vendor"): "settings of the embedder that speaks the OpenAI embeddings protocol",
     ("index/__init__.py", "re-ranking"): "says that it never happens",
     ("index/embedding/__init__.py", "vendor"): "the name of the embedder in the settings",

@@ -25,6 +25,7 @@ from nexus_graph.atoms.recipes import (
     text,
     toml_pointers,
     word,
+    xhtml_blocks,
     xml_elements,
     yaml_pointers,
 )
@@ -41,6 +42,7 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
             markdown.SECTIONS,
             markdown.BLOCKS,
             html_blocks.BLOCKS,
+            xhtml_blocks.BLOCKS,
             xml_elements.ELEMENTS,
             delimited.ROWS,
             json_pointers.POINTERS,

@@ -4,8 +4,8 @@ The canonical text is the text of all blocks with a line feed between them; a ch
 `part` is its path inside the book, beside the lines that the block has there. The table of contents counts where it is
 a chapter itself.
 
-Told as left out: chapters that are missing, encrypted or no pages (pictures, drawings), and pages that the spine does
-not name.
+A chapter that breaks the rules of XML is told, and read as browsers read HTML. Told as left out: chapters that are
+missing, encrypted or no pages (pictures, drawings), and pages that the spine does not name.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from urllib.parse import unquote
 
 from nexus_graph.atoms.decoding import unreadable
 from nexus_graph.atoms.model import Draft, LeftOut, Omission, Params, Recipe, Span
-from nexus_graph.atoms.recipes import html_blocks
+from nexus_graph.atoms.recipes import html_blocks, xhtml_blocks
 from nexus_graph.atoms.recipes.packages import Package
 from nexus_graph.scope.errors import Invalid
 
@@ -117,8 +117,15 @@ def chapters(data: bytes, params: Params) -> Iterator[Draft | LeftOut]:
 
 
 def _blocks(book: Package, chapter: _Item) -> Iterator[Draft | LeftOut]:
+    data = book.read(chapter.path)
+    if chapter.media_type != "text/html":
+        try:
+            yield from [*xhtml_blocks.blocks(data, {"charset": None})]
+            return
+        except Invalid:
+            yield LeftOut("malformed chapter")
     try:
-        yield from html_blocks.blocks(book.read(chapter.path), {"charset": None})
+        yield from html_blocks.blocks(data, {"charset": None})
     except Invalid as error:
         raise unreadable(_READS, f"its chapter {chapter.path[:100]!r} is broken: {error}", hint=_HINT) from None
 
@@ -134,6 +141,7 @@ CHAPTERS = Recipe(
     leaves_out={
         **html_blocks.BLOCKS.leaves_out,
         "encrypted chapter": Omission("the chapter {place} is encrypted"),
+        "malformed chapter": Omission("the chapter {place} breaks the rules of XML, and was read as HTML"),
         "missing chapter": Omission("the chapter {place} is missing"),
         "picture": Omission("{place} is no page of text"),
         "other page": Omission("the page {place} is not in the book's order of reading"),

@@ -12,33 +12,21 @@ fetched. Comments and processing instructions between atoms, and the document ty
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import cast
 
-from nexus_graph.atoms.decoding import Decoded, Lines, decode, unreadable
+from nexus_graph.atoms.decoding import Lines
 from nexus_graph.atoms.model import Draft, LeftOut, Omission, Parameter, Params, Recipe, Span
 from nexus_graph.atoms.recipes.text import CHARSET
+from nexus_graph.atoms.recipes.xml_source import TAG, XmlSource, decode_xml
 
 DEEPEST = 512
-
-_DECLARED = re.compile(rb"""\s*<\?xml\s[^>]{0,200}?encoding\s*=\s*["']([A-Za-z][\w.-]{0,40})""")
-_TAG = re.compile(rb"""<(?:[^"'>]|"[^"]*+"|'[^']*+')*+>""")
-_ATTRIBUTE = re.compile(rb"=")
-
-
-def decode_xml(data: bytes, params: Params) -> Decoded:
-    """The source; the encoding of the XML declaration counts when the parameters tell no charset."""
-    charset = cast("str | None", params.get("charset"))
-    if charset is None and (found := _DECLARED.match(data[:512])):
-        charset = found[1].decode("ascii")
-    return decode(data, charset)
 
 
 @dataclass(slots=True)
 class _Element:
-    """An element that may be an atom. Places are bytes of the UTF-8 source."""
+    """An element that may be an atom. Places are code points of the source."""
 
     path: str
     level: int
@@ -53,40 +41,34 @@ class _Element:
 
 
 class _Scan:
-    """One pass of expat over the source, which collects the elements down to a depth."""
+    """One pass over the source, which collects the elements down to a depth."""
 
-    def __init__(self, source: bytes, depth: int) -> None:
-        from xml.parsers import expat  # here, so that only a worker ever loads a parser of hostile files
-
+    def __init__(self, text: str, depth: int) -> None:
         self.elements: list[_Element] = []
         self.others: list[tuple[str, int, _Element | None]] = []
-        self._source, self._depth, self._level = source, depth, 0
+        self._text, self._depth, self._level = text, depth, 0
         self._open: list[_Element] = []
         self._firsts: dict[tuple[int, str], _Element] = {}
-        parser = expat.ParserCreate("utf-8")
-        parser.buffer_text = False
+        self._xml = XmlSource(text, "XML")
+        parser = self._xml.parser
         parser.StartElementHandler = self._begin
         parser.EndElementHandler = self._end
-        parser.CharacterDataHandler = self._text
+        parser.CharacterDataHandler = self._characters
         parser.CommentHandler = lambda _: self._other("comment")
         parser.ProcessingInstructionHandler = lambda *_: self._other("processing instruction")
         parser.StartDoctypeDeclHandler = lambda *_: self._other("document type")
         parser.EntityDeclHandler = self._refuse_entities
-        self._parser = parser
-        try:
-            parser.Parse(source, True)
-        except expat.ExpatError as error:
-            reason = expat.errors.messages[error.code]
-            raise unreadable("XML", reason, line=error.lineno, column=error.offset + 1) from None
+        self._xml.parse()
 
     def _begin(self, name: str, _: dict[str, str]) -> None:
         self._level += 1
         if self._level > DEEPEST:
-            raise self._wrong(f"it is nested deeper than {DEEPEST} levels")
+            hint = "Cut it into files of fewer levels."
+            raise self._xml.wrong(f"it is nested deeper than {DEEPEST} levels", self._xml.here(), hint)
         if self._level > self._depth + 1:
             return
-        start = self._parser.CurrentByteIndex
-        tag = _TAG.match(self._source, start)
+        start = self._xml.here()
+        tag = TAG.match(self._text, start)
         parent = self._open[-1] if self._open else None
         counts = parent.counts if parent else {}
         number = counts[name] = counts.get(name, 0) + 1
@@ -102,25 +84,21 @@ class _Scan:
     def _end(self, _: str) -> None:
         if self._level == len(self._open):
             element = self._open.pop()
-            empty = self._source[element.tag_end - 2 : element.tag_end] == b"/>"
-            end = self._source.find(b">", self._parser.CurrentByteIndex) + 1
-            element.end = element.tag_end if empty else end
+            empty = self._text.startswith("/>", element.tag_end - 2)
+            element.end = element.tag_end if empty else self._text.find(">", self._xml.here()) + 1
         self._level -= 1
 
-    def _text(self, data: str) -> None:
-        if self._level == len(self._open) and data.strip():
+    def _characters(self, said: str) -> None:
+        if self._level == len(self._open) and said.strip():
             self._open[-1].has_text = True
 
     def _other(self, what: str) -> None:
         if self._level == len(self._open):
-            self.others.append((what, self._parser.CurrentByteIndex, self._open[-1] if self._open else None))
+            self.others.append((what, self._xml.here(), self._open[-1] if self._open else None))
 
     def _refuse_entities(self, *_: object) -> None:
-        raise self._wrong("it declares entities")
-
-    def _wrong(self, reason: str) -> Exception:
-        line, column = self._parser.CurrentLineNumber, self._parser.CurrentColumnNumber + 1
-        return unreadable("XML", reason, line=line, column=column)
+        hint = "Write what they stand for where they are used, and leave the declarations out."
+        raise self._xml.wrong("it declares entities", self._xml.here(), hint)
 
 
 def _opens(element: _Element | None, depth: int) -> bool:
@@ -135,41 +113,20 @@ def elements(data: bytes, params: Params) -> Iterator[Draft | LeftOut]:
     """The elements down to `depth`, each with its source as text."""
     text = decode_xml(data, params).text
     depth = cast("int", params["depth"])
-    source = text.encode()
-    scan, lines, ordinal = _Scan(source, depth), Lines(text), 0
-    points = _CodePoints(source, plain=len(source) == len(text))
+    scan, lines, ordinal = _Scan(text, depth), Lines(text), 0
     for element in scan.elements:
         if not _opens(element.parent, depth):
             continue
-        opens = _opens(element, depth)
+        start, opens = element.start, _opens(element, depth)
         end = element.tag_end if opens else element.end
-        if opens and not _ATTRIBUTE.search(source, element.start, end):
+        if opens and text.find("=", start, end) < 0:
             continue
-        begin, finish = points.at(element.start), points.at(end)
-        span = Span(begin, finish, line=lines.number(begin), end_line=lines.number(finish - 1), path=element.path)
-        yield Draft(ordinal, span, text[begin:finish], "attributes" if opens else "element")
+        span = Span(start, end, line=lines.number(start), end_line=lines.number(end - 1), path=element.path)
+        yield Draft(ordinal, span, text[start:end], "attributes" if opens else "element")
         ordinal += 1
     for what, at, parent in scan.others:
         if _opens(parent, depth):
-            yield LeftOut(what, f"line {lines.number(points.at(at))}")
-
-
-class _CodePoints:
-    """From places in the UTF-8 source to places in the text; asked in any order, fast where they come near the last."""
-
-    def __init__(self, source: bytes, *, plain: bool) -> None:
-        self._source, self._plain = source, plain
-        self._byte = self._point = 0
-
-    def at(self, byte: int) -> int:
-        """The code point that begins at a byte."""
-        if self._plain:
-            return byte
-        low, high = min(byte, self._byte), max(byte, self._byte)
-        between = len(self._source[low:high].decode())
-        self._point += between if byte >= self._byte else -between
-        self._byte = byte
-        return self._point
+            yield LeftOut(what, f"line {lines.number(at)}")
 
 
 ELEMENTS = Recipe(
