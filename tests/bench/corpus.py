@@ -29,7 +29,7 @@ TAKEN = {
     "xml": 140,
     "csv": 60,
     "pdf": 30,
-    "py": 120,
+    "py": 180,
 }
 """How many files of each extension are taken as they are."""
 
