@@ -25,7 +25,8 @@ from nexus_graph.stores.work import Stores, Verb
 FOLLOWER = "atoms"
 _OUTCOMES = ("atoms.derived", "atoms.refused", "atoms.skipped")
 _BATCH = 16  # files of one scope in a row: each may take as long as a derivation is allowed
-_AHEAD = 8  # files that are read, or wait to be kept, at the same time: each may be large
+_AHEAD = 32  # files that are read, or wait to be kept, at the same time; a large one counts as many
+_LARGE = 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,11 @@ class _Sealed:
     asset: Asset | None
     run_id: str | None
 
+    @property
+    def room(self) -> int:
+        """As how many files it counts."""
+        return 1 if self.asset is None else min(1 + self.asset.size // _LARGE, _AHEAD)
+
 
 def follower(sandbox: Sandbox) -> Follower:
     """Derives atoms from every sealed asset with the usual recipe of its kind.
@@ -45,10 +51,12 @@ def follower(sandbox: Sandbox) -> Follower:
 
     async def deed(stores: Stores, scope: Scope, entries: Sequence[Entry]) -> None:
         waiting = await _waiting(stores, scope, entries)
-        room = asyncio.Semaphore(_AHEAD)
+        room, turn = asyncio.Semaphore(_AHEAD), asyncio.Lock()
 
         async def attempt_in_turn(sealed: _Sealed) -> Derived | Without:
-            await room.acquire()
+            async with turn:  # who is kept first has its room first
+                for _ in range(sealed.room):
+                    await room.acquire()
             return await _attempt(stores, sandbox, scope, sealed.asset)
 
         # Read side by side, kept in the order in which they were sealed: together, as many as are ready.
@@ -64,7 +72,7 @@ def follower(sandbox: Sandbox) -> Follower:
                 for came_to in await stores.works(scope, RunKind.DERIVE, verbs):
                     if isinstance(came_to, NexusError):
                         raise came_to
-                for _ in ready:
+                for _ in range(sum(sealed.room for sealed, _ in ready)):
                     room.release()
         finally:
             for attempted in attempts:
