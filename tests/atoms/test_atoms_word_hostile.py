@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import struct
 import zipfile
+from collections.abc import Callable
 from itertools import pairwise
 
 import pytest
@@ -72,8 +73,8 @@ STYLES_BOMB = XML_BOMB.replace("w:document", "w:styles")
         (damaged(), "no sound zip"),
         (encrypted(), "no sound zip"),
         (lying(word(), 1), "no sound zip"),
-        (bomb(), "unpacks to more than"),
-        (many_entries(), "unpacks to more than"),
+        (bomb, "unpacks to more than"),
+        (many_entries, "unpacks to more than"),
         (with_part(word(), DOCUMENT, XML_BOMB.encode()), "document type declaration"),
         (with_part(word(), DOCUMENT, XML_BOMB.encode("utf-16")), "document type declaration"),
         (with_part(word(), "word/styles.xml", STYLES_BOMB.encode()), "document type declaration"),
@@ -84,10 +85,10 @@ STYLES_BOMB = XML_BOMB.replace("w:document", "w:styles")
         (docx(paragraph("x"), styles="</w:styles>"), "'word/styles.xml' is no sound XML"),
     ],
 )
-def test_what_is_no_word_file_is_refused(data: bytes, said: str) -> None:
+def test_what_is_no_word_file_is_refused(data: bytes | Callable[[], bytes], said: str) -> None:
     """Another kind, truncated, damaged, a zip bomb told and untold, an entity bomb in any encoding, nested too deep."""
     with pytest.raises(Invalid, match=said):
-        drafts(data)
+        drafts(data if isinstance(data, bytes) else data())
 
 
 def test_a_part_that_unpacks_to_too_much_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

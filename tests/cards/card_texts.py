@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from shipped import MANIFESTS as SHIPPED
+
 from nexus_graph import cards
-from nexus_graph.scope.resources import resource
 from nexus_graph.scope.scope import Scope
 from nexus_graph.stores.statement import Statement
 from nexus_graph.stores.work import Stores
 
-SHIPPED = cards.Manifests.load(resource("core/manifests"))
 MANIFESTS = cards.Manifests({name: replace(each, strategic=False) for name, each in SHIPPED.by_type.items()})
 """The shipped manifests, none of them strategic: locks are a story of their own."""
 

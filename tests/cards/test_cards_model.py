@@ -3,13 +3,11 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from shipped import MANIFESTS
 
-from nexus_graph.cards.manifests import Manifests
 from nexus_graph.cards.model import ArtifactKind, CardFilter, Comparison, FieldCondition, FieldValue, check
 from nexus_graph.scope.errors import Invalid
-from nexus_graph.scope.resources import resource
 
-MANIFESTS = Manifests.load(resource("core/manifests"))
 NOW = datetime(2026, 11, 2, tzinfo=UTC)
 EQUALS, IN, RANGE = Comparison.EQUALS, Comparison.IN, Comparison.RANGE
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import orjson
 import pytest
-from card_texts import MANIFESTS, SHIPPED, events, note, publish, surface
+from card_texts import MANIFESTS, events, note, publish, surface
+from shipped import MANIFESTS as SHIPPED
 
 from nexus_graph import cards
 from nexus_graph.cards.format import Parsed

@@ -9,7 +9,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from card_texts import MANIFESTS, SHIPPED, app, connector, events, note, publish, surface
+from card_texts import MANIFESTS, app, connector, events, note, publish, surface
+from shipped import MANIFESTS as SHIPPED
 
 from nexus_graph import cards
 from nexus_graph.cards import SettingsChange, SettingsEnd, SettingsFrame, SettingsHeartbeat

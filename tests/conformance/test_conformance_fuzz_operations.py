@@ -17,7 +17,7 @@ from hypothesis import note
 from hypothesis import strategies as st
 from journey_house import WAIT_SECONDS, receive, subscribe
 
-EXAMPLES = 10
+EXAMPLES = 4
 """Operations of each root field in the bounded run."""
 
 ACCEPTED = ("application/json", "application/graphql-response+json", "application/graphql-response+json, */*;q=0.1")

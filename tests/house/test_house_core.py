@@ -9,15 +9,15 @@ from typing import Any
 
 import pytest
 import yaml
+from shipped import MANIFESTS
 
 from nexus_graph.cards.format import Parsed, parse
 from nexus_graph.cards.header import read
-from nexus_graph.cards.manifests import Manifests, filter_fields
+from nexus_graph.cards.manifests import filter_fields
 from nexus_graph.cards.rendering import render
 from nexus_graph.scope.errors import Invalid
 from nexus_graph.scope.resources import resource
 
-MANIFESTS = Manifests.load(resource("core/manifests"))
 CARD_FILES = sorted(resource("core/cards").glob("*.md"))
 CARDS = {file.stem: parse(file.read_bytes()) for file in CARD_FILES}
 

@@ -7,16 +7,15 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from shipped import MANIFESTS
 
 from nexus_graph import cards, index
 from nexus_graph.index.embedding import Embedder, HashingEmbedder
-from nexus_graph.scope.resources import resource
 from nexus_graph.scope.scope import Scope
 from nexus_graph.stores.statement import Statement
 from nexus_graph.stores.vectors.local import LocalVectors
 from nexus_graph.stores.work import Stores
 
-MANIFESTS = cards.Manifests.load(resource("core/manifests"))
 EVENTS = Statement("select * from journal_events where tenant_id = :tenant_id and env = :env order by seq")
 RUNS = Statement("select * from journal_runs where tenant_id = :tenant_id and env = :env order by first_seq")
 VECTORS = Statement("select * from index_vectors where tenant_id = :tenant_id and env = :env order by card_id, ordinal")

@@ -6,7 +6,8 @@ import hashlib
 from collections.abc import Callable
 
 import pytest
-from index_house import DEFINITIONS, ENTRIES, MANIFESTS, VECTORS, actions, make_index, note, publish, rows, settle
+from index_house import DEFINITIONS, ENTRIES, VECTORS, actions, make_index, note, publish, rows, settle
+from shipped import MANIFESTS
 
 from nexus_graph import cards, index
 from nexus_graph.cards import CardFilter

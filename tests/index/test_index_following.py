@@ -12,7 +12,6 @@ from index_house import (
     DEFINITIONS,
     ENTRIES,
     EVENTS,
-    MANIFESTS,
     RUNS,
     VECTORS,
     Meddled,
@@ -23,6 +22,7 @@ from index_house import (
     rows,
     settle,
 )
+from shipped import MANIFESTS
 
 from nexus_graph import cards, index
 from nexus_graph.index import IndexState

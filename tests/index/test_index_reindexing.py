@@ -5,21 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import pytest
-from index_house import (
-    DEFINITIONS,
-    ENTRIES,
-    MANIFESTS,
-    RUNS,
-    VECTORS,
-    Meddled,
-    actions,
-    make_index,
-    note,
-    publish,
-    rows,
-    settle,
-)
+from index_house import DEFINITIONS, ENTRIES, RUNS, VECTORS, Meddled, actions, make_index, note, publish, rows, settle
 from lock_steps import approved
+from shipped import MANIFESTS
 
 from nexus_graph import cards, index
 from nexus_graph.cards import CardFilter

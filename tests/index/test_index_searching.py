@@ -8,7 +8,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from index_house import EVENTS, MANIFESTS, VECTORS, Meddled, make_index, note, publish, rows, settle
+from index_house import EVENTS, VECTORS, Meddled, make_index, note, publish, rows, settle
+from shipped import MANIFESTS
 
 from nexus_graph import cards, index
 from nexus_graph.cards import CardFilter, Comparison, FieldCondition

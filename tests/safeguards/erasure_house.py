@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lineage_house import derive
+from shipped import MANIFESTS
 
 from nexus_graph import assets, cards, index, packs, runs, sessions
 from nexus_graph.app import ERASURE_STEPS
@@ -17,7 +18,6 @@ from nexus_graph.cards.checking import held as held_cards
 from nexus_graph.packs import Ask
 from nexus_graph.safeguards import erasure, quotas
 from nexus_graph.safeguards.erasure import Eraser, Erasure, Ledger, Pseudonyms, Target, TargetKind
-from nexus_graph.scope.resources import resource
 from nexus_graph.scope.scope import Role, Scope
 from nexus_graph.sessions import NewEntry
 from nexus_graph.stores.vectors.local import LocalVectors
@@ -28,7 +28,6 @@ SUE, TOM = "sue.canary.7731", "tom.stays.1144"
 CANARIES = (SUE, "canary-card-words", "canary-asset-bytes", "canary-file-name", "canary-session-words", "canary-key")
 STAYS = ("tom-card-words", "tom-asset-bytes", "tom-session-words")
 SECRET = "a signing secret for tests only, 32+"
-MANIFESTS = cards.Manifests.load(resource("core/manifests"))
 RULES = AssetRules(largest=2**20, reservation_seconds=3600, address_seconds=300)
 MakeScope = Callable[..., Scope]
 

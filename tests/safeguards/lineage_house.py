@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from shipped import MANIFESTS
+
 from nexus_graph import assets, cards
 from nexus_graph.assets import AssetRules, PartOf, Reservation
 from nexus_graph.assets.consenting import ASSETS
@@ -18,13 +20,11 @@ from nexus_graph.packs.consenting import PACKS
 from nexus_graph.safeguards.consent import changing, following
 from nexus_graph.scope.handling import Handling
 from nexus_graph.scope.redaction import redact
-from nexus_graph.scope.resources import resource
 from nexus_graph.scope.scope import Role, Scope
 from nexus_graph.stores.journal import Event, RunKind
 from nexus_graph.stores.work import Stores
 
 STEPS = (ASSETS, ATOMS, CARDS, PACKS)
-MANIFESTS = cards.Manifests.load(resource("core/manifests"))
 RULES = AssetRules(largest=2**20, reservation_seconds=3600, address_seconds=300)
 LABELS = {
     "assets": "select asset_id as id, train_ok from assets where state <> 'PURGED'",

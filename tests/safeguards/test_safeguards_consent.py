@@ -7,7 +7,8 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from lineage_house import MANIFESTS, RULES, STEPS, House, labels
+from lineage_house import RULES, STEPS, House, labels
+from shipped import MANIFESTS
 
 from nexus_graph import assets, cards, index, packs, safeguards
 from nexus_graph.assets import Reservation

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from erasure_house import CANARIES, MANIFESTS, STAYS, SUE, TOM, House, MakeScope, furnish, make
+from erasure_house import CANARIES, STAYS, SUE, TOM, House, MakeScope, furnish, make
+from shipped import MANIFESTS
 
 from nexus_graph import cards, exports, index, packs
 from nexus_graph.safeguards import erasure

@@ -12,7 +12,8 @@ from typing import Any
 
 import orjson
 import pytest
-from erasure_house import CANARIES, MANIFESTS, SECRET, STAYS, SUE, House, MakeScope, furnish, make
+from erasure_house import CANARIES, SECRET, STAYS, SUE, House, MakeScope, furnish, make
+from shipped import MANIFESTS
 
 from nexus_graph import cards, index
 from nexus_graph.safeguards import erasure

@@ -11,6 +11,7 @@ from typing import Any, cast
 
 import pytest
 from lock_steps import approved, proposed
+from shipped import MANIFESTS
 
 from nexus_graph import cards, safeguards
 from nexus_graph.safeguards import Change, Deed, Resource, StrategicAction, locks, quota_change
@@ -20,14 +21,12 @@ from nexus_graph.scope.errors import LockRequired
 from nexus_graph.scope.handling import Handling
 from nexus_graph.scope.permission import Permission
 from nexus_graph.scope.redaction import redact
-from nexus_graph.scope.resources import resource
 from nexus_graph.scope.scope import Env, Role, Scope
 from nexus_graph.stores.journal import Event, RunKind
 from nexus_graph.stores.statement import Statement
 from nexus_graph.stores.work import Stores
 
 MakeScope = Callable[..., Scope]
-MANIFESTS = cards.Manifests.load(resource("core/manifests"))
 CHANGE = quota_change(Resource.CARDS, 7)
 ANY_QUOTA = ChangeClass((StrategicAction.SET_QUOTA,), (), 2)
 EVENTS = Statement(

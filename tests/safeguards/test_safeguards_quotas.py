@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from lock_steps import approved
+from shipped import MANIFESTS
 
 from nexus_graph import assets, cards, safeguards
 from nexus_graph.assets import Asset, AssetRules, Reservation
@@ -24,7 +25,6 @@ from nexus_graph.scope.handling import Handling
 from nexus_graph.scope.limits import Limits
 from nexus_graph.scope.permission import Permission
 from nexus_graph.scope.redaction import redact
-from nexus_graph.scope.resources import resource
 from nexus_graph.scope.scope import Env, Role, Scope
 from nexus_graph.stores.blobs.base import ScopedBlobs
 from nexus_graph.stores.journal import Event, RunKind
@@ -33,7 +33,6 @@ from nexus_graph.stores.work import Once, Stores, Work
 
 MakeScope = Callable[..., Scope]
 
-MANIFESTS = cards.Manifests.load(resource("core/manifests"))
 RULES = AssetRules(largest=1_000_000, reservation_seconds=3600, address_seconds=300)
 ROOMS = (assets.held, cards.held)
 SPOIL = Statement("update quota_usage set used = used + 3 where tenant_id = :tenant_id and env = :env")

@@ -10,6 +10,8 @@ from nexus_graph.atoms.recipes.pages.signs import collapsed, integer
 
 _WIDEST: Final = 1000
 _TALLEST: Final = 65_534
+_LAST: Final = 16_384
+"""The last column, as in workbooks; what stands beyond it follows without places of its own."""
 _REPEATED: Final = 1000
 """Characters of header rows that each row of a table repeats; longer ones stand once."""
 
@@ -101,7 +103,8 @@ class Table:
                 column = max(column, over[1])
                 reaching.append(over)
                 over = next(above, None)
-            line += ("\t" * (column - written), cell.text)
+            column = min(column, _LAST)
+            line += ("\t" * max(column - written, min(len(line), 1)), cell.text)
             written = column
             if cell.height != 1:
                 reaching.append((column, column + cell.width, cell.height or _TALLEST))
