@@ -27,8 +27,7 @@ from nexus_graph.packs.consenting import PACKS
 from nexus_graph.scope.clock import system_clock
 from nexus_graph.scope.resources import resource
 from nexus_graph.scope.scope import Env, Scope
-from nexus_graph.stores.blobs.base import ScopedBlobs
-from nexus_graph.stores.blobs.base import Stat
+from nexus_graph.stores.blobs.base import ScopedBlobs, Stat
 from nexus_graph.stores.blobs.files import FileBlobs
 from nexus_graph.stores.database import Database
 from nexus_graph.stores.signals.local import LocalSignals
