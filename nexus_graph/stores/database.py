@@ -36,6 +36,11 @@ _PRAGMAS = (
     "PRAGMA temp_store=MEMORY",
     f"PRAGMA busy_timeout={_BUSY_MILLISECONDS}",
 )
+_WRITING = (
+    "PRAGMA cache_size=-65536",  # KiB: digests land all over an index
+    "PRAGMA wal_autocheckpoint=8000",  # pages of 4 KiB
+)
+_READING = ("PRAGMA query_only=ON",)
 
 
 class Connection(Protocol):
@@ -206,7 +211,7 @@ class Database:
             connection = await aiosqlite.connect(self.path, isolation_level=None, cached_statements=512)
             try:
                 connection.row_factory = sqlite3.Row
-                for pragma in (*_PRAGMAS, "PRAGMA query_only=ON") if read_only else _PRAGMAS:
+                for pragma in (*_PRAGMAS, *(_READING if read_only else _WRITING)):
                     await connection.execute_fetchall(pragma)
             except BaseException:
                 await connection.close()  # else its thread would keep the process from ending
