@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 from journey_house import Furnished, MakeWorld, World, furnish, serving
+from shipped import POLICY
 
 from nexus_graph.scope.policy import Policy
-from nexus_graph.scope.resources import resource
 from nexus_graph.scope.scope import Env, Principal, PrincipalKind, Role, Scope, Surface
 from nexus_graph.stores.blobs.files import FileBlobs
 from nexus_graph.stores.database import Database
@@ -53,7 +53,7 @@ def clock() -> Clock:
 @pytest.fixture(scope="session")
 def policy() -> Policy:
     """The shipped policy."""
-    return Policy.load(resource("casbin_model.conf"), resource("policies"))
+    return POLICY
 
 
 @pytest.fixture(scope="session")

@@ -11,16 +11,27 @@ import os
 import signal
 import sys
 from collections.abc import Mapping
+from functools import cache
+from multiprocessing import forkserver
 from pathlib import Path
+from unittest.mock import patch
 
 _PROCESSES = multiprocessing.get_context("forkserver")
-_PROCESSES.set_forkserver_preload(["pytest", "nexus_graph.__main__"])
+_PROCESSES.set_forkserver_preload(["pytest", "nexus_graph.__main__", "shipped"])
+
+
+@cache
+def _prepare() -> None:
+    """Start what is forked from. Python 3.11 does not tell it where this folder is, which holds `shipped`."""
+    with patch.dict(os.environ, PYTHONPATH=str(Path(__file__).parent)):
+        forkserver.ensure_running()
 
 
 class Program:
     """A running command. Its standard output and error are appended to files, which may be the same."""
 
     def __init__(self, folder: Path, environment: Mapping[str, str], *arguments: str, out: Path, err: Path) -> None:
+        _prepare()
         streams = (out, err)
         self._process = _PROCESSES.Process(
             target=_run, args=(folder, dict(environment), arguments, streams), daemon=True

@@ -73,8 +73,13 @@ def read(text: str, *, first_line: int = 1) -> Header:
             _judge(text[: mark.index], first_line)
         line, column = (mark.line + first_line, mark.column + 1) if mark else (first_line, 1)
         problem = ": ".join(part for part in (error.context, error.problem) if part)
-        raise Invalid(f"The header is not YAML: {problem}.", path=("header",), line=line, column=column) from None
+        hint = _COLON if error.problem == "mapping values are not allowed in this context" else None
+        message = f"The header is not YAML: {problem}."
+        raise Invalid(message, hint=hint, path=("header",), line=line, column=column) from None
     return Header(reader.values, reader.places, reader.flow)
+
+
+_COLON = "Put a value that holds a colon and a blank in quotes."
 
 
 def _judge(start: str, first_line: int) -> None:

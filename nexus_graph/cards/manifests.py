@@ -20,6 +20,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from types import MappingProxyType
@@ -89,8 +90,9 @@ class Manifest:
     schema: Schema
 
     @classmethod
+    @lru_cache(maxsize=100)
     def read(cls, text: str) -> Manifest:
-        """Read a manifest. Raises Invalid or ValueError saying what is wrong."""
+        """Read a manifest; the same text is judged once. Raises Invalid or ValueError saying what is wrong."""
         values: Any = read(text).values
         if fault := _SHAPE.fault(values):
             raise ValueError(f"{spell(fault.path)} {fault.message}")

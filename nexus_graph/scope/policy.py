@@ -8,7 +8,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 
 import casbin
 from casbin.persist.adapters import StringAdapter
@@ -36,15 +38,20 @@ class Policy:
         files = sorted(policies.glob("*.csv"))
         if not files:
             raise ConfigurationError(f"No policy: {policies} holds no .csv file.")
-        text = "\n".join(file.read_text("utf-8").strip() for file in files)
-        _check_rows(text)
-        enforcer = casbin.Enforcer(str(model), StringAdapter(text))
-        rights = {
-            role: frozenset(right for right in Permission if enforcer.enforce(role.value, right.object, right.action))
-            for role in GRANTABLE
-        }
-        revision = hashlib.sha256(model.read_bytes() + b"\0" + text.encode()).hexdigest()[:12]
-        return cls(f"policy-{revision}", rights)
+        return _compiled(model.read_text("utf-8"), "\n".join(file.read_text("utf-8").strip() for file in files))
+
+
+@cache
+def _compiled(model: str, rows: str) -> Policy:
+    """The policy of these texts: a process that asks again does not wait for Casbin again."""
+    _check_rows(rows)
+    enforcer = casbin.Enforcer(casbin.Enforcer.new_model(text=model), StringAdapter(rows))
+    rights = {
+        role: frozenset(right for right in Permission if enforcer.enforce(role.value, right.object, right.action))
+        for role in GRANTABLE
+    }
+    revision = hashlib.sha256(f"{model}\0{rows}".encode()).hexdigest()[:12]
+    return Policy(f"policy-{revision}", MappingProxyType(rights))
 
 
 def _check_rows(text: str) -> None:

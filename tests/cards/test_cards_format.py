@@ -191,10 +191,16 @@ def test_a_wrong_card_is_refused_at_its_place(text: str, line: int, column: int,
 
 
 @pytest.mark.parametrize(
-    ("text", "word"), [("---\r\n", "CRLF"), ("\ufeff---\n", "byte order mark"), (H + "---\r\n", "ending with LF")]
+    ("text", "word"),
+    [
+        ("---\r\n", "CRLF"),
+        ("\ufeff---\n", "byte order mark"),
+        (H + "---\r\n", "ending with LF"),
+        (H + "title: Pumps: a guide\n---\n", "holds a colon"),
+    ],
 )
-def test_a_fence_that_is_nearly_right_gets_its_own_hint(text: str, word: str) -> None:
-    """Invisible differences are named, because nobody can see them."""
+def test_what_is_nearly_right_gets_its_own_hint(text: str, word: str) -> None:
+    """Invisible differences are named, because nobody can see them, and what people write most often."""
     with pytest.raises(Invalid) as caught:
         parse(text)
     assert word in (caught.value.hint or "")
