@@ -6,7 +6,7 @@ import asyncio
 import os
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -21,7 +21,7 @@ from nexus_graph.administration.imported import Fate, Report, fate, reason
 from nexus_graph.administration.installing import AsJson
 from nexus_graph.api.house import House
 from nexus_graph.app import followers, open_house
-from nexus_graph.assets import Asset, AssetPart, Reservation
+from nexus_graph.assets import AssetPart, AtHand, Reservation
 from nexus_graph.atoms.recipes.markdown import opens_front_matter
 from nexus_graph.scope.canonical import sha256
 from nexus_graph.scope.errors import Invalid, NexusError
@@ -31,6 +31,8 @@ from nexus_graph.stores.paging import Window
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _MAY_BE_CARDS = frozenset({"text/markdown", "text/plain"})
 _HEAD = 4096
+_AT_ONCE = 64
+_BYTES_AT_ONCE = 16 * 2**20
 _UNSAFE = re.compile(r"[^a-z0-9._/-]+")
 
 
@@ -70,10 +72,12 @@ async def import_paths(
     """
     files = [(root, path) for root in paths for path in _walk(root)]
     kept: list[tuple[Path, _Kept]] = []
-    async with following(house, atoms.follower(house.sandbox)):  # what is kept is derived meanwhile
-        for root, path in files:
-            tick("Keeping files", total=len(files))
-            kept.append((path, await _keep(house, scope, root, path, card_type, train_ok=train_ok)))
+    left = iter(files)
+    deriving = replace(atoms.follower(house.sandbox), batch=_AT_ONCE)  # nobody else waits
+    async with following(house, deriving):  # what is kept is derived meanwhile
+        while some := await asyncio.to_thread(_read_some, left, house.config.largest_asset):
+            kept += await _keep(house, scope, some, card_type, train_ok=train_ok)
+            tick("Keeping files", total=len(files), advance=len(some))
     for follower in followers(house):
         await catch_up(house, scope, follower, tick)
     assets_kept = [each.asset_id for _, each in kept if each.asset_id is not None]
@@ -121,17 +125,60 @@ class _Kept:
     refused: str | None = None
 
 
-async def _keep(house: House, scope: Scope, root: Path, path: Path, card_type: str | None, *, train_ok: bool) -> _Kept:
+@dataclass(frozen=True, slots=True)
+class _File:
+    """A file and its bytes, or why they can't be read."""
+
+    root: Path
+    path: Path
+    data: bytes = b""
+    refused: str | None = None
+
+
+def _read_some(files: Iterator[tuple[Path, Path]], largest: int) -> list[_File]:
+    """The next files, as many as are kept together; none at the end."""
+    some: list[_File] = []
+    size = 0
+    for root, path in files:
+        try:
+            some.append(_File(root, path, _read(path, largest)))
+        except NexusError as error:
+            some.append(_File(root, path, refused=reason(error)))
+        except OSError as error:
+            some.append(_File(root, path, refused=error.strerror or "can't be read"))
+        size += len(some[-1].data)
+        if len(some) == _AT_ONCE or size >= _BYTES_AT_ONCE:
+            break
+    return some
+
+
+async def _keep(
+    house: House, scope: Scope, files: Sequence[_File], card_type: str | None, *, train_ok: bool
+) -> list[tuple[Path, _Kept]]:
+    """Keep files, in order: cards one by one, all others together."""
+    came_to: list[_Kept | AtHand] = []
+    for file in files:
+        if file.refused is not None:
+            came_to.append(_Kept(refused=file.refused))
+        elif _is_card(file.data, file.path.name):
+            came_to.append(await _keep_card(house, scope, file, card_type, train_ok=train_ok))
+        else:
+            came_to.append(_at_hand(file, train_ok=train_ok))
+    kept = iter(await _keep_assets(house, scope, [each for each in came_to if isinstance(each, AtHand)]))
+    return [
+        (file.path, next(kept) if isinstance(each, AtHand) else each) for file, each in zip(files, came_to, strict=True)
+    ]
+
+
+async def _keep_assets(house: House, scope: Scope, files: Sequence[AtHand]) -> list[_Kept]:
     try:
-        data = await asyncio.to_thread(_read, path, house.config.largest_asset)
-        if _is_card(data, path.name):
-            return _Kept(changed=await _keep_card(house, scope, root, path, data, card_type, train_ok=train_ok))
-        asset, changed = await _keep_asset(house, scope, root, path, data, train_ok=train_ok)
-        return _Kept(asset.asset_id, changed)
+        came_to = await assets.keep_all(house.stores, house.asset_rules, scope, files)
     except NexusError as error:
-        return _Kept(refused=reason(error))
-    except OSError as error:
-        return _Kept(refused=error.strerror or "can't be read")
+        return [_Kept(refused=reason(error))] * len(files)
+    return [
+        _Kept(refused=reason(each)) if isinstance(each, NexusError) else _Kept(each[0].asset_id, each[1])
+        for each in came_to
+    ]
 
 
 async def _renew(house: House, scope: Scope, asset_ids: Sequence[str], tick: Ticker) -> None:
@@ -168,29 +215,32 @@ def _is_card(data: bytes, name: str) -> bool:
     return opens and atoms.kind_of(data, name, atoms.content_type_of(name)).media_type in _MAY_BE_CARDS
 
 
-async def _keep_asset(
-    house: House, scope: Scope, root: Path, path: Path, data: bytes, *, train_ok: bool
-) -> tuple[Asset, bool]:
+def _at_hand(file: _File, *, train_ok: bool) -> AtHand:
     reservation = Reservation.of(
-        data,
-        filename=path.name,
-        content_type=atoms.content_type_of(path.name),
+        file.data,
+        filename=file.path.name,
+        content_type=atoms.content_type_of(file.path.name),
         train_ok=train_ok,
-        source_ref=_relative(root, path),
+        source_ref=_relative(file.root, file.path),
     )
-    return await assets.keep(house.stores, house.asset_rules, scope, reservation, data)
+    return AtHand(reservation, file.data)
 
 
-async def _keep_card(
-    house: House, scope: Scope, root: Path, path: Path, data: bytes, card_type: str | None, *, train_ok: bool
-) -> bool:
+async def _keep_card(house: House, scope: Scope, file: _File, card_type: str | None, *, train_ok: bool) -> _Kept:
     try:
-        text = data.decode()
+        return _Kept(changed=await _publish(house, scope, file, card_type, train_ok=train_ok))
+    except NexusError as error:
+        return _Kept(refused=reason(error))
+
+
+async def _publish(house: House, scope: Scope, file: _File, card_type: str | None, *, train_ok: bool) -> bool:
+    try:
+        text = file.data.decode()
     except UnicodeDecodeError as error:
         raise Invalid("A card is UTF-8 text, and this file is not.") from error
     if card_type is not None:
         text = cards.declare(text, card_type)
-    key = cards.parse(text).key or _key(_relative(root, path))
+    key = cards.parse(text).key or _key(_relative(file.root, file.path))
     card_id = cards.card_id_of(scope, key)
     current = (await cards.fetch(house.stores, scope, [card_id], record=False)).get(card_id)
     published = await cards.publish(

@@ -9,6 +9,7 @@ caller's word. Empty files are refused: they hold nothing to keep.
 """
 
 from nexus_graph.assets.checking import check, held
+from nexus_graph.assets.keeping import AtHand, Kept, keep, keep_all
 from nexus_graph.assets.labelling import label
 from nexus_graph.assets.model import (
     Asset,
@@ -22,7 +23,7 @@ from nexus_graph.assets.model import (
 from nexus_graph.assets.parts import DEEPEST, AssetPart, PartOf, count_parts, depth, part_of, parts
 from nexus_graph.assets.reading import download, fetch, list_assets
 from nexus_graph.assets.reserving import reserve
-from nexus_graph.assets.sealing import keep, seal
+from nexus_graph.assets.sealing import seal
 from nexus_graph.assets.sweeping import sweep, sweep_expired, sweep_forever, sweep_orphans
 
 __all__ = [
@@ -32,6 +33,8 @@ __all__ = [
     "AssetPart",
     "AssetRules",
     "AssetState",
+    "AtHand",
+    "Kept",
     "PartOf",
     "Reservation",
     "Reserved",
@@ -42,6 +45,7 @@ __all__ = [
     "fetch",
     "held",
     "keep",
+    "keep_all",
     "label",
     "list_assets",
     "part_of",

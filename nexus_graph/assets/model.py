@@ -190,6 +190,11 @@ def safe_filename(filename: str) -> str:
     return f"{_safe(stem)[:room].rstrip('-._') or 'file'}{dot}{extension}"
 
 
+def object_key(asset_id: str, filename: str) -> str:
+    """The key of an asset's object."""
+    return f"raw/{asset_id}/{safe_filename(filename)}"
+
+
 def _safe(text: str) -> str:
     plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
     return re.sub(r"[^A-Za-z0-9._]+", "-", plain).strip("-._")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 from nexus_graph import safeguards
@@ -17,7 +18,7 @@ from nexus_graph.scope.errors import Conflict
 from nexus_graph.scope.permission import Permission
 from nexus_graph.scope.redaction import redact
 from nexus_graph.scope.scope import Scope
-from nexus_graph.stores.journal import Event, RunKind
+from nexus_graph.stores.journal import Event, RunKind, RunStatus
 from nexus_graph.stores.work import Once, Read, Stores, Work
 
 
@@ -28,60 +29,77 @@ async def reserve(
     reservation: Reservation,
     *,
     once: Once | None = None,
-    part: PartOf | None = None,
 ) -> Reserved:
     """Reserve an asset of the declared size and checksum, with a presigned upload.
 
     Bytes that are sealed in this scope already answer with that asset and no upload; its labels become as strict as the
-    reservation's. Other scopes are never looked at. What is a `part` of another asset has that one's author, whoever
-    asks. Raises Invalid for what breaks a rule, Conflict for an idempotency key whose reservation has expired, NotFound
-    when the asset that it is a part of is gone.
+    reservation's. Other scopes are never looked at. Raises Invalid for what breaks a rule, Conflict for an idempotency
+    key whose reservation has expired.
     """
     scope.require(Permission.ASSETS_WRITE)
     reservation = model.validated(reservation, rules)
     async with stores.work(scope, RunKind.INGEST, once=once) as work:
         if isinstance(answer := await work.earlier_answer(), dict):
             return await _again(work, str(answer["asset_id"]))
-        allows = part is None or await require_parent(work, part)
-        sealed = await work.row(table.FIND_SEALED, sha256=reservation.sha256)
-        takes = {} if sealed else {Resource.STORED_BYTES: reservation.size, Resource.ASSETS: 1}
-        deed = Deed("reserveAsset", Permission.ASSETS_WRITE, takes, handling=reservation.handling, provider=OBJECTS)
-        handling = await safeguards.enforce(work, deed)
-        if sealed is not None:
-            return await _duplicate(work, table.asset(sealed), reservation, part)
-        asset_id = work.new_id("asset")
-        rows = await work.write(
-            table.ADD,
-            asset_id=asset_id,
-            filename=reservation.filename,
-            content_type=reservation.content_type,
-            media_type=model.media_type(reservation.content_type),
-            size=reservation.size,
-            sha256=reservation.sha256,
-            captured_at=None if reservation.captured_at is None else micros(reservation.captured_at),
-            capture_location=reservation.capture_location,
-            source_ref=reservation.source_ref,
-            pii_flags=table.flags(handling),
-            declared_train_ok=reservation.train_ok,
-            train_ok=handling.train_ok and allows,
-            created_by=scope.principal.id if part is None else part.parent.created_by,
-            created_at=micros(work.now),
-            expires_at=micros(work.now + timedelta(seconds=rules.reservation_seconds)),
-            object_key=f"raw/{asset_id}/{model.safe_filename(reservation.filename)}",
-        )
-        asset = table.asset(rows[0])
-        work.record(_event(asset, part, duplicate=False))
-        await work.keep_answer({"asset_id": asset_id})
+        asset, duplicate = await declare(work, rules, reservation, None, work.new_id("asset"))
+        if duplicate:
+            return Reserved(asset, None, duplicate=True)
+        await work.keep_answer({"asset_id": asset.asset_id})
         return _open(work, asset)
 
 
-async def _duplicate(work: Work, sealed: Asset, reservation: Reservation, part: PartOf | None) -> Reserved:
+async def declare(
+    work: Work,
+    rules: AssetRules,
+    reservation: Reservation,
+    part: PartOf | None,
+    asset_id: str,
+    *,
+    ends: RunStatus | None = RunStatus.SUCCEEDED,
+) -> tuple[Asset, bool]:
+    """The asset of a valid reservation, inside the work of whoever asks, and whether its bytes are sealed already.
+
+    What is a `part` of another asset has that one's author, whoever asks. Raises what the safeguards refuse, and
+    NotFound when the asset that it is a part of is gone.
+    """
+    allows = part is None or await require_parent(work, part)
+    sealed = await work.row(table.FIND_SEALED, sha256=reservation.sha256)
+    takes = {} if sealed else {Resource.STORED_BYTES: reservation.size, Resource.ASSETS: 1}
+    deed = Deed("reserveAsset", Permission.ASSETS_WRITE, takes, handling=reservation.handling, provider=OBJECTS)
+    handling = await safeguards.enforce(work, deed)
+    if sealed is not None:
+        return await _duplicate(work, table.asset(sealed), reservation, part), True
+    rows = await work.write(
+        table.ADD,
+        asset_id=asset_id,
+        filename=reservation.filename,
+        content_type=reservation.content_type,
+        media_type=model.media_type(reservation.content_type),
+        size=reservation.size,
+        sha256=reservation.sha256,
+        captured_at=None if reservation.captured_at is None else micros(reservation.captured_at),
+        capture_location=reservation.capture_location,
+        source_ref=reservation.source_ref,
+        pii_flags=table.flags(handling),
+        declared_train_ok=reservation.train_ok,
+        train_ok=handling.train_ok and allows,
+        created_by=work.scope.principal.id if part is None else part.parent.created_by,
+        created_at=micros(work.now),
+        expires_at=micros(work.now + timedelta(seconds=rules.reservation_seconds)),
+        object_key=model.object_key(asset_id, reservation.filename),
+    )
+    asset = table.asset(rows[0])
+    work.record(replace(_event(asset, part, duplicate=False), ends=ends))
+    return asset, False
+
+
+async def _duplicate(work: Work, sealed: Asset, reservation: Reservation, part: PartOf | None) -> Asset:
     # Asking again finds it again: the answer needs no keeping, and nothing is written unless something is new.
     labelled = await label(work, sealed.asset_id, reservation.handling)
     linked = part is not None and await link(work, sealed.asset_id, part, reservation.filename, brought=False)
     if linked or labelled != sealed:
         work.record(_event(labelled, part, duplicate=True))
-    return Reserved(labelled, None, duplicate=True)
+    return labelled
 
 
 async def _again(work: Work, asset_id: str) -> Reserved:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from nexus_graph import safeguards
 from nexus_graph.assets import table
 from nexus_graph.assets.labelling import label
-from nexus_graph.assets.model import Asset, AssetRules, AssetState, Reservation
+from nexus_graph.assets.model import Asset, AssetState
 from nexus_graph.assets.parts import PartOf, link
-from nexus_graph.assets.reserving import reserve
 from nexus_graph.safeguards import Deed, quotas
 from nexus_graph.safeguards.switches import OBJECTS
 from nexus_graph.scope.canonical import Json
@@ -22,15 +21,12 @@ from nexus_graph.stores.journal import Event, RunKind
 from nexus_graph.stores.work import Once, Read, Stores, Work
 
 
-async def seal(
-    stores: Stores, scope: Scope, asset_id: str, *, once: Once | None = None, part: PartOf | None = None
-) -> Asset:
+async def seal(stores: Stores, scope: Scope, asset_id: str, *, once: Once | None = None) -> Asset:
     """Seal an uploaded asset, once the store has confirmed its size and checksum. Sealing again changes nothing.
 
     When the same bytes were sealed meanwhile under another id, the answer is that asset, and this reservation is
-    purged. What is a `part` of another asset becomes one in the same transaction. Raises NotFound, also when that other
-    asset is gone, and Conflict when nothing or something else was uploaded or the reservation has expired; nothing is
-    sealed then.
+    purged. Raises NotFound, and Conflict when nothing or something else was uploaded or the reservation has expired;
+    nothing is sealed then.
     """
     scope.require(Permission.ASSETS_WRITE)
     async with stores.read(scope) as read:
@@ -43,40 +39,26 @@ async def seal(
         asset = await _visible(work, asset_id)
         if asset.state is AssetState.SEALED:
             return asset
-        _check(work, asset, found)
-        await safeguards.enforce(work, Deed("sealAsset", Permission.ASSETS_WRITE, provider=OBJECTS))
-        first = await work.row(table.FIND_SEALED, sha256=asset.sha256)
-        kept = await _keep(work, asset, part) if first is None else await _yield(work, asset, first["asset_id"])
-        if part is not None:
-            await link(work, kept.asset_id, part, asset.filename, brought=first is None)
+        kept = await confirm(work, asset, found, None)
         await work.keep_answer({"asset_id": kept.asset_id})
     if kept.asset_id != asset.asset_id:
         await work.blobs.remove(asset.object_key)
     return kept
 
 
-async def keep(
-    stores: Stores,
-    rules: AssetRules,
-    scope: Scope,
-    reservation: Reservation,
-    data: bytes,
-    *,
-    part: PartOf | None = None,
-) -> tuple[Asset, bool]:
-    """Reserve, store and seal bytes at hand. Returns the asset, and whether it is new: False for a duplicate.
+async def confirm(work: Work, asset: Asset, found: Stat | None, part: PartOf | None) -> Asset:
+    """Seal a reserved asset of which the store holds `found`, inside the work of whoever asks.
 
-    Make the reservation with `Reservation.of(data, ...)`; `part` says where the bytes were found, if inside another
-    asset. Raises as `reserve` and `seal` do.
+    The answer is the asset that has these bytes, if another one was first. It becomes a `part` in the same transaction.
+    Raises Conflict as `seal` does, what the safeguards refuse, NotFound when the asset that it is a part of is gone.
     """
-    reserved = await reserve(stores, rules, scope, reservation, part=part)
-    if reserved.upload is None:
-        return reserved.asset, False
-    async with stores.read(scope) as read:
-        blobs = read.blobs
-    await blobs.put(reserved.asset.object_key, data)
-    sealed = await seal(stores, scope, reserved.asset.asset_id, part=part)
-    return sealed, sealed.asset_id == reserved.asset.asset_id
+    _check(work, asset, found)
+    await safeguards.enforce(work, Deed("sealAsset", Permission.ASSETS_WRITE, provider=OBJECTS))
+    first = await work.row(table.FIND_SEALED, sha256=asset.sha256)
+    kept = await _keep(work, asset, part) if first is None else await _yield(work, asset, first["asset_id"])
+    if part is not None:
+        await link(work, kept.asset_id, part, asset.filename, brought=first is None)
+    return kept
 
 
 async def _visible(read: Read, asset_id: str) -> Asset:

@@ -90,6 +90,10 @@ FIND_MANY = Statement(
 FIND_SEALED = Statement(
     "select * from assets where tenant_id = :tenant_id and env = :env and sha256 = :sha256 and state = 'SEALED'"
 )
+SEALED_ALREADY = Statement(
+    "select sha256 from assets where tenant_id = :tenant_id and env = :env and sha256 in (:sha256s...) "
+    "and state = 'SEALED'"
+)
 HELD = Statement(
     "select coalesce(sum(case when state = 'SEALED' then 1 else 0 end), 0) as assets, "
     "coalesce(sum(case when state = 'SEALED' then size else 0 end), 0) as bytes, "

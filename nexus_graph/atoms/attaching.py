@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from nexus_graph import assets
-from nexus_graph.assets import Asset, AssetRules, PartOf, Reservation
+from nexus_graph.assets import Asset, AssetRules, AtHand, PartOf, Reservation
 from nexus_graph.atoms.model import UNKEPT, Attachment, LeftOut, Omitted, Recipe, Telling
 from nexus_graph.safeguards import switches
-from nexus_graph.scope.errors import Conflict, Forbidden, Halted, Invalid, QuotaExceeded
+from nexus_graph.scope.errors import Conflict, Forbidden, Halted, Invalid, NexusError, QuotaExceeded
 from nexus_graph.scope.scope import Scope
 from nexus_graph.stores.work import Stores
 
@@ -35,23 +35,30 @@ async def attach(
     await switches.require(stores, scope, None, switches.OBJECTS)
     async with stores.read(scope) as read:
         too_deep = await assets.depth(read, parent.asset_id) >= assets.DEEPEST
+    # Never larger than what they were found in, which was let in; and nobody else waits to upload them.
+    rules = AssetRules(parent.size, _RESERVATION_SECONDS, _RESERVATION_SECONDS)
+    files = [_at_hand(PartOf(parent, position, found.place), found) for position, found in enumerate(attachments)]
+    results: Sequence[assets.Kept | NexusError]
+    try:
+        if too_deep:
+            raise Invalid(f"It lies more than {assets.DEEPEST} files deep.")
+        results = await assets.keep_all(stores, rules, scope, files)
+    except (Forbidden, Halted, Invalid) as error:
+        results = [error] * len(files)
     kept = 0
-    for position, found in enumerate(attachments):
-        try:
-            if too_deep:
-                raise Invalid(f"It lies more than {assets.DEEPEST} files deep.")
-            await _keep(stores, scope, PartOf(parent, position, found.place), found)
-            kept += 1
-        except (Conflict, Forbidden, Halted, Invalid, QuotaExceeded) as error:
+    for found, result in zip(attachments, results, strict=True):
+        if isinstance(result, Conflict | Forbidden | Halted | Invalid | QuotaExceeded):
             await switches.require(stores, scope, None, switches.OBJECTS)  # then it is not this file's doing
-            unkept.add(LeftOut(UNKEPT, f"{_short(found.place)} could not be kept: {error.message.rstrip('.')}"))
+            unkept.add(LeftOut(UNKEPT, f"{_short(found.place)} could not be kept: {result.message.rstrip('.')}"))
+        elif isinstance(result, NexusError):
+            raise result
+        else:
+            kept += 1
     return kept, unkept.omitted()
 
 
-async def _keep(stores: Stores, scope: Scope, part: PartOf, found: Attachment) -> None:
+def _at_hand(part: PartOf, found: Attachment) -> AtHand:
     parent = part.parent
-    # Never larger than what it was found in, which was let in; and nobody else waits to upload it.
-    rules = AssetRules(parent.size, _RESERVATION_SECONDS, _RESERVATION_SECONDS)
     reservation = Reservation.of(
         found.data,
         filename=found.filename,
@@ -61,7 +68,7 @@ async def _keep(stores: Stores, scope: Scope, part: PartOf, found: Attachment) -
         capture_location=parent.capture_location,
         source_ref=f"{parent.source_ref or parent.filename}: {found.place}"[:_LONGEST_REFERENCE],
     )
-    await assets.keep(stores, rules, scope, reservation, found.data, part=part)
+    return AtHand(reservation, found.data, part)
 
 
 def _short(place: str) -> str:

@@ -14,8 +14,8 @@ from nexus_graph.scope.errors import Conflict, Invalid
 from nexus_graph.scope.handling import Handling
 from nexus_graph.scope.redaction import Redacted
 from nexus_graph.scope.scope import Scope
-from nexus_graph.stores.journal import Event, RunKind, RunStatus, Severity
-from nexus_graph.stores.work import Stores
+from nexus_graph.stores.journal import Event, RunStatus, Severity
+from nexus_graph.stores.work import Stores, Work
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,16 +47,8 @@ async def attempt(stores: Stores, sandbox: Sandbox, scope: Scope, asset: Asset) 
         return Without("atoms.refused", {**detail, **told(outcome), "code": error.code, "message": str(error)}, outcome)
 
 
-async def tell(
-    stores: Stores,
-    scope: Scope,
-    asset_id: str,
-    without: Without,
-    detail: Redacted,
-    handling: Handling,
-    run_id: str | None = None,
-) -> None:
-    """Keep the outcome of a file that has no new atoms, and journal it. Ends the run."""
+async def tell(without: Without, asset_id: str, detail: Redacted, handling: Handling, work: Work) -> None:
+    """Keep the outcome of a file that has no new atoms, and tell it."""
     refused = without.action == "atoms.refused"
     event = Event(
         without.action,
@@ -67,8 +59,7 @@ async def tell(
         Severity.ERROR if refused else Severity.INFO,
         RunStatus.FAILED if refused else RunStatus.SUCCEEDED,
     )
-    async with stores.work(scope, RunKind.DERIVE, run_id=run_id) as work:
-        if without.outcome is not None:
-            await keep_outcome(work, asset_id, without.outcome)
-            await stale_others(work, asset_id, without.outcome)
-        work.record(event)
+    if without.outcome is not None:
+        await keep_outcome(work, asset_id, without.outcome)
+        await stale_others(work, asset_id, without.outcome)
+    work.record(event)

@@ -13,10 +13,10 @@ from nexus_graph import assets, safeguards
 from nexus_graph.assets import Asset, AssetState
 from nexus_graph.atoms import table
 from nexus_graph.atoms.attaching import attach
-from nexus_graph.atoms.model import Atom, Attachment, Draft, Params, Reading, Recipe, atom_id
+from nexus_graph.atoms.model import Attachment, Params, Reading, Recipe
 from nexus_graph.atoms.outcome import Outcome, of_reading, unread, without
 from nexus_graph.atoms.recipes import Kind, kind_of, recipe_for, recipe_named
-from nexus_graph.atoms.sandbox import Sandbox
+from nexus_graph.atoms.sandbox import Sandbox, unless_short
 from nexus_graph.safeguards import Deed, switches
 from nexus_graph.scope.canonical import Json, sha256
 from nexus_graph.scope.errors import Conflict, Invalid, NotFound
@@ -30,6 +30,7 @@ from nexus_graph.stores.statement import Value
 from nexus_graph.stores.work import Once, Stores, Work
 
 _AT_ONCE = 1000
+_SHORT = 2**20  # bytes that are hashed in a millisecond or two
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +86,6 @@ async def derive(
     params: Params,
     *,
     once: Once | None = None,
-    run_id: str | None = None,
 ) -> Derivation:
     """Derive atoms from a sealed asset with the recipe `op`, or the usual one of its kind. Twice changes nothing.
 
@@ -109,7 +109,7 @@ async def derive(
         async with stores.read(scope) as snapshot:
             (await safeguards.decide(snapshot, deed)).require()
         derived = await with_attachments(stores, scope, derived)
-    return await keep(stores, scope, derived, once, run_id, deed=deed)
+    return await keep(stores, scope, derived, once, deed=deed)
 
 
 async def with_attachments(stores: Stores, scope: Scope, derived: Derived) -> Derived:
@@ -144,7 +144,7 @@ async def read(stores: Stores, sandbox: Sandbox, opened: Opened, recipe: Recipe,
         params = {"charset": declared, **params}
     params = recipe.complete(params)
     reading = await sandbox.derive(recipe.op, opened.data, params)
-    return await asyncio.to_thread(_derived, opened, recipe, params, reading, stores.clock())
+    return await unless_short(len(reading.drafts), _derived, opened, recipe, params, reading, stores.clock())
 
 
 async def raw_bytes(stores: Stores, scope: Scope, asset: Asset) -> bytes | None:
@@ -157,7 +157,8 @@ async def raw_bytes(stores: Stores, scope: Scope, asset: Asset) -> bytes | None:
         data = await ScopedBlobs(stores.blobs, scope).read(asset.object_key)
     except NotFound:
         return None
-    return data if await asyncio.to_thread(sha256, data) == asset.sha256 else None
+    found = await asyncio.to_thread(sha256, data) if len(data) > _SHORT else sha256(data)
+    return data if found == asset.sha256 else None
 
 
 def charset(content_type: str) -> str | None:
@@ -172,31 +173,38 @@ async def keep(
     scope: Scope,
     derived: Derived,
     once: Once | None = None,
-    run_id: str | None = None,
     *,
     deed: Deed | None = None,
 ) -> Derivation:
-    """Keep what was derived, in one transaction: new atoms added, those of other versions of the recipe marked stale,
-    and the outcome.
+    """Keep what was derived, in one transaction. Ends the run.
 
-    The asset's labels take on what was found in its atoms. Ends the run. `deed` is what somebody asked for, None when
-    the engine derives by itself. Raises NotFound for an asset that went away, and what the safeguards refuse.
+    `deed` is what somebody asked for, None when the engine derives by itself. Raises NotFound for an asset that went
+    away, and what the safeguards refuse.
     """
-    asset_id, recipe = derived.asset.asset_id, derived.recipe
-    own: dict[str, Value] = {"asset_id": asset_id, "op": recipe.op, "op_version": recipe.version}
-    async with stores.work(scope, RunKind.DERIVE, once=once, run_id=run_id) as work:
+    async with stores.work(scope, RunKind.DERIVE, once=once) as work:
         earlier: Any = await work.earlier_answer()
         if earlier is not None:
             return Derivation(**earlier)
         if deed is not None:
             await safeguards.enforce(work, deed)
-        asset = await assets.label(work, asset_id, Handling(derived.pii_flags, train_ok=True))
-        made = await _add(work, own, derived, asset.handling.train_ok)
-        staled = await stale_others(work, asset_id, derived.outcome)
-        derivation = Derivation(asset_id, recipe.op, recipe.version, len(derived.rows), made, staled, derived.attached)
-        await keep_outcome(work, asset_id, derived.outcome)
-        work.record(Event("atoms.derived", "asset", asset_id, redact(_told(derived, derivation)), asset.handling))
+        derivation = await add(derived, work)
         await work.keep_answer(asdict(derivation))
+    return derivation
+
+
+async def add(derived: Derived, work: Work) -> Derivation:
+    """Add new atoms, mark those of other versions of the recipe as stale, keep the outcome, and tell it all.
+
+    The asset's labels take on what was found in its atoms. Raises NotFound for an asset that went away.
+    """
+    asset_id, recipe = derived.asset.asset_id, derived.recipe
+    own: dict[str, Value] = {"asset_id": asset_id, "op": recipe.op, "op_version": recipe.version}
+    asset = await assets.label(work, asset_id, Handling(derived.pii_flags, train_ok=True))
+    made = await _add(work, own, derived, asset.handling.train_ok)
+    staled = await stale_others(work, asset_id, derived.outcome)
+    derivation = Derivation(asset_id, recipe.op, recipe.version, len(derived.rows), made, staled, derived.attached)
+    await keep_outcome(work, asset_id, derived.outcome)
+    work.record(Event("atoms.derived", "asset", asset_id, redact(_told(derived, derivation)), asset.handling))
     return derivation
 
 
@@ -228,10 +236,6 @@ async def _add(work: Work, own: Mapping[str, Value], derived: Derived, train_ok:
 def _derived(opened: Opened, recipe: Recipe, params: Params, reading: Reading, now: datetime) -> Derived:
     asset = opened.asset
     outcome = of_reading(reading, recipe, opened.kind, now)
-    atoms = [
-        _atom(asset, recipe, params, draft, Handling(flags, asset.handling.train_ok), now)
-        for draft, flags in zip(reading.drafts, reading.pii_flags, strict=True)
-    ]
     flags = {flag for found in reading.pii_flags for flag in found}
     flags |= {finding.kind for finding in find(outcome.reason or "")}
     decoded = None if recipe.decode is None else recipe.decode(opened.data, params)
@@ -239,30 +243,12 @@ def _derived(opened: Opened, recipe: Recipe, params: Params, reading: Reading, n
         asset=asset,
         recipe=recipe,
         params=params,
-        rows=[table.values(atom) for atom in atoms],
+        rows=table.new_rows(asset, recipe, params, reading, now),
         outcome=outcome,
         pii_flags=tuple(sorted(flags)),
         encoding=None if decoded is None else decoded.encoding,
         guessed=decoded is not None and decoded.guessed,
         attachments=reading.attachments,
-    )
-
-
-def _atom(asset: Asset, recipe: Recipe, params: Params, draft: Draft, handling: Handling, now: datetime) -> Atom:
-    return Atom(
-        id=atom_id(asset.sha256, recipe.op, recipe.version, params, draft.span),
-        asset_id=asset.asset_id,
-        op=recipe.op,
-        op_version=recipe.version,
-        params=params,
-        ordinal=draft.ordinal,
-        span=draft.span,
-        kind=draft.kind,
-        text=draft.text,
-        digest=sha256(draft.text.encode()),
-        handling=handling,
-        derived_at=now,
-        stale=False,
     )
 
 

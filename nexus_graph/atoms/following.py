@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from nexus_graph import assets
 from nexus_graph.assets import Asset
 from nexus_graph.atoms.attempting import Without, attempt, tell
-from nexus_graph.atoms.deriving import Derived, keep, with_attachments
+from nexus_graph.atoms.deriving import Derived, add, with_attachments
 from nexus_graph.atoms.sandbox import Sandbox
 from nexus_graph.safeguards import switches
+from nexus_graph.scope.errors import NexusError
 from nexus_graph.scope.redaction import redact
 from nexus_graph.scope.scope import Scope
 from nexus_graph.stores.follower import Entry, Follower
+from nexus_graph.stores.journal import RunKind
 from nexus_graph.stores.outcomes import outcomes
-from nexus_graph.stores.work import Stores
+from nexus_graph.stores.work import Stores, Verb
 
 FOLLOWER = "atoms"
 _OUTCOMES = ("atoms.derived", "atoms.refused", "atoms.skipped")
 _BATCH = 16  # files of one scope in a row: each may take as long as a derivation is allowed
-_AHEAD = 4  # files that are read, or wait to be kept, at the same time: each may be large
+_AHEAD = 32  # files that are read, or wait to be kept, at the same time; a large one counts as many
+_LARGE = 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +37,11 @@ class _Sealed:
     asset: Asset | None
     run_id: str | None
 
+    @property
+    def room(self) -> int:
+        """As how many files it counts."""
+        return 1 if self.asset is None else min(1 + self.asset.size // _LARGE, _AHEAD)
+
 
 def follower(sandbox: Sandbox) -> Follower:
     """Derives atoms from every sealed asset with the usual recipe of its kind.
@@ -41,23 +51,29 @@ def follower(sandbox: Sandbox) -> Follower:
 
     async def deed(stores: Stores, scope: Scope, entries: Sequence[Entry]) -> None:
         waiting = await _waiting(stores, scope, entries)
-        room = asyncio.Semaphore(_AHEAD)
+        room, turn = asyncio.Semaphore(_AHEAD), asyncio.Lock()
 
         async def attempt_in_turn(sealed: _Sealed) -> Derived | Without:
-            await room.acquire()
+            async with turn:  # who is kept first has its room first
+                for _ in range(sealed.room):
+                    await room.acquire()
             return await _attempt(stores, sandbox, scope, sealed.asset)
 
-        # Read side by side, kept in the order in which they were sealed.
+        # Read side by side, kept in the order in which they were sealed: together, as many as are ready.
         attempts = [asyncio.create_task(attempt_in_turn(sealed)) for sealed in waiting]
+        left = deque(zip(waiting, attempts, strict=True))
         try:
-            for sealed, attempted in zip(waiting, attempts, strict=True):
-                outcome = await attempted
-                if isinstance(outcome, Derived):
-                    whole = await with_attachments(stores, scope, outcome)
-                    await keep(stores, scope, whole, run_id=sealed.run_id)
-                else:
-                    await _tell(stores, scope, sealed, outcome)
-                room.release()
+            while left:
+                await left[0][1]
+                ready = [left.popleft()]
+                while left and left[0][1].done():
+                    ready.append(left.popleft())
+                verbs = [await _verb(stores, scope, sealed, attempted.result()) for sealed, attempted in ready]
+                for came_to in await stores.works(scope, RunKind.DERIVE, verbs):
+                    if isinstance(came_to, NexusError):
+                        raise came_to
+                for _ in range(sum(sealed.room for sealed, _ in ready)):
+                    room.release()
         finally:
             for attempted in attempts:
                 attempted.cancel()
@@ -84,6 +100,10 @@ async def _attempt(stores: Stores, sandbox: Sandbox, scope: Scope, asset: Asset 
     return await attempt(stores, sandbox, scope, asset)
 
 
-async def _tell(stores: Stores, scope: Scope, sealed: _Sealed, without: Without) -> None:
-    detail = redact({"input": {"seq": sealed.entry.seq}, "output": without.detail})
-    await tell(stores, scope, sealed.entry.subject_id, without, detail, sealed.entry.handling, sealed.run_id)
+async def _verb(stores: Stores, scope: Scope, sealed: _Sealed, came_to: Derived | Without) -> Verb[object]:
+    """What keeps the outcome of an entry, once attachments are kept."""
+    if isinstance(came_to, Derived):
+        return Verb(partial(add, await with_attachments(stores, scope, came_to)), sealed.run_id)
+    entry = sealed.entry
+    detail = redact({"input": {"seq": entry.seq}, "output": came_to.detail})
+    return Verb(partial(tell, came_to, entry.subject_id, detail, entry.handling), sealed.run_id)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, fields
 from datetime import datetime
 
 from nexus_graph.atoms.decoding import Decoded
-from nexus_graph.scope.canonical import Json, digest
+from nexus_graph.scope.canonical import Json, canonical, sha256
 from nexus_graph.scope.errors import Invalid
 from nexus_graph.scope.handling import Handling
 from nexus_graph.scope.redaction import find_each
@@ -143,7 +143,18 @@ class Atom:
 
 def atom_id(asset_sha256: str, op: str, op_version: str, params: Params, span: Span) -> str:
     """The id of an atom, from content alone: whoever derives it gets the same id. `params` must be complete."""
-    return "atom_" + digest([asset_sha256, op, op_version, params, span.as_json()])
+    return AtomIds(asset_sha256, op, op_version, params).of(canonical(span.as_json()))
+
+
+class AtomIds:
+    """The ids of the atoms of one derivation."""
+
+    def __init__(self, asset_sha256: str, op: str, op_version: str, params: Params) -> None:
+        self._before = canonical([asset_sha256, op, op_version, params]).removesuffix(b"]") + b","
+
+    def of(self, span: bytes) -> str:
+        """The id of the atom with this canonical span: the digest of a list that ends with it."""
+        return "atom_" + sha256(self._before + span + b"]")
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from nexus_graph.atoms.sandbox import Sandbox
 from nexus_graph.scope.permission import Permission
 from nexus_graph.scope.redaction import redact
 from nexus_graph.scope.scope import Scope
+from nexus_graph.stores.journal import RunKind
 from nexus_graph.stores.work import Stores
 
 _AT_ONCE: Final = 4
@@ -32,5 +33,6 @@ async def renew(stores: Stores, sandbox: Sandbox, scope: Scope, asset_ids: Seque
             if isinstance(result, Derived):
                 await keep(stores, scope, await with_attachments(stores, scope, result))
             else:
-                await tell(stores, scope, asset_id, result, redact({"output": result.detail}), asset.handling)
+                async with stores.work(scope, RunKind.DERIVE) as work:
+                    await tell(result, asset_id, redact({"output": result.detail}), asset.handling, work)
             yield asset_id

@@ -11,11 +11,11 @@ import asyncio
 import signal
 import struct
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import orjson
 
@@ -25,8 +25,12 @@ from nexus_graph.atoms.model import Attachment, Draft, Limits, Omitted, Params, 
 from nexus_graph.atoms.recipes import RECIPES
 from nexus_graph.scope.errors import Invalid, Unavailable
 
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
+
 _WORKER = ("-m", "nexus_graph.atoms.worker")
 _START_SECONDS = 60.0
+_FEW = 200
 _LENGTH = struct.Struct(">I")
 _ROOT = str(Path(nexus_graph.__file__).parent.parent)
 
@@ -137,9 +141,8 @@ class Sandbox:
                 self._busy.discard(worker)
                 if worker not in self._idle:
                     self._dismiss(worker)
-        return await asyncio.to_thread(
-            _reading, op, reply, attachments
-        )  # tens of thousands would hold up everybody else
+        many = len(reply.get("reading", {}).get("drafts", ()))
+        return await unless_short(many, _reading, op, reply, attachments)
 
     async def close(self) -> None:
         """Kill all workers, and wait until they are gone. What they were doing ends as Unavailable."""
@@ -211,6 +214,15 @@ class Sandbox:
         return task
 
 
+async def unless_short(
+    drafts: int, function: Callable[Parameters, Result], *arguments: Parameters.args, **named: Parameters.kwargs
+) -> Result:
+    """Call a function that takes its time with each draft: in a thread, where many would hold up everybody else."""
+    if drafts <= _FEW:
+        return function(*arguments, **named)
+    return await asyncio.to_thread(function, *arguments, **named)
+
+
 def _reads(op: str) -> str:
     return RECIPES[op].reads if op in RECIPES else op
 
@@ -223,7 +235,7 @@ def _reading(op: str, reply: Mapping[str, Any], attachments: Sequence[bytes]) ->
     reading = reply["reading"]
     attached = zip(reading["attachments"], attachments, strict=True)
     return Reading(
-        [Draft(draft["ordinal"], Span(**draft["span"]), draft["text"], draft["kind"]) for draft in reading["drafts"]],
+        [Draft(ordinal, Span(**span), text, kind) for ordinal, span, text, kind in reading["drafts"]],
         [Omitted(omitted["what"], tuple(omitted["places"]), omitted["count"]) for omitted in reading["left_out"]],
         [tuple(flags) for flags in reading["pii_flags"]],
         [Attachment(told["filename"], told["content_type"], told["place"], data) for told, data in attached],

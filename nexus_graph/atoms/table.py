@@ -11,11 +11,12 @@ import orjson
 from sqlalchemy import ForeignKeyConstraint, Index
 from sqlmodel import Field
 
+from nexus_graph.assets import Asset
 from nexus_graph.assets.table import AssetRow
-from nexus_graph.atoms.model import Atom, Omitted, Params, Span
+from nexus_graph.atoms.model import Atom, AtomIds, Omitted, Params, Reading, Recipe, Span
 from nexus_graph.atoms.outcome import DerivationState, Outcome
 from nexus_graph.atoms.recipes import Kind
-from nexus_graph.scope.canonical import Json, canonical
+from nexus_graph.scope.canonical import Json, canonical, sha256
 from nexus_graph.scope.clock import micros, moment
 from nexus_graph.scope.handling import Handling
 from nexus_graph.stores.database import Row
@@ -170,23 +171,34 @@ def atom(row: Row) -> Atom:
     )
 
 
-def values(atom: Atom) -> dict[str, Value]:
-    """The row of a new atom."""
-    return {
-        "atom_id": atom.id,
-        "asset_id": atom.asset_id,
-        "op": atom.op,
-        "op_version": atom.op_version,
-        "params": parameters(atom.params),
-        "ordinal": atom.ordinal,
-        "kind": atom.kind,
-        "span": canonical(atom.span.as_json()).decode(),
-        "text": atom.text,
-        "digest": atom.digest,
-        "pii_flags": canonical([*atom.handling.pii_flags]).decode(),
-        "train_ok": atom.handling.train_ok,
-        "derived_at": micros(atom.derived_at),
+def new_rows(asset: Asset, recipe: Recipe, params: Params, reading: Reading, now: datetime) -> list[dict[str, Value]]:
+    """The rows of what was read, with the consent that the asset has now."""
+    ids = AtomIds(asset.sha256, recipe.op, recipe.version, params)
+    shared: dict[str, Value] = {
+        "asset_id": asset.asset_id,
+        "op": recipe.op,
+        "op_version": recipe.version,
+        "params": parameters(params),
+        "train_ok": asset.handling.train_ok,
+        "derived_at": micros(now),
     }
+    flags = {found: canonical([*found]).decode() for found in set(reading.pii_flags)}
+    rows: list[dict[str, Value]] = []
+    for draft, found in zip(reading.drafts, reading.pii_flags, strict=True):
+        span = canonical(draft.span.as_json())
+        rows.append(
+            {
+                **shared,
+                "atom_id": ids.of(span),
+                "ordinal": draft.ordinal,
+                "kind": draft.kind,
+                "span": span.decode(),
+                "text": draft.text,
+                "digest": sha256(draft.text.encode()),
+                "pii_flags": flags[found],
+            }
+        )
+    return rows
 
 
 def parameters(params: Params) -> str:

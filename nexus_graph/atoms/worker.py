@@ -81,7 +81,7 @@ def _told(reading: Reading) -> dict[str, Any]:
         for found in reading.attachments
     ]
     return {
-        "drafts": reading.drafts,
+        "drafts": [(draft.ordinal, draft.span.as_json(), draft.text, draft.kind) for draft in reading.drafts],
         "left_out": reading.left_out,
         "pii_flags": reading.pii_flags,
         "attachments": attachments,

@@ -1,6 +1,8 @@
 """The embedded database: one SQLite file in WAL mode, one writing connection, a pool of reading ones.
 
 Every transaction that writes begins IMMEDIATE: a deferred one that reads first and writes later fails under load.
+Each statement is a hop to the thread of its connection and back; a transaction that waits for nothing else goes there
+as a whole, in one hop.
 `synchronous=FULL` makes a commit survive a power cut; `secure_delete` leaves no bytes behind a DELETE.
 """
 
@@ -8,14 +10,15 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, Protocol, TypeVar
 
 import aiosqlite
 
 from nexus_graph.scope.errors import Unavailable
+from nexus_graph.stores.aiosqlite_inside import in_thread
 from nexus_graph.stores.statement import Value
 
 Row = sqlite3.Row
@@ -33,10 +36,44 @@ _PRAGMAS = (
     "PRAGMA temp_store=MEMORY",
     f"PRAGMA busy_timeout={_BUSY_MILLISECONDS}",
 )
+_WRITING = (
+    "PRAGMA cache_size=-65536",  # KiB: digests land all over an index
+    "PRAGMA wal_autocheckpoint=8000",  # pages of 4 KiB
+)
+_READING = ("PRAGMA query_only=ON",)
 
 
-class Connection:
+class Connection(Protocol):
     """One database connection, held by one task at a time."""
+
+    async def rows(self, sql: str, parameters: dict[str, Value]) -> Sequence[Row]:
+        """Run one statement and return its rows."""
+
+    async def many(self, sql: str, parameters: Iterable[dict[str, Value]]) -> None:
+        """Run one statement for each set of parameters."""
+
+
+Transaction = Callable[[Connection], Coroutine[Any, Any, Result]]
+"""What is done in one transaction, and awaits nothing but its connection."""
+
+
+class _AtHand:
+    """A connection in its own thread: a statement is done when it returns, and nothing is ever waited for."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    async def rows(self, sql: str, parameters: dict[str, Value]) -> Sequence[Row]:
+        with _translated():
+            return self._connection.execute(sql, parameters).fetchall()
+
+    async def many(self, sql: str, parameters: Iterable[dict[str, Value]]) -> None:
+        with _translated():
+            self._connection.executemany(sql, parameters)
+
+
+class _Connection:
+    """A connection with a thread of its own."""
 
     def __init__(self, connection: aiosqlite.Connection) -> None:
         self._connection = connection
@@ -60,6 +97,10 @@ class Connection:
         with _translated():
             await _uninterrupted(self._connection.commit() if commit else self._connection.rollback())
 
+    async def whole(self, transaction: Transaction[Result]) -> Result:
+        """A writing transaction from its beginning to its commit, in one hop. Not interrupted by cancellation."""
+        return await _uninterrupted(in_thread(self._connection, lambda at_hand: _whole(at_hand, transaction)))
+
     async def close(self) -> None:
         """Close the connection."""
         await self._connection.close()
@@ -70,10 +111,10 @@ class Database:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._writer: Connection | None = None
+        self._writer: _Connection | None = None
         self._writing = asyncio.Lock()
-        self._idle: asyncio.Queue[Connection] = asyncio.Queue()
-        self._readers: list[Connection] = []
+        self._idle: asyncio.Queue[_Connection] = asyncio.Queue()
+        self._readers: list[_Connection] = []
 
     async def open(self) -> None:
         """Open the connections. Raises Unavailable when the file can't be opened."""
@@ -134,6 +175,16 @@ class Database:
                     await writer.end(commit=False)
                 raise
 
+    async def write(self, transaction: Transaction[Result]) -> Result:
+        """A write transaction as a whole: commits on a clean exit, rolls back on any exception.
+
+        Raises RuntimeError, having written nothing, when it awaits anything but its connection.
+        """
+        async with self._writing:
+            if (writer := self._writer) is None:
+                raise _closed()
+            return await writer.whole(transaction)
+
     async def compact(self, seconds: float = _COMPACT_SECONDS) -> None:
         """Leave no byte of what was deleted in any file: write the database anew, and empty the write-ahead log.
 
@@ -155,17 +206,42 @@ class Database:
             finally:
                 await connection.close()
 
-    async def _connect(self, *, read_only: bool = False) -> Connection:
+    async def _connect(self, *, read_only: bool = False) -> _Connection:
         with _translated():
             connection = await aiosqlite.connect(self.path, isolation_level=None, cached_statements=512)
             try:
                 connection.row_factory = sqlite3.Row
-                for pragma in (*_PRAGMAS, "PRAGMA query_only=ON") if read_only else _PRAGMAS:
+                for pragma in (*_PRAGMAS, *(_READING if read_only else _WRITING)):
                     await connection.execute_fetchall(pragma)
             except BaseException:
                 await connection.close()  # else its thread would keep the process from ending
                 raise
-        return Connection(connection)
+        return _Connection(connection)
+
+
+def _whole(connection: sqlite3.Connection, transaction: Transaction[Result]) -> Result:
+    with _translated():
+        connection.execute("BEGIN IMMEDIATE")
+    try:
+        result = _ended(transaction(_AtHand(connection)))
+        with _translated():
+            connection.commit()
+        return result
+    except BaseException:
+        with suppress(sqlite3.Error):
+            connection.rollback()
+        raise
+
+
+def _ended(steps: Coroutine[Any, Any, Result]) -> Result:
+    """What a coroutine comes to that never waits."""
+    try:
+        steps.send(None)
+    except StopIteration as end:
+        result: Result = end.value
+        return result
+    steps.close()
+    raise RuntimeError("A transaction awaited something else than its connection.")
 
 
 async def _uninterrupted(awaitable: Awaitable[Result]) -> Result:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from types import NoneType
 
 Value = str | int | float | bytes | None
 Values = Mapping[str, Value | Sequence[Value]]
@@ -19,6 +20,7 @@ _COMMENT = re.compile(r"--|/\*")
 _TENANT = re.compile(r":tenant_id\b")
 _ENV = re.compile(r":env\b")
 MOST_IN_A_LIST = 4096
+_PLAIN = (str, int, float, bytes, NoneType)
 
 
 class Statement:
@@ -41,7 +43,7 @@ class Statement:
                 if isinstance(value, (str, bytes)) or not isinstance(value, Sequence):
                     raise ValueError(f"{name} must be a list")
                 widths.append((name, _spread(name, value, parameters)))
-            elif isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
+            elif not isinstance(value, _PLAIN) and isinstance(value, Sequence):
                 raise ValueError(f"{name} must be a single value")
             else:
                 parameters[name] = value

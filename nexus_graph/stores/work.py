@@ -3,6 +3,8 @@
     async with stores.read(scope) as read:      # a snapshot; can't write, and mypy sees it
     async with stores.work(scope, RunKind.PUBLISH) as work:   # commits on a clean exit, rolls back on an exception
 
+    await stores.works(scope, RunKind.INGEST, verbs)   # many verbs, each whole or not at all, and one commit
+
 A `Work` that wrote something must record what it did: the journal is part of the transaction, not a habit.
 The work of a scope that rehearses does everything and then rolls back: a dry run is the deed itself, taken back.
 """
@@ -11,18 +13,18 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import orjson
 from sqlmodel import Field
 
 from nexus_graph.scope.canonical import Json, canonical, digest
 from nexus_graph.scope.clock import Clock, micros, system_clock
-from nexus_graph.scope.errors import Conflict
+from nexus_graph.scope.errors import Conflict, NexusError, Unavailable
 from nexus_graph.scope.ids import NewId, new_id
 from nexus_graph.scope.limits import Limits
 from nexus_graph.scope.scope import Scope
@@ -34,6 +36,8 @@ from nexus_graph.stores.sharing import SharedReads
 from nexus_graph.stores.signals.base import Signals
 from nexus_graph.stores.statement import Statement, Value
 from nexus_graph.stores.tables import ScopedRow
+
+Result = TypeVar("Result")
 
 
 class IdempotencyRow(ScopedRow, table=True):
@@ -152,6 +156,12 @@ class Work(Read):
         self._events.append(event)
         self._actions.add(event.action)
 
+    async def finish(self) -> None:
+        """Tell what is left to tell. Raises RuntimeError when rows were written and nothing was told."""
+        await self.tell()
+        if self._wrote and not self.seq:
+            raise RuntimeError("A work wrote rows without recording an event.")
+
     async def tell(self) -> None:
         """Append to the journal what was recorded so far, so that this work can read it. The end does so anyway."""
         if self._events:
@@ -194,6 +204,14 @@ class Work(Read):
 
 
 @dataclass(frozen=True, slots=True)
+class Verb(Generic[Result]):
+    """One of many that are done together: it awaits nothing but its work. `run_id` as for `Stores.work`."""
+
+    deed: Callable[[Work], Coroutine[Any, Any, Result]]
+    run_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Stores:
     """Everything that touches the world, and the two doors to it."""
 
@@ -218,24 +236,59 @@ class Stores:
         self, scope: Scope, kind: RunKind, *, once: Once | None = None, run_id: str | None = None
     ) -> AsyncIterator[Work]:
         """One transaction of one verb. Events go to the run `run_id`, else the one the scope names, else a new one."""
-        run = run_id or scope.run_id or self.new_id("run")
         with suppress(_TakenBack):
             async with self.database.writing() as connection:
-                blobs = ScopedBlobs(self.blobs, scope)
-                now, limits = self.clock(), self.limits
-                work = Work(connection, scope, blobs, now, limits, run, kind, self.new_id, self.new_salt, once)
+                work = self._work(connection, scope, kind, once, run_id)
                 yield work
-                await work.tell()
-                if work._wrote and not work.seq:
-                    raise RuntimeError("A work wrote rows without recording an event.")
+                await work.finish()
                 if scope.rehearsal:
                     raise _TakenBack
-        if scope.rehearsal:
-            return
-        if work.seq:
-            self.signals.wake(scope.key, work._actions)
-        for deed in work._after:
-            deed()
+        if not scope.rehearsal:
+            self._committed(scope, [work])
+
+    async def works(self, scope: Scope, kind: RunKind, verbs: Sequence[Verb[Result]]) -> list[Result | NexusError]:
+        """Many verbs in one transaction and one hop: what each came to, in order.
+
+        Each is whole or not at all: what it refuses takes back that verb alone, and stands in its place. All are
+        durable on return. Raises Unavailable, and whatever is no NexusError; then none of them was done.
+        """
+        done: list[Work] = []
+        results: list[Result | NexusError] = []
+
+        async def all_of_them(connection: Connection) -> None:
+            for verb in verbs:
+                work = self._work(connection, scope, kind, None, verb.run_id)
+                await connection.rows("SAVEPOINT verb", {})
+                try:
+                    result: Result | NexusError = await verb.deed(work)
+                    await work.finish()
+                    done.append(work)
+                except Unavailable:
+                    raise
+                except NexusError as error:
+                    result = error
+                    await connection.rows("ROLLBACK TO verb", {})
+                await connection.rows("RELEASE verb", {})
+                results.append(result)
+            if scope.rehearsal:
+                raise _TakenBack
+
+        with suppress(_TakenBack):
+            await self.database.write(all_of_them)
+            self._committed(scope, done)
+        return results
+
+    def _work(self, connection: Connection, scope: Scope, kind: RunKind, once: Once | None, run_id: str | None) -> Work:
+        run = run_id or scope.run_id or self.new_id("run")
+        blobs = ScopedBlobs(self.blobs, scope)
+        return Work(connection, scope, blobs, self.clock(), self.limits, run, kind, self.new_id, self.new_salt, once)
+
+    def _committed(self, scope: Scope, works: Sequence[Work]) -> None:
+        if actions := {action for work in works if work.seq for action in work._actions}:
+            self.signals.wake(scope.key, actions)
+        for work in works:
+            for deed in work._after:
+                deed()
 
     async def heads(self) -> Sequence[tuple[str, str, int]]:
         """Tenant, env and last `seq` of every journal: what followers compare their checkpoints with."""
@@ -246,8 +299,7 @@ class Stores:
     async def move_checkpoint(self, scope: Scope, statement: Statement, follower: str, seq: int) -> None:
         """Move a follower's checkpoint; the one write that is no event, since it only says how far events were read."""
         own = {"tenant_id": scope.tenant_id, "env": scope.env.value, "follower": follower, "seq": seq}
-        async with self.database.writing() as connection:
-            await connection.rows(*statement.bind(own))
+        await self.database.write(lambda connection: connection.rows(*statement.bind(own)))
         self.signals.wake(scope.key, ())  # who waits for it, and no follower
 
     @asynccontextmanager
@@ -307,13 +359,16 @@ class Recorder:
     async def _append(self, stores: Stores, batch: Sequence[_Pending]) -> Exception | None:
         """One transaction. A failure is told to who waits, unless there are neighbours who may still succeed."""
         failure: Exception | None = None
+
+        async def all_of_them(connection: Connection) -> None:
+            now = stores.clock()
+            for pending in batch:
+                await journal.append(
+                    connection, pending.scope, pending.run_id, pending.kind, [pending.event], now, stores.new_salt
+                )
+
         try:
-            async with stores.database.writing() as connection:
-                now = stores.clock()
-                for pending in batch:
-                    await journal.append(
-                        connection, pending.scope, pending.run_id, pending.kind, [pending.event], now, stores.new_salt
-                    )
+            await stores.database.write(all_of_them)
         except Exception as error:
             failure = error
         if failure is None or len(batch) == 1:

@@ -52,7 +52,7 @@ def test_files_of_all_kinds_are_kept_once(installed: Folder, material: Path) -> 
     assert (first.status, first.out) == (0, said)
     assert "without text material/picture.png: no text read: no recipe reads image/png\n" in first.err
     assert f"Keeping files: {count + 1} of {count + 1}" in first.err
-    assert "Following: atoms" in first.err
+    assert "Following: index" in first.err
     again = installed.json(*IMPORT, "--card-type", "note")
     assert counts(again) == (0, count, 0, 1, 0)
     assert len(again["files"]) == count + 1

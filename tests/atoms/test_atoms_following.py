@@ -24,6 +24,9 @@ MakeScope = Callable[..., Scope]
 
 NOTES = b"# Plan\n\nSales rose.\n\n## Risks\n\nWrite to zoe@example.com today.\n"
 
+KEPT = [(1, "asset.reserved"), (2, "asset.sealed")]
+"""What the run of a file that was at hand tells first."""
+
 
 async def run_of(rows: Rows, scope: Scope, asset: Asset) -> tuple[str, list[tuple[int, str]], list[dict[str, Any]]]:
     """The status of the run that sealed an asset, its numbered actions, and their events."""
@@ -46,9 +49,9 @@ async def test_a_sealed_asset_gets_its_atoms_and_its_run_ends(
 ) -> None:
     """The run that sealed it is RUNNING until its atoms are there, and SUCCEEDED from then on."""
     asset = await keep(admin, NOTES, "notes.md")
-    assert (await run_of(rows, admin, asset))[:2] == ("RUNNING", [(1, "asset.sealed")])
+    assert (await run_of(rows, admin, asset))[:2] == ("RUNNING", KEPT)
     await follow(stores, reader)
-    assert (await run_of(rows, admin, asset))[:2] == ("SUCCEEDED", [(1, "asset.sealed"), (2, "atoms.derived")])
+    assert (await run_of(rows, admin, asset))[:2] == ("SUCCEEDED", [*KEPT, (3, "atoms.derived")])
     assert len(await rows(admin, "atoms", "atom_id")) == 2
 
 
@@ -81,7 +84,7 @@ async def test_a_hostile_file_fails_its_run_and_nothing_else(
     neighbour = await keep(admin, NOTES, "notes.md")
     await follow(stores, reader)
     status, actions, events = await run_of(rows, admin, asset)
-    assert (status, actions) == ("FAILED", [(1, "asset.sealed"), (2, "atoms.refused")])
+    assert (status, actions) == ("FAILED", [*KEPT, (3, "atoms.refused")])
     assert words in json.loads(events[-1]["payload"])["output"]["message"]
     assert events[-1]["severity"] == "ERROR"
     assert not any(word in event["payload"] for event in events for word in ("correct", "horse", "battery"))
@@ -107,7 +110,7 @@ async def test_a_type_that_no_recipe_reads_is_skipped(
     """A picture is kept as it is: no atoms, and no failure."""
     asset = await keep(admin, b"\x89PNG\r\n\x1a\n", "picture.png")
     await follow(stores, reader)
-    assert (await run_of(rows, admin, asset))[:2] == ("SUCCEEDED", [(1, "asset.sealed"), (2, "atoms.skipped")])
+    assert (await run_of(rows, admin, asset))[:2] == ("SUCCEEDED", [*KEPT, (3, "atoms.skipped")])
 
 
 async def test_an_asset_that_is_gone_is_skipped(
@@ -118,7 +121,7 @@ async def test_an_asset_that_is_gone_is_skipped(
     async with stores.database.writing() as connection:
         await connection.rows("update assets set state = 'PURGED'", {})
     await follow(stores, reader)
-    assert (await run_of(rows, admin, asset))[:2] == ("SUCCEEDED", [(1, "asset.sealed"), (2, "atoms.skipped")])
+    assert (await run_of(rows, admin, asset))[:2] == ("SUCCEEDED", [*KEPT, (3, "atoms.skipped")])
     assert await rows(admin, "atoms", "atom_id") == []
 
 
@@ -146,7 +149,7 @@ async def test_an_outcome_after_the_end_of_the_run_has_a_run_of_its_own(
     async with stores.work(admin, RunKind.INGEST, run_id=events[0]["run_id"]) as work:
         work.record(Event("run.closed", "run", events[0]["run_id"], redact({}), asset.handling))
     await follow(stores, reader)
-    assert (await run_of(rows, admin, asset))[1] == [(1, "asset.sealed"), (2, "run.closed")]
+    assert (await run_of(rows, admin, asset))[1] == [*KEPT, (3, "run.closed")]
     last = (await rows(admin))[-1]
     assert (last["action"], last["number"], last["ends"]) == ("atoms.derived", 1, "SUCCEEDED")
 
@@ -160,6 +163,6 @@ async def test_without_a_reader_nothing_is_lost(
     await closed.close()
     with pytest.raises(Unavailable):
         await follow(stores, closed)
-    assert (await run_of(rows, admin, asset))[:2] == ("RUNNING", [(1, "asset.sealed")])
+    assert (await run_of(rows, admin, asset))[:2] == ("RUNNING", KEPT)
     await follow(stores, reader)
     assert (await run_of(rows, admin, asset))[0] == "SUCCEEDED"

@@ -27,7 +27,7 @@ from nexus_graph.packs.consenting import PACKS
 from nexus_graph.scope.clock import system_clock
 from nexus_graph.scope.resources import resource
 from nexus_graph.scope.scope import Env, Scope
-from nexus_graph.stores.blobs.base import ScopedBlobs
+from nexus_graph.stores.blobs.base import ScopedBlobs, Stat
 from nexus_graph.stores.blobs.files import FileBlobs
 from nexus_graph.stores.database import Database
 from nexus_graph.stores.signals.local import LocalSignals
@@ -122,14 +122,14 @@ async def _main(folder: Path, export_id: str, step: str) -> None:
     await database.open()
     put, seen = blobs.put, 0
 
-    async def deadly(key: str, data: bytes) -> None:
+    async def deadly(key: str, data: bytes) -> Stat:
         nonlocal seen
         seen += 1
         if seen == int(step.rstrip("+")):
             if step.endswith("+"):
                 await put(key, data)
             os.kill(os.getpid(), signal.SIGKILL)
-        await put(key, data)
+        return await put(key, data)
 
     blobs.put = deadly  # type: ignore[method-assign]
     scope = Scope.system("t_acme", Env.DEV, "follower:exports")

@@ -5,17 +5,18 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
 from nexus_graph.scope.canonical import Json
-from nexus_graph.scope.errors import Conflict, NexusError, NotFound
+from nexus_graph.scope.errors import Conflict, NexusError, NotFound, Unavailable
 from nexus_graph.scope.handling import Handling
 from nexus_graph.scope.redaction import redact
 from nexus_graph.scope.scope import Env, Scope
 from nexus_graph.stores.journal import Event, RunKind
 from nexus_graph.stores.statement import Statement
-from nexus_graph.stores.work import Once, Stores, Work
+from nexus_graph.stores.work import Once, Stores, Verb, Work
 
 ScopeOf = Callable[..., Scope]
 EVENT = Event("member.changed", "member", "m", redact({}), Handling((), train_ok=False))
@@ -133,6 +134,86 @@ async def test_cancelling_works_at_random_leaves_rows_and_events_together(stores
     assert 0 < cut < 120
     async with stores.read(scope) as read:
         assert (await read.verify_journal())[1] is None
+
+
+def adding(subject: str, refusal: Exception | None = None, run_id: str | None = None) -> Verb[str]:
+    """Adds a member and tells it, and then refuses, if there is a refusal."""
+
+    async def add(work: Work) -> str:
+        await work.write(ADD, subject=subject)
+        work.record(replace(EVENT, subject_id=subject, ends=None))
+        if refusal is not None:
+            raise refusal
+        return subject
+
+    return Verb(add, run_id)
+
+
+async def test_of_many_works_a_refused_one_is_taken_back_alone(stores: Stores, scope_of: ScopeOf) -> None:
+    """The others are done, each told in its own run and in order; the chain holds, and who waits is woken once."""
+    refusal = NotFound("member")
+    with stores.signals.listen(scope_of().key, (EVENT.action,)) as listener:
+        verbs = [adding("ada", run_id="run_a"), adding("bob", refusal), adding("cy", run_id="run_c"), adding("dan")]
+        assert await stores.works(scope_of(), RunKind.ADMIN, verbs) == ["ada", refusal, "cy", "dan"]
+        await asyncio.wait_for(listener.wait(5), 1)
+    assert await members(stores, scope_of()) == ["ada", "cy", "dan"]
+    async with stores.read(scope_of()) as read:
+        told = [(row["seq"], row["subject_id"], row["number"]) for row in await read.rows(EVENTS)]
+        assert await read.verify_journal() == (3, None)
+        assert [row["run_id"] for row in await read.rows(EVENTS)][:2] == ["run_a", "run_c"]
+    assert told == [(1, "ada", 1), (2, "cy", 1), (3, "dan", 1)]
+
+
+@pytest.mark.parametrize("error", [Unavailable("no room"), ZeroDivisionError()])
+async def test_many_works_are_taken_back_together_by_what_is_no_refusal(
+    stores: Stores, scope_of: ScopeOf, error: Exception
+) -> None:
+    """A store that fails, and a mistake of ours, leave nothing of any of them."""
+    with pytest.raises(type(error)):
+        await stores.works(scope_of(), RunKind.ADMIN, [adding("ada"), adding("bob", error)])
+    assert await members(stores, scope_of()) == []
+    assert await seq(stores, scope_of()) == 0
+
+
+async def test_each_of_many_works_tells_what_it_wrote_and_waits_for_nothing_else(
+    stores: Stores, scope_of: ScopeOf
+) -> None:
+    """As a single work does; and the database's thread is not for waiting in."""
+
+    async def silent(work: Work) -> None:
+        await work.write(ADD, subject="bob")
+
+    async def slow(work: Work) -> None:
+        await asyncio.sleep(0)
+
+    with pytest.raises(RuntimeError, match="without recording an event"):
+        await stores.works(scope_of(), RunKind.ADMIN, [Verb(silent)])
+    with pytest.raises(RuntimeError, match="awaited something else"):
+        await stores.works(scope_of(), RunKind.ADMIN, [Verb(slow)])
+    assert await members(stores, scope_of()) == []
+    assert await stores.works(scope_of(), RunKind.ADMIN, [adding("ada")]) == ["ada"]
+
+
+async def test_many_works_of_a_rehearsal_are_taken_back(stores: Stores, scope_of: ScopeOf) -> None:
+    """They come to what they would come to, and leave nothing."""
+    rehearsing = replace(scope_of(), rehearsal=True)
+    assert await stores.works(rehearsing, RunKind.ADMIN, [adding("ada"), adding("bob")]) == ["ada", "bob"]
+    assert await members(stores, scope_of()) == []
+    assert await seq(stores, scope_of()) == 0
+
+
+async def test_cancelling_many_works_leaves_all_of_them_or_none(stores: Stores, scope_of: ScopeOf) -> None:
+    """Whenever it happens: the transaction comes to its end first, and the database is free again."""
+    dice = random.Random(11)  # noqa: S311 - a repeatable one
+    for number in range(30):
+        scope = scope_of(f"t_many{number}")
+        verbs = [adding(f"m{number}-{each}") for each in range(20)]
+        task = asyncio.create_task(stores.works(scope, RunKind.ADMIN, verbs))
+        await asyncio.sleep(dice.random() * 0.01)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        assert len(await members(stores, scope)) == await seq(stores, scope)
+        assert await seq(stores, scope) in (0, 20)
 
 
 async def keyed(stores: Stores, scope: Scope, key: str, request: Json, subject: str) -> Json:

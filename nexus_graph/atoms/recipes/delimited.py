@@ -68,8 +68,9 @@ def _nameless(records: Iterator[_Record]) -> Iterator[_Piece]:
 
 
 def _records(table: Table, dialect: Dialect) -> Iterator[_Record]:
+    formulas = '="' in table.text
     for cells, span in table.records(dialect):
-        yield {column: _value(cell) for column, cell in enumerate(cells, 1)}, span
+        yield dict(enumerate(map(_value, cells) if formulas else cells, 1)), span
 
 
 def _without(cells: dict[int, str], named: set[int]) -> dict[int, str]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import csv
 import re
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import count, islice
+from typing import Any
 
 from nexus_graph.atoms.decoding import Lines, unreadable
 from nexus_graph.atoms.model import Span
@@ -57,19 +58,12 @@ class Table:
             return ""
         return self.text[found.start() :].partition("\n")[0].strip()
 
-    def records(self, dialect: Dialect, *, strict: bool = True) -> Iterator[tuple[list[str], Span]]:
+    def records(self, dialect: Dialect) -> Iterator[tuple[list[str], Span]]:
         """The records that are not blank, and where each stands, without its last line feed. Rows count blank ones too.
 
-        Raises Invalid for bad quoting when `strict`, and for a cell of more than `FIELD_LIMIT` characters.
+        Raises Invalid for bad quoting, and for a cell of more than `FIELD_LIMIT` characters.
         """
-        csv.field_size_limit(FIELD_LIMIT)  # a setting of the whole process, so it is always set to the same
-        rows = csv.reader(
-            self._lines(dialect),
-            delimiter=dialect.delimiter,
-            quotechar=dialect.quote,
-            skipinitialspace=dialect.padded,
-            strict=strict,
-        )
+        rows = self._reader(dialect, strict=True)
         for row in count(1):
             first = self._first + rows.line_num
             try:
@@ -79,10 +73,35 @@ class Table:
                 raise unreadable("CSV", str(error), hint=hint, line=first + 1, column=1) from None
             if cells is None:
                 return
-            if any(cell.strip() for cell in cells):
+            if "".join(cells).strip():
                 last = self._first + rows.line_num
                 span = Span(self._bounds[first], self._bounds[last] - 1, line=first + 1, end_line=last, row=row)
                 yield [cell.replace("\\\\", "\\") for cell in cells] if dialect.escaped else cells, span
+
+    def check(self, dialect: Dialect) -> None:
+        """Raise Invalid, as `records` does, unless all can be read."""
+        try:
+            deque(self._reader(dialect, strict=True), maxlen=0)
+        except csv.Error:
+            deque(self.records(dialect), maxlen=0)  # knows the place
+
+    def widths(self, dialect: Dialect) -> list[int] | None:
+        """How many cells the first records have that are not blank; None where one of them can't be read."""
+        rows = (cells for cells in self._reader(dialect, strict=False) if "".join(cells).strip())
+        try:
+            return [len(cells) for cells in islice(rows, TRIED)]
+        except csv.Error:
+            return None
+
+    def _reader(self, dialect: Dialect, *, strict: bool) -> Any:
+        csv.field_size_limit(FIELD_LIMIT)  # a setting of the whole process, so it is always set to the same
+        return csv.reader(
+            self._lines(dialect),
+            delimiter=dialect.delimiter,
+            quotechar=dialect.quote,
+            skipinitialspace=dialect.padded,
+            strict=strict,
+        )
 
     def _lines(self, dialect: Dialect) -> Iterator[str]:
         for number in range(self._first, len(self._bounds) - 1):
@@ -109,8 +128,7 @@ def find(table: Table, delimiter: str | None) -> Dialect:
     for dialect in tried:
         found = replace(dialect, delimiter=delimiter or _delimiter(table, dialect))
         try:
-            for _ in table.records(found):
-                pass
+            table.check(found)
         except Invalid as error:
             faults.append(error)
         else:
@@ -126,10 +144,7 @@ def _delimiter(table: Table, dialect: Dialect) -> str:
 
 def _fit(table: Table, dialect: Dialect) -> tuple[float, float, int]:
     """How well a delimiter fits: the share of records that it splits, how equally, and into how many cells."""
-    try:
-        widths = [len(cells) for cells, _ in islice(table.records(dialect, strict=False), TRIED)]
-    except Invalid:
-        return _NO_FIT
+    widths = table.widths(dialect) or []
     split = Counter(width for width in widths if width > 1)
     if not split:
         return _NO_FIT

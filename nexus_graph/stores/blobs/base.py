@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from nexus_graph.scope.canonical import sha256
 from nexus_graph.scope.scope import Scope
 
 _PART = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
@@ -75,8 +76,8 @@ class Blobs(Protocol):
     async def read(self, key: str) -> bytes:
         """The object. Raises NotFound."""
 
-    async def put(self, key: str, data: bytes) -> None:
-        """Store an object whole, or not at all. Raises Conflict when the key holds other bytes."""
+    async def put(self, key: str, data: bytes) -> Stat:
+        """Store an object whole, or not at all, and say what was stored. Raises Conflict when the key holds others."""
 
     async def remove(self, key: str) -> None:
         """Remove an object; nothing happens when there is none."""
@@ -145,10 +146,11 @@ class ScopedBlobs:
         """The object. Raises NotFound."""
         return await self._blobs.read(self._rooted(key))
 
-    async def put(self, key: str, data: bytes) -> None:
-        """Store an object whole, or not at all. Raises Conflict when the key holds other bytes."""
-        if not self._rehearsal:
-            await self._blobs.put(self._rooted(key), data)
+    async def put(self, key: str, data: bytes) -> Stat:
+        """Store an object whole, or not at all, and say what was stored. Raises Conflict when the key holds others."""
+        if self._rehearsal:
+            return Stat(len(data), sha256(data))
+        return await self._blobs.put(self._rooted(key), data)
 
     async def remove(self, key: str) -> None:
         """Remove an object; nothing happens when there is none."""

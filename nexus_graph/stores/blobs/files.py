@@ -59,14 +59,17 @@ class FileBlobs:
             raise NotFound("object")
         return data
 
-    async def put(self, key: str, data: bytes) -> None:
-        """Store an object whole, or not at all. Raises Conflict when the key holds other bytes."""
+    async def put(self, key: str, data: bytes) -> Stat:
+        """Store an object whole, or not at all, and say what was stored. Raises Conflict when the key holds others."""
         incoming = Incoming(self._folder, key)
         try:
-            await _in_thread(incoming.write, (data,))
-            await self._publish(incoming, key)
+            new = await _in_thread(self._put, incoming, data)
         finally:
-            incoming.discard()
+            incoming.discard()  # done by then, unless the task was cancelled
+        stored = Stat(len(data), incoming.sha256)
+        if not new:
+            await self._require_same(key, stored.sha256)
+        return stored
 
     async def remove(self, key: str) -> None:
         """Remove an object; nothing happens when there is none."""
@@ -141,10 +144,20 @@ class FileBlobs:
     async def _publish(self, incoming: Incoming, key: str) -> bool:
         new = await _in_thread(incoming.publish, self._clock())
         if not new:
-            there = await self.stat(key)
-            if there is None or there.sha256 != incoming.sha256:
-                raise Conflict("Another object is stored there already.", hint="Objects never change; use a new key.")
+            await self._require_same(key, incoming.sha256)
         return new
+
+    async def _require_same(self, key: str, checksum: str) -> None:
+        there = await self.stat(key)
+        if there is None or there.sha256 != checksum:
+            raise Conflict("Another object is stored there already.", hint="Objects never change; use a new key.")
+
+    def _put(self, incoming: Incoming, data: bytes) -> bool:
+        try:
+            incoming.write((data,))
+            return incoming.publish(self._clock())
+        finally:
+            incoming.discard()
 
     async def _files(self, prefix: str) -> AsyncIterator[Stored]:
         files = self._folder.files(prefix)

@@ -109,8 +109,8 @@ async def test_one_of_many_writers_wins(store: Harness) -> None:
     rivals = [bytes([number]) * 300_000 for number in range(6)]
     results = await asyncio.gather(*(store.blobs.put(KEY, data) for data in rivals), return_exceptions=True)
     kept = await store.blobs.read(KEY)
-    assert [result is None for result in results] == [data == kept for data in rivals]
-    assert all(result is None or isinstance(result, Conflict) for result in results)
+    assert [isinstance(result, Stat) for result in results] == [data == kept for data in rivals]
+    assert all(isinstance(result, Stat | Conflict) for result in results)
 
 
 async def test_removing_makes_room(store: Harness) -> None:
