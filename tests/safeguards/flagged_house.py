@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from lineage_house import MANIFESTS, RULES, derive
+from lineage_house import RULES, derive
 from lock_steps import proposed
+from shipped import MANIFESTS
 
 from nexus_graph import assets, cards, sessions
 from nexus_graph.assets import Reservation
