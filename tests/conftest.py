@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 from journey_house import Furnished, MakeWorld, World, furnish, serving
@@ -18,6 +19,7 @@ from shipped import POLICY
 
 from nexus_graph.scope.policy import Policy
 from nexus_graph.scope.scope import Env, Principal, PrincipalKind, Role, Scope, Surface
+from nexus_graph.stores import database
 from nexus_graph.stores.blobs.files import FileBlobs
 from nexus_graph.stores.database import Database
 from nexus_graph.stores.migrations import migrate
@@ -68,11 +70,25 @@ def empty_database(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 async def stores(tmp_path: Path, clock: Clock, empty_database: bytes) -> AsyncIterator[Stores]:
     """Real embedded stores in an empty folder."""
     (tmp_path / "nexus.db").write_bytes(empty_database)
-    database = Database(tmp_path / "nexus.db")
-    await database.open()
+    opened = Database(tmp_path / "nexus.db")
+    await opened.open()
     blobs = FileBlobs(tmp_path / "objects", secret=SECRET, address="http://127.0.0.1:8300", clock=clock)
-    yield Stores(database, blobs, LocalSignals(), clock)
-    await database.close()
+    yield Stores(opened, blobs, LocalSignals(), clock)
+    await opened.close()
+
+
+@pytest.fixture
+def statements(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Every statement that is run, whichever way; cleared where counting is to begin."""
+    sent: list[str] = []
+    for connection in (database._Connection, database._AtHand):
+
+        async def counted(self: Any, sql: str, parameters: Any, plain: Any = connection.rows) -> Any:
+            sent.append(sql)
+            return await plain(self, sql, parameters)
+
+        monkeypatch.setattr(connection, "rows", counted)
+    return sent
 
 
 @pytest.fixture

@@ -15,7 +15,6 @@ from nexus_graph.scope.errors import Forbidden, NotFound
 from nexus_graph.scope.handling import Handling
 from nexus_graph.scope.permission import Permission
 from nexus_graph.scope.scope import Env, Role, Scope
-from nexus_graph.stores.database import Connection
 from nexus_graph.stores.paging import Window
 from nexus_graph.stores.work import Stores
 
@@ -87,18 +86,10 @@ async def test_nothing_found_is_nothing_journalled(stores: Stores, admin: Scope,
 
 
 async def test_a_fetch_costs_the_same_number_of_statements_whatever_its_size(
-    stores: Stores, admin: Scope, derive: Derive, monkeypatch: pytest.MonkeyPatch
+    stores: Stores, admin: Scope, derive: Derive, statements: list[str]
 ) -> None:
     """One atom or 150: one statement."""
     _, ids = await derive(admin)
-    statements: list[str] = []
-    plain = Connection.rows
-
-    async def counted(connection: Connection, sql: str, parameters: Any) -> Any:
-        statements.append(sql)
-        return await plain(connection, sql, parameters)
-
-    monkeypatch.setattr(Connection, "rows", counted)
     counts: list[int] = []
     for wanted in (ids[:1], ids):
         statements.clear()
