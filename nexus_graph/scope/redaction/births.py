@@ -6,7 +6,7 @@ import re
 from datetime import date
 
 from nexus_graph.scope.redaction.spans import Spans, apart
-from nexus_graph.scope.redaction.texts import Text, Words
+from nexus_graph.scope.redaction.texts import Patterns, Text, Words
 
 # Names of the months as they stand in dates: nominative or genitive, short forms where they are usual.
 _MONTHS = {
@@ -84,12 +84,11 @@ _BETWEEN = (
     r"(?:(?:in|at|à|a|en|em|zu|te|i|w|v) [^\W\d_][^\d\[\]\n]{1,24}?[ ,] ?)?"
     r"(?:(?:is|was|on the|on|the|am|le|el|il|em|den|dne|dnia|op|del) )?[^\w\[\]\n]{0,3}(?<![0-9a-z])"
 )
-_BIRTHS = {
-    letters: re.compile(rf"{label}{_BETWEEN}(?P<date>{_DATE}){_END}", re.IGNORECASE)
-    for letters, label in _LABELS.items()
-}
+_BIRTHS = Patterns(
+    {letters: rf"{label}{_BETWEEN}(?P<date>{_DATE}){_END}" for letters, label in _LABELS.items()}, re.IGNORECASE
+)
 _BEHIND = re.compile(rf"(?<![0-9])(?<![0-9][-/.])(?P<date>{_DATE}) ?\((?:date of )?$", re.IGNORECASE)
-_LETTERS = Words(_BIRTHS)
+_LETTERS = Words(_LABELS)
 _BEHIND_LETTERS = Words(("dob", "birth", "geb", "naissance"))
 _FEWEST_DIGITS = 4
 _LONGEST_DATE = 32

@@ -12,7 +12,7 @@ import phonenumbers
 from nexus_graph.scope.redaction.labels import is_named_otherwise
 from nexus_graph.scope.redaction.plans import MOBILE, is_national
 from nexus_graph.scope.redaction.spans import HYPHEN, SPACE, Spans, apart, digits_of
-from nexus_graph.scope.redaction.texts import Text, Words
+from nexus_graph.scope.redaction.texts import Patterns, Text, Words
 
 _GAP = f"[{SPACE}{HYPHEN}./()]"
 _PLUS = re.compile(rf"\+(?<![A-Za-z_+]\+)\(?[0-9](?:{_GAP}{{0,3}}[0-9]){{6,16}}+", re.ASCII)
@@ -142,9 +142,9 @@ _NUMBER = (
     rf"(?!(?:19|20)[0-9]{{2}}[-/.][0-9]{{2}}[-/.])"
     rf"(?P<number>\(?[0-9](?:{_GAP}{{0,3}}[0-9]){{7,12}}+)(?!\w)(?![{HYPHEN}.:][0-9])(?! ?%)"
 )
-_LABELLED = {
-    letters: re.compile(f"{label}(?:{_NUMBER_WORDS})?{_NUMBER}", re.IGNORECASE) for letters, label in _LABELS.items()
-}
+_LABELLED = Patterns(
+    {letters: f"{label}(?:{_NUMBER_WORDS})?{_NUMBER}" for letters, label in _LABELS.items()}, re.IGNORECASE
+)
 _LETTERS = Words(_LABELS)
 _COMMON = frozenset(("call", "ring", "text", "reach", "contact", "standard", "unter", "port", "cp", "ph", "wa", "hp"))
 """Words of other uses, after which a number must begin with a trunk prefix."""

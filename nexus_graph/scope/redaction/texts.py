@@ -7,7 +7,7 @@ view that this needs is made once and used by all detectors.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import AnyStr
 
@@ -97,6 +97,21 @@ class Words:
         for word in words:
             for place in text.folded_places(word):
                 yield word, place
+
+
+class Patterns:
+    """For each word a pattern that begins with it, made when it is first asked for: most words never occur."""
+
+    def __init__(self, patterns: Mapping[str, str], flags: re.RegexFlag) -> None:
+        self._patterns = patterns
+        self._flags = flags
+        self._made: dict[str, re.Pattern[str]] = {}
+
+    def __getitem__(self, word: str) -> re.Pattern[str]:
+        made = self._made.get(word)
+        if made is None:
+            made = self._made[word] = re.compile(self._patterns[word], self._flags)
+        return made
 
 
 def _places(text: AnyStr, word: AnyStr) -> Iterator[int]:
