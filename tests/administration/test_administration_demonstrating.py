@@ -88,6 +88,7 @@ def served_until_interrupted(folder: Folder) -> str:
         process.wait(20)
 
 
+@pytest.mark.long
 def test_demo_once_with_the_model(empty: Folder) -> None:
     """The default embedder, without any setting, serves a verified pack too."""
     pytest.importorskip("onnxruntime", reason="the on-machine model comes with the extra `local`")

@@ -18,6 +18,8 @@ from nexus_graph.scope.scope import Role, Scope
 from nexus_graph.sessions import table as sessions
 from nexus_graph.stores.statement import Statement
 
+pytestmark = pytest.mark.long
+
 PLACES = {
     ("t_proof_one", "dev"): "canaryaaaaaaaaaaaaaaaaaaaaaaaa",
     ("t_proof_one", "prod"): "canarybbbbbbbbbbbbbbbbbbbbbbbb",

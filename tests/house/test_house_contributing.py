@@ -89,6 +89,7 @@ def test_the_hooks_run_what_the_check_runs() -> None:
     assert programs == [hook["id"] for hook in hooks][: len(programs)]
 
 
+@pytest.mark.long
 def test_render_writes_what_is_rendered(checkout: Path) -> None:
     """Whatever stood in those files, afterwards they are what is kept here, and nothing else has changed."""
     for name in RENDERED:

@@ -75,6 +75,7 @@ def test_the_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
     assert {name for name in rest if ".dist-info/" not in name} == set()
 
 
+@pytest.mark.long
 def test_an_installed_copy_runs_outside_the_checkout(installed: Path, tmp_path: Path) -> None:
     """It prints the same schema, and makes an installation, from its own files alone."""
     where = run(

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from journey_house import Caller, MakeWorld, World
 
 AMPLE = {f"{whose}_{what}": "1000000000" for whose in ("actor", "tenant") for what in ("burst", "per_second")}
 OPERATIONS = "300"
 
 
+@pytest.mark.long
 def test_a_running_server_stands(own_world: MakeWorld) -> None:
     """What is asked of cards by their names, and all the rest: no hole, no word in the log, nobody left behind."""
     world = own_world(heartbeat_seconds="0.2", **AMPLE)

@@ -8,7 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from journey_house import Installation
+
+pytestmark = pytest.mark.long
 
 OPERATIONS = 400
 

@@ -20,7 +20,9 @@ from journey_house import Caller, Credentials, Installation, Server
 from journey_steps import PUBLISH, RESERVE, SEAL, card, sha256
 from program import Program
 
-ROUNDS = 3
+pytestmark = pytest.mark.long
+
+ROUNDS = 6
 WRITERS = 4
 ROUND_SECONDS = 30
 QUIET_SECONDS = 20
