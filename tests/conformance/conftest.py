@@ -26,7 +26,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Gather the figures, in the process that hears of all tests."""
+    """Gather the figures, in the process that hears of all tests. A page and long fuzzing need the long ones, too."""
+    if config.getoption("--conformance", None) or config.getoption("--fuzz-seconds", 0):
+        config.option.markexpr = ""
     if config.getoption("--conformance", None) and not hasattr(config, "workerinput"):
         config.stash[TABLE] = Table()
         config.pluginmanager.register(config.stash[TABLE])

@@ -15,6 +15,8 @@ from schema_workshop import SETTINGS, furnish, ran
 
 from nexus_graph.api.schema import sdl
 
+pytestmark = pytest.mark.long
+
 SDL = sdl()
 SCHEMA = build_schema(SDL)
 NODES = tuple(node_sources(SCHEMA))

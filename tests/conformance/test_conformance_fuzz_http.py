@@ -24,6 +24,8 @@ from conformance_fuzzing import Fuzzed, megabytes
 from conformance_table import Figure
 from hypothesis import strategies as st
 
+pytestmark = pytest.mark.long
+
 EXAMPLES = 300
 TOGETHER = 30
 """Connections that are open at once, where each waits a while."""

@@ -17,6 +17,8 @@ from hypothesis import note
 from hypothesis import strategies as st
 from journey_house import WAIT_SECONDS, receive, subscribe
 
+pytestmark = pytest.mark.long
+
 EXAMPLES = 4
 """Operations of each root field in the bounded run."""
 

@@ -18,6 +18,8 @@ from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 from websockets.frames import Opcode
 
+pytestmark = pytest.mark.long
+
 EXAMPLES = 200
 PINGS, FLOOD = 100, 10_000
 QUIET_SECONDS = 0.1

@@ -20,8 +20,8 @@ CONFTESTS = sorted(told(path) for path in (ROOT / "tests").glob("*/conftest.py")
 @pytest.mark.parametrize(
     "command",
     [
-        ("mypy", "--exclude", r"^tests/\w+/conftest\.py$"),
-        *[("mypy", conftest) for conftest in CONFTESTS],
+        pytest.param(("mypy", "--exclude", r"^tests/\w+/conftest\.py$"), marks=pytest.mark.long),
+        *[pytest.param(("mypy", conftest), marks=pytest.mark.long) for conftest in CONFTESTS],
         ("ruff", "check", "."),
         ("ruff", "format", "--check", "."),
     ],
