@@ -29,7 +29,6 @@ _FATES = {
     DerivationState.NO_RECIPE: Fate.UNREAD,
     DerivationState.NO_TEXT: Fate.UNREAD,
     DerivationState.PARTLY_READ: Fate.PARTLY_READ,
-    DerivationState.REFUSED: Fate.REFUSED,
 }
 
 
@@ -77,9 +76,14 @@ class Report:
             raise typer.Exit(console.REFUSED)
 
     def say(self, *, each: bool) -> None:
-        """A line for each file that was not read whole, or for each file, and the counts of all fates."""
+        """The counts of all fates, after a line for each file that was not read whole: a warning, on standard error.
+
+        With `each` they come after a line for each file, which was asked for and goes to standard output.
+        """
         for line in self.lines:
-            if each or line.fate not in (Fate.KEPT, Fate.UNCHANGED):
+            if each:
+                console.say(line.say())
+            elif line.fate not in (Fate.KEPT, Fate.UNCHANGED):
                 console.err.print(line.say(), markup=False)
         counts = Counter(line.fate for line in self.lines)
         console.say(", ".join(f"{counts[fate]} {fate}" for fate in Fate) + ".")
@@ -90,6 +94,8 @@ def fate(outcome: Outcome | None, *, changed: bool) -> tuple[Fate, str | None]:
     known = outcome or NOT_ASKED
     if known.state is DerivationState.DONE:
         return (Fate.KEPT if changed else Fate.UNCHANGED), None
+    if known.state is DerivationState.REFUSED:
+        return Fate.REFUSED, f"kept, but not read: {known.reason}"
     return _FATES[known.state], known.reason or "no text read: nobody has read it yet"
 
 

@@ -86,6 +86,8 @@ def test_bad_files_are_named_and_stop_no_others(installed: Folder, material: Pat
     for name in (*bad, "dangling.md", "pipe.md"):
         assert re.search(rf"^refused material/{re.escape(name)}: .{{10,}}$", done.err, re.MULTILINE), (name, done.err)
     assert "Traceback" not in done.err
+    of_a_kept_one = re.findall(r"^refused material/(\S+): kept, but not read: ", done.err, re.MULTILINE)
+    assert sorted(of_a_kept_one) == ["broken.docx", "broken.json", "broken.pdf"]
     told = installed.json(*IMPORT, status=1)
     assert (told["kept"], told["unchanged"]) == (0, 2)
     assert sorted(item["path"] for item in told["refused"]) == sorted(
@@ -108,8 +110,8 @@ def test_a_file_whose_text_was_not_read_has_a_line_with_the_reason(installed: Fo
     assert (first.status, first.out) == (0, "1 kept, 0 unchanged, 1 partly read, 2 without text, 0 refused.\n")
     assert [line for line in first.err.splitlines() if "material/" in line] == lines
     again = installed.run(*IMPORT, "--each")
-    assert again.out == "0 kept, 1 unchanged, 1 partly read, 2 without text, 0 refused.\n"
-    assert [line for line in again.err.splitlines() if "material/" in line] == ["unchanged material/a.md", *lines]
+    counts = "0 kept, 1 unchanged, 1 partly read, 2 without text, 0 refused."
+    assert again.out.splitlines() == ["unchanged material/a.md", *lines, counts]
     told = installed.json(*IMPORT)
     assert told["partlyRead"] == [{"path": "material/b.jsonl", "reason": "left out: line 2 is cut off"}]
     assert [(each["path"], each["outcome"]) for each in told["files"]] == [
