@@ -100,6 +100,8 @@ _MAIL = re.compile(rb"(?:(?:[A-Za-z][A-Za-z0-9-]{0,60}):[ \t][^\r\n]{0,998}\r?\n
 _ENVELOPE = re.compile(rb"From [^\r\n]*\r?\n")  # before each message of a mailbox
 _MAIL_NAMES = frozenset({b"from", b"to", b"date", b"subject", b"received", b"message-id", b"mime-version"})
 _RECORD = re.compile(rb"[\[{]")
+_CONTROL = re.compile(rb"[\x00-\x08\x0b\x0e-\x1a\x1c-\x1f]")
+_SNIFFED = 1445
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +132,7 @@ def decide(data: bytes, filename: str, declared: str, named: Mapping[str, str], 
             refined = _refined(media_type, data)
             doubt = "" if refined == media_type else f", and its text is {refined}"
             return Kind(refined, f"{source} says {media_type}{doubt}{_against(media_type, told, by_name)}")
-    if not text:
+    if not text or _holds_controls(data):
         return Kind(UNKNOWN, "its bytes are no text, and begin like no format that is known here")
     looks = _looks(data, workbook=not _WORKBOOKS.isdisjoint((told, by_name)))
     return Kind(looks, f"its text is {looks}{_against(looks, told, by_name)}")
@@ -204,6 +206,11 @@ def _entries(data: bytes) -> Iterator[bytes]:
 
 def _is_text(data: bytes) -> bool:
     return data.startswith(_UTF_16_OR_32) or (b"\0" not in data and not data.startswith(_ZIP_MARKS))
+
+
+def _holds_controls(data: bytes) -> bool:
+    """Whether a file begins with bytes that texts do not hold ("binary data bytes", WHATWG MIME Sniffing, 3)."""
+    return not data.startswith(_UTF_16_OR_32) and _CONTROL.search(data, 0, _SNIFFED) is not None
 
 
 # A file of such a type is no text: its signature would have proven it.
