@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from functools import partial
+from collections.abc import Iterable
 
 import orjson
 
 from nexus_graph.atoms.model import Span, flags_of
-from nexus_graph.safeguards.rulesets import Kept, Step
-from nexus_graph.stores.statement import Statement, Value
-from nexus_graph.stores.work import Read
+from nexus_graph.safeguards.rulesets import step_by_rows
+from nexus_graph.stores.database import Row
+from nexus_graph.stores.statement import Statement
 
 _LOOK = Statement(
     "select atom_id, text, span, pii_flags from atoms "
-    "where tenant_id = :tenant_id and env = :env and atom_id > :after order by atom_id limit :most"
+    "where tenant_id = :tenant_id and env = :env and atom_id > :atom_id order by atom_id limit :most"
 )
 _CHANGE = Statement(
     "update atoms set pii_flags = :flags "
@@ -22,19 +21,8 @@ _CHANGE = Statement(
 )
 
 
-async def look(read: Read, after: tuple[Value, ...], most: int) -> Sequence[Kept]:
-    """The atoms after this one."""
-    rows = await read.rows(_LOOK, after=after[0], most=most)
-    return [
-        Kept(
-            (row["atom_id"],), row["pii_flags"], {"atom_id": row["atom_id"]}, partial(_flags, row["text"], row["span"])
-        )
-        for row in rows
-    ]
+def _flags(row: Row) -> Iterable[str]:
+    return flags_of([(row["text"], Span(**orjson.loads(row["span"])))])[0]
 
 
-def _flags(text: str, span: str) -> Iterable[str]:
-    return flags_of([(text, Span(**orjson.loads(span)))])[0]
-
-
-ATOMS = Step("atoms", ("",), look, _CHANGE)
+ATOMS = step_by_rows("atoms", _LOOK, _CHANGE, first={"atom_id": ""}, evaluate=_flags)

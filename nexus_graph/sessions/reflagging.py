@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import partial
-
-from nexus_graph.safeguards.rulesets import Kept, Step
+from nexus_graph.safeguards.rulesets import step_by_rows
 from nexus_graph.sessions.model import flags
-from nexus_graph.stores.statement import Statement, Value
-from nexus_graph.stores.work import Read
+from nexus_graph.stores.statement import Statement
 
-_KEY = ("actor_kind", "actor_id", "session_id", "ordinal")
 _LOOK = Statement(
     "select actor_kind, actor_id, session_id, ordinal, content, pii_flags from session_entries "
     "where tenant_id = :tenant_id and env = :env "
@@ -23,19 +18,11 @@ _CHANGE = Statement(
     "and pii_flags = :was returning ordinal"
 )
 
-
-async def look(read: Read, after: tuple[Value, ...], most: int) -> Sequence[Kept]:
-    """The entries after this one."""
-    rows = await read.rows(_LOOK, **dict(zip(_KEY, after, strict=True)), most=most)
-    return [
-        Kept(
-            tuple(row[name] for name in _KEY),
-            row["pii_flags"],
-            {name: row[name] for name in _KEY},
-            partial(flags, row["content"]),
-        )
-        for row in rows
-    ]
-
-
-SESSIONS = Step("sessions", ("", "", "", 0), look, _CHANGE, named=True)
+SESSIONS = step_by_rows(
+    "sessions",
+    _LOOK,
+    _CHANGE,
+    first={"actor_kind": "", "actor_id": "", "session_id": "", "ordinal": 0},
+    evaluate=lambda row: flags(row["content"]),
+    named=True,
+)

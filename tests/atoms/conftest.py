@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from nexus_graph import assets
 from nexus_graph.assets import Asset, AssetRules, Reservation
-from nexus_graph.atoms import Limits, Sandbox, content_type_of
+from nexus_graph.atoms import Limits, Sandbox, content_type_of, recipes
 from nexus_graph.scope.scope import Role, Scope
 from nexus_graph.stores.work import Stores
 
@@ -55,3 +56,14 @@ def rows(stores: Stores) -> Rows:
         return [dict(row) for row in found]
 
     return read
+
+
+@pytest.fixture
+def upgraded(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], None]:
+    """Gives a recipe another version: `upgraded("markdown.sections", "later")`."""
+
+    def upgrade(op: str, version: str) -> None:
+        registry = {**recipes.RECIPES, op: replace(recipes.RECIPES[op], version=version)}
+        monkeypatch.setattr(recipes, "RECIPES", registry)
+
+    return upgrade

@@ -7,7 +7,6 @@ import json
 import signal
 import sys
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,17 +29,6 @@ NOTES = b"# Plan\n\nSales rose.\n\n## Risks\n\nWrite to zoe@example.com today.\n
 BYTES = {"picture.png": b"\x89PNG\r\n\x1a\n", "broken.pdf": b"%PDF-1.7\n\xff"}
 ALL = Window(100)
 NOW = recipes.RECIPES["markdown.sections"].version
-
-
-@pytest.fixture
-def upgraded(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], None]:
-    """Gives a recipe another version: `upgraded("markdown.sections", "later")`."""
-
-    def upgrade(op: str, version: str) -> None:
-        registry = {**recipes.RECIPES, op: replace(recipes.RECIPES[op], version=version)}
-        monkeypatch.setattr(recipes, "RECIPES", registry)
-
-    return upgrade
 
 
 async def test_atoms_carry_place_lineage_and_labels(stores: Stores, reader: Sandbox, admin: Scope, keep: Keep) -> None:

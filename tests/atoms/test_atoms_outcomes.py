@@ -13,7 +13,7 @@ import pytest
 
 from nexus_graph import atoms
 from nexus_graph.assets import Asset
-from nexus_graph.atoms import DerivationState, Outcome, Sandbox, deriving, recipes
+from nexus_graph.atoms import DerivationState, Outcome, Sandbox, deriving
 from nexus_graph.atoms.model import Draft, LeftOut, Limits, Omission, Omitted, Params, Reading, Span, collect
 from nexus_graph.atoms.outcome import of_reading
 from nexus_graph.atoms.recipes import RECIPES, Kind
@@ -124,17 +124,6 @@ def test_what_is_left_out_on_purpose_leaves_a_file_whole() -> None:
     assert told([draft], hidden, lost) == (DerivationState.PARTLY_READ, "left out: page 2 is lost")
     assert told([], hidden) == (DerivationState.NO_TEXT, "no text read: hidden text (line 1)")
     assert told([], hidden, lost) == (DerivationState.NO_TEXT, "no text read: page 2 is lost")
-
-
-@pytest.fixture
-def upgraded(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], None]:
-    """Gives a recipe another version: `upgraded("markdown.sections", "2")`."""
-
-    def upgrade(op: str, version: str) -> None:
-        registry = {**recipes.RECIPES, op: replace(recipes.RECIPES[op], version=version)}
-        monkeypatch.setattr(recipes, "RECIPES", registry)
-
-    return upgrade
 
 
 async def test_what_an_older_recipe_read_is_renewed(

@@ -16,6 +16,18 @@ from nexus_graph.safeguards.rulesets.reevaluating import (
     reevaluate,
     settle,
     standings,
+    step_by_rows,
 )
 
-__all__ = ["Changed", "Kept", "Standing", "Step", "Steps", "follow", "reevaluate", "settle", "standings"]
+__all__ = [
+    "Changed",
+    "Kept",
+    "Standing",
+    "Step",
+    "Steps",
+    "follow",
+    "reevaluate",
+    "settle",
+    "standings",
+    "step_by_rows",
+]

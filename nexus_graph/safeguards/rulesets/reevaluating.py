@@ -11,6 +11,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import orjson
 import structlog
@@ -65,6 +66,37 @@ class Step:
     look: Callable[[Read, Key, int], Awaitable[Sequence[Kept]]]
     change: Statement
     named: bool = False
+
+
+def step_by_rows(
+    kind: str,
+    look: Statement,
+    change: Statement,
+    *,
+    first: Mapping[str, Value],
+    evaluate: Callable[[Row], Iterable[str]],
+    also: Sequence[str] = (),
+    named: bool = False,
+) -> Step:
+    """The step of a room whose rows hold all that their flags come from.
+
+    `look` takes the columns of the key by their names, which are those of `first` in order, and `:most`. `change` takes
+    these columns too, and those in `also`, as they were when the row was looked at. `evaluate` is called in a thread.
+    """
+
+    async def rows_after(read: Read, after: Key, most: int) -> Sequence[Kept]:
+        rows = await read.rows(look, **dict(zip(first, after, strict=True)), most=most)
+        return [
+            Kept(
+                tuple(row[name] for name in first),
+                row["pii_flags"],
+                {name: row[name] for name in (*first, *also)},
+                partial(evaluate, row),
+            )
+            for row in rows
+        ]
+
+    return Step(kind, tuple(first.values()), rows_after, change, named)
 
 
 Steps = tuple[Step, ...]
