@@ -23,7 +23,7 @@ render:
 
 # Lock the newest versions that the ranges of pyproject.toml allow, for both commands of the README.
 lock:
-    {{compile}} --extra local --extra test --output-file .ci/test.lock pyproject.toml
+    {{compile}} --extra production --extra test --output-file .ci/test.lock pyproject.toml
     echo hatchling | {{compile}} --extra local --constraint .ci/test.lock --output-file .ci/demo.lock pyproject.toml -
 
 # Release what stands under Unreleased in docs/changelog.md, as the version of pyproject.toml.

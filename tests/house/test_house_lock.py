@@ -32,6 +32,17 @@ EXTRAS = PYPROJECT["project"]["optional-dependencies"]
 DEPENDENCIES = PYPROJECT["project"]["dependencies"]
 
 
+def asked(extra: str) -> list[str]:
+    """What an extra asks for, with the requirements of our own extras that it names."""
+    found = []
+    for each in EXTRAS[extra]:
+        if (requirement := Requirement(each)).name == PYPROJECT["project"]["name"]:
+            found += [below for name in sorted(requirement.extras) for below in asked(name)]
+        else:
+            found.append(each)
+    return found
+
+
 class Installing(NamedTuple):
     """A command of the README that installs: its lock, the extras that it asks for, and what it does then."""
 
@@ -41,7 +52,7 @@ class Installing(NamedTuple):
 
     def requirements(self) -> list[str]:
         """All that pyproject.toml asks for, to build and to run."""
-        return [*BUILD, *DEPENDENCIES, *(each for extra in self.extras.split(",") for each in EXTRAS[extra])]
+        return [*BUILD, *DEPENDENCIES, *(each for extra in self.extras.split(",") for each in asked(extra))]
 
 
 COMMANDS = [Installing(**found.groupdict()) for found in COMMAND.finditer((ROOT / "README.md").read_text("utf-8"))]
@@ -103,7 +114,7 @@ def test_the_demo_is_a_part_of_what_is_tested() -> None:
     assert len(demo) > len(DEPENDENCIES)
 
 
-@pytest.mark.parametrize("requirement", [*BUILD, *DEPENDENCIES, *(each for extra in EXTRAS.values() for each in extra)])
+@pytest.mark.parametrize("requirement", [*BUILD, *DEPENDENCIES, *(each for extra in EXTRAS for each in asked(extra))])
 def test_every_range_has_two_ends(requirement: str) -> None:
     """A user of the wheel gets nothing older than was tried, and nothing newer than may be trusted."""
     operators = {each.operator for each in Requirement(requirement).specifier}
@@ -125,9 +136,7 @@ def test_a_library_whose_inside_is_used_is_held(name: str) -> None:
 
 def test_every_import_is_declared() -> None:
     """What the package imports, it asks for by itself: what only another library brings may be gone tomorrow."""
-    declared = {
-        canonicalize_name(Requirement(each).name) for each in [*DEPENDENCIES, *EXTRAS["local"], *EXTRAS["traces"]]
-    }
+    declared = {canonicalize_name(Requirement(each).name) for each in [*DEPENDENCIES, *asked("production")]}
     known = packages_distributions()
     undeclared = set()
     for path in python_files(PACKAGE):
