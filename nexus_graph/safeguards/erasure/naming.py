@@ -31,7 +31,14 @@ SEALED: Final = frozenset({"assets", "atoms", "card_fields", "card_labels", "car
 _NAMED: Final = {"assets": ("created_by",), "card_versions": ("created_by",), "packs": ("first_served_by",)}
 """Columns of such tables that are names and nothing else."""
 
-STAYS: Final = JOURNAL | {OWN, "follower_checkpoints", "index_definitions", "index_entries", "quota_usage"}
+STAYS: Final = JOURNAL | {
+    OWN,
+    "follower_checkpoints",
+    "follower_turns",
+    "index_definitions",
+    "index_entries",
+    "quota_usage",
+}
 """What stays of an erased tenant and env: the chain without its content, what tells of the erasure, how far followers
 are, how much is held (nothing), and retired index entries without vectors: copies in other processes learn from them
 that their cards are gone."""
