@@ -61,7 +61,7 @@ from nexus_graph.safeguards.rates import Rates
 from nexus_graph.safeguards.rates.refusals import GATHER_SECONDS
 from nexus_graph.scope.clock import system_clock
 from nexus_graph.scope.errors import Invalid, NexusError, NotFound
-from nexus_graph.scope.ids import new_trace_id
+from nexus_graph.scope.ids import NewId, new_id, new_trace_id
 from nexus_graph.scope.policy import Policy
 from nexus_graph.scope.resources import resource
 from nexus_graph.scope.scope import Scope as Tenancy
@@ -115,7 +115,7 @@ _SWEEP_SECONDS = 60.0
 
 
 @asynccontextmanager
-async def open_stores(config: Config) -> AsyncIterator[Stores]:
+async def open_stores(config: Config, new_id: NewId = new_id) -> AsyncIterator[Stores]:
     """Open the stores alone. Raises ConfigurationError unless the database has the newest schema."""
     require_newest(config.database)
     secret = config.signing_secret.get_secret_value()
@@ -125,7 +125,7 @@ async def open_stores(config: Config) -> AsyncIterator[Stores]:
         for store in (database, signals):
             await store.open()
             opened.push_async_callback(store.close)
-        yield Stores(database, blobs, signals, limits=config.limits)
+        yield Stores(database, blobs, signals, new_id=new_id, limits=config.limits)
 
 
 def _database(place: Place) -> tuple[Database, Signals]:
@@ -139,7 +139,7 @@ def _database(place: Place) -> tuple[Database, Signals]:
 
 
 @asynccontextmanager
-async def open_house(config: Config, *, any_embedder: bool = False) -> AsyncIterator[House]:
+async def open_house(config: Config, *, any_embedder: bool = False, new_id: NewId = new_id) -> AsyncIterator[House]:
     """Open the stores and load everything that the rooms need. Raises ConfigurationError for what is missing.
 
     Scopes that another embedder indexed are refused too, unless `any_embedder`: the way in for `reindex`.
@@ -163,7 +163,7 @@ async def open_house(config: Config, *, any_embedder: bool = False) -> AsyncIter
     verifier = Verifier(config.issuers, config.development_key)
     await verifier.load()
     traces = open_traces(config.traces_address)
-    async with open_stores(config) as stores:
+    async with open_stores(config, new_id) as stores:
         rates = Rates(stores)
         tickets = Tickets(config.signing_secret.get_secret_value(), config.ticket_seconds)
         vectors = Index(embedder, manifests, LocalVectors())

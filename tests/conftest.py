@@ -30,6 +30,9 @@ from nexus_graph.stores.work import Stores
 
 __all__ = ["postgres"]
 
+SERVERS = {"postgres", "between processes", "on_postgres", "s3", "s3_server", "weaviate"}
+"""Fixtures and parameters that stand for real servers."""
+
 SECRET = "a signing secret for tests only, 32+"
 ACME, GLOBEX = "t_acme", "t_globex"
 MakeScope = Callable[..., Scope]
@@ -53,6 +56,17 @@ class Clock:
 def pytest_addoption(parser: pytest.Parser) -> None:
     """`--engine postgres` runs the same tests on a Postgres server."""
     parser.addoption("--engine", choices=(EMBEDDED, POSTGRES), default=EMBEDDED, help="What databases the tests use.")
+
+
+@pytest.hookimpl(tryfirst=True)  # before those that are not wanted are left out
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark what needs a server: by a fixture that starts one, or by a parameter that names one."""
+    everything = config.getoption("engine") != EMBEDDED
+    for item in items:
+        parameters = getattr(item, "callspec", None)
+        named = {value for value in parameters.params.values() if isinstance(value, str)} if parameters else set()
+        if not everything and SERVERS & {*getattr(item, "fixturenames", ()), *named}:
+            item.add_marker(pytest.mark.servers)
 
 
 @pytest.fixture

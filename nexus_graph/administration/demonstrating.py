@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 import yaml
 
-from nexus_graph import atoms, cards
+from nexus_graph import assets, atoms, cards
 from nexus_graph.administration import approving, console
 from nexus_graph.administration.client import Client
 from nexus_graph.administration.console import Ticker
@@ -21,12 +21,15 @@ from nexus_graph.administration.serving import listen, served
 from nexus_graph.api.house import House
 from nexus_graph.app import following, open_house
 from nexus_graph.config import Config
-from nexus_graph.scope.canonical import sha256
+from nexus_graph.safeguards import Resource
+from nexus_graph.scope.canonical import digest, sha256
 from nexus_graph.scope.errors import ConfigurationError, Conflict, Unavailable
+from nexus_graph.scope.ids import new_id
 from nexus_graph.scope.resources import resource
 from nexus_graph.scope.scope import Scope
 from nexus_graph.stores.migrations import migrate
 from nexus_graph.stores.paging import Window
+from nexus_graph.stores.work import Stores
 from nexus_graph.tenants import keys, membership
 
 ENV = "dev"
@@ -34,6 +37,27 @@ TENANTS = {"t_acme": "acme", "t_globex": "globex"}
 ROLES = ("owner", "admin", "member")
 AGENT = "demo agent"
 FOLLOW_SECONDS = 20
+
+
+class Ids:
+    """Fresh ids; those of raw files are counted, so that every demo, on whatever engine, ends in the same pack."""
+
+    def __init__(self) -> None:
+        self._assets = 0
+
+    def __call__(self, prefix: str) -> str:
+        """As `new_id`, but for raw files."""
+        if prefix != "asset":
+            return new_id(prefix)
+        self._assets += 1
+        return f"asset_{digest(['demo', self._assets])[:32]}"
+
+    async def go_on(self, stores: Stores) -> None:
+        """Count on from those that an earlier start kept."""
+        for tenant in TENANTS:
+            async with stores.read(console.operator(tenant, ENV)) as read:
+                held = (await assets.held(read))[Resource.ASSETS]
+            self._assets += held.used + held.reserved
 
 
 def demo(
@@ -51,7 +75,9 @@ def demo(
             tick("Preparing the database")
             migrate(config.database)
             tick("Loading the embedder")
-            async with open_house(config) as house, following(house), served(house, bound) as serving:
+            ids = Ids()
+            async with open_house(config, new_id=ids) as house, following(house), served(house, bound) as serving:
+                await ids.go_on(house.stores)
                 tokens = await _story(house, tick)
                 _tell_address(config, tokens)
                 if not once:

@@ -6,10 +6,12 @@ import re
 import signal
 import sqlite3
 import time
+from pathlib import Path
 
 import httpx
 import pytest
 from command_line import Folder, free_port
+from servers.postgres import PostgresServer
 
 TABLES = ("assets", "atoms", "cards", "card_versions", "packs", "members", "tenants", "index_vectors", "strategy_locks")
 
@@ -56,6 +58,21 @@ def test_demo_tells_the_story_and_serves_the_same_again(empty: Folder) -> None:
     assert second.count(", 0 of them new") == 2
     assert counts(empty) == held
     assert empty.json("check")["faults"] == []
+
+
+def test_demo_ends_in_the_same_pack_on_every_engine(empty: Folder, tmp_path: Path, postgres: PostgresServer) -> None:
+    """One digest, whatever keeps the rows; and in a database that holds the demo already."""
+    embedded = empty.run("demo", "--once")
+    (tmp_path / "there").mkdir()
+    postgres.create("demonstration")
+    place = postgres.place("demonstration")
+    there = Folder(tmp_path / "there", postgres=place.address, postgres_owner=place.owner or "")
+    for _ in range(2):
+        done = there.run("demo", "--once")
+        assert done.status == 0, done
+        assert digest(done.out) == digest(embedded.out)
+    assert not (tmp_path / "there" / "nexus-data" / "nexus.db").exists()
+    assert there.json("check")["faults"] == []
 
 
 def served_until_interrupted(folder: Folder) -> str:
