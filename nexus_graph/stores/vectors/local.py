@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nexus_graph.scope.errors import Invalid, Unavailable
-from nexus_graph.stores.vectors.base import NOTHING, Change, Key, Nomination, Space, View
+from nexus_graph.scope.errors import Unavailable
+from nexus_graph.stores.vectors.base import NOTHING, Change, Key, Nomination, Space, View, check_change
 from nexus_graph.stores.vectors.scoring import best
 
 _KEY_BYTES: Final = 200  # about what a row's key and number cost beside its vector
@@ -71,11 +71,7 @@ class LocalView:
 
 def changed(view: LocalView, change: Change) -> LocalView:
     """The view after the change. Raises Invalid when the change's matrix does not fit."""
-    if change.matrix.dtype != np.float32 or change.matrix.shape != (len(change.keys), view.matrix.shape[1]):
-        raise Invalid(
-            f"{len(change.keys)} vectors of {view.matrix.shape[1]} dimensions were announced, "
-            f"but the matrix is {change.matrix.dtype} of shape {change.matrix.shape}."
-        )
+    check_change(change, view.matrix.shape[1])
     gone = [number for group in change.groups if (number := view.numbers.get(group)) is not None]
     if gone:
         stays = np.ones(len(view.numbers), dtype=bool)
@@ -98,6 +94,16 @@ class LocalVectors:
 
     budget: int = 512 * 1024 * 1024
     _views: OrderedDict[Space, LocalView] = field(default_factory=OrderedDict)
+
+    async def open(self) -> None:
+        """Nothing: there is nobody to wait for."""
+
+    async def close(self) -> None:
+        """Let go of every view."""
+        self._views.clear()
+
+    async def ready(self) -> None:
+        """Always."""
 
     async def view(self, space: Space) -> LocalView:
         """See `base.Vectors`."""
@@ -122,10 +128,23 @@ class LocalVectors:
         self._make_room()
         return after
 
+    async def held(self, space: Space) -> AsyncIterator[tuple[Sequence[Key], NDArray[np.float32]]]:
+        """See `base.Vectors`."""
+        if (view := self._views.get(space)) is not None:
+            yield view.keys, view.matrix
+
     def forget(self, tenant_id: str, env: str) -> None:
         """See `base.Vectors`."""
+        self._forget(tenant_id, env, None)
+
+    async def erase(self, tenant_id: str, env: str, but: str | None = None) -> None:
+        """See `base.Vectors`. What other processes hold, they let go of when their rows are gone."""
+        self._forget(tenant_id, env, but)
+
+    def _forget(self, tenant_id: str, env: str, but: str | None) -> None:
         for space in [space for space in self._views if (space.tenant_id, space.env) == (tenant_id, env)]:
-            del self._views[space]
+            if space.definition_id != but:
+                del self._views[space]
 
     def _make_room(self) -> None:
         while len(self._views) > 1 and sum(view.size for view in self._views.values()) > self.budget:
