@@ -67,7 +67,7 @@ from nexus_graph.scope.scope import Scope as Tenancy
 from nexus_graph.sessions import erasing as sessions_erasing
 from nexus_graph.sessions import reflagging as sessions_reflagging
 from nexus_graph.stores.blobs.files import FileBlobs
-from nexus_graph.stores.database import Database
+from nexus_graph.stores.database.sqlite import SqliteDatabase
 from nexus_graph.stores.follower import Follower
 from nexus_graph.stores.migrations import require_newest
 from nexus_graph.stores.signals.local import LocalSignals
@@ -115,7 +115,7 @@ async def open_stores(config: Config) -> AsyncIterator[Stores]:
     """Open the stores alone. Raises ConfigurationError unless the database has the newest schema."""
     require_newest(config.database)
     secret = config.signing_secret.get_secret_value()
-    database = Database(config.database)
+    database = SqliteDatabase(config.database)
     blobs = FileBlobs(config.objects, secret=secret, address=config.address, clock=system_clock)
     await database.open()
     try:

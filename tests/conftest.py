@@ -14,17 +14,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from engines import EMBEDDED, POSTGRES, Embedded, Engine, OnPostgres, connected
 from journey_house import Furnished, MakeWorld, World, furnish, serving
+from servers.postgres import PostgresServer, postgres
 from shipped import POLICY
 
 from nexus_graph.scope.policy import Policy
 from nexus_graph.scope.scope import Env, Principal, PrincipalKind, Role, Scope, Surface
-from nexus_graph.stores import database
 from nexus_graph.stores.blobs.files import FileBlobs
-from nexus_graph.stores.database import Database
+from nexus_graph.stores.database import sqlite
+from nexus_graph.stores.database.postgres import _Connection as OnServer
 from nexus_graph.stores.migrations import migrate
 from nexus_graph.stores.signals.local import LocalSignals
 from nexus_graph.stores.work import Stores
+
+__all__ = ["postgres"]
 
 SECRET = "a signing secret for tests only, 32+"
 ACME, GLOBEX = "t_acme", "t_globex"
@@ -44,6 +48,11 @@ class Clock:
     def advance(self, **amount: float) -> None:
         """Move on by `timedelta(**amount)`."""
         self.now += timedelta(**amount)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--engine postgres` runs the same tests on a Postgres server."""
+    parser.addoption("--engine", choices=(EMBEDDED, POSTGRES), default=EMBEDDED, help="What databases the tests use.")
 
 
 @pytest.fixture
@@ -66,11 +75,25 @@ def empty_database(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     return path.read_bytes()
 
 
+@pytest.fixture(scope="session")
+def on_postgres(postgres: PostgresServer) -> OnPostgres:
+    """Databases on a real Postgres server."""
+    return OnPostgres(postgres)
+
+
+@pytest.fixture(scope="session")
+def engine(pytestconfig: pytest.Config, empty_database: bytes, request: pytest.FixtureRequest) -> Engine:
+    """What the databases of this run are made by."""
+    if pytestconfig.getoption("engine") == POSTGRES:
+        made: Engine = request.getfixturevalue("on_postgres")
+        return made
+    return Embedded(empty_database)
+
+
 @pytest.fixture
-async def stores(tmp_path: Path, clock: Clock, empty_database: bytes) -> AsyncIterator[Stores]:
-    """Real embedded stores in an empty folder."""
-    (tmp_path / "nexus.db").write_bytes(empty_database)
-    opened = Database(tmp_path / "nexus.db")
+async def stores(tmp_path: Path, clock: Clock, engine: Engine) -> AsyncIterator[Stores]:
+    """Real stores on an empty database and in an empty folder."""
+    opened = connected(engine.fresh(tmp_path))
     await opened.open()
     blobs = FileBlobs(tmp_path / "objects", secret=SECRET, address="http://127.0.0.1:8300", clock=clock)
     yield Stores(opened, blobs, LocalSignals(), clock)
@@ -81,7 +104,7 @@ async def stores(tmp_path: Path, clock: Clock, empty_database: bytes) -> AsyncIt
 def statements(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Every statement that is run, whichever way; cleared where counting is to begin."""
     sent: list[str] = []
-    for connection in (database._Connection, database._AtHand):
+    for connection in (sqlite._Connection, sqlite._AtHand, OnServer):
 
         async def counted(self: Any, sql: str, parameters: Any, plain: Any = connection.rows) -> Any:
             sent.append(sql)

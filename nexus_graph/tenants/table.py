@@ -6,7 +6,7 @@ from sqlmodel import Field, SQLModel
 
 from nexus_graph.scope.clock import moment
 from nexus_graph.scope.scope import Role
-from nexus_graph.stores.database import Row
+from nexus_graph.stores.database.base import Row
 from nexus_graph.stores.statement import Statement
 from nexus_graph.stores.tables import ScopedRow, TenantRow
 from nexus_graph.tenants.model import ApiKey, Member, MemberStatus, Tenant

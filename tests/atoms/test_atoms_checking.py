@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from engines import behind
 
 from nexus_graph import atoms
 from nexus_graph.assets import Asset
@@ -40,7 +41,7 @@ async def derived(stores: Stores, reader: Sandbox, admin: Scope, keep: Keep) -> 
 
 async def tamper(stores: Stores, sql: str, **values: Any) -> None:
     """Change the file behind the engine's back, foreign keys or not."""
-    async with stores.database.writing() as connection:
+    async with behind(stores) as connection:
         await connection.rows(sql.replace("FIRST", FIRST), values)
 
 

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable
 
 import pytest
+from engines import behind
 from index_house import DEFINITIONS, ENTRIES, VECTORS, actions, make_index, note, publish, rows, settle
 from shipped import MANIFESTS
 
@@ -70,7 +71,7 @@ async def test_each_disagreement_is_named_and_mended(stores: Stores, scope_of: M
     before = [await rows(stores, scope, VECTORS), (await rows(stores, scope, DEFINITIONS))[0]["state"]]
     clean = await index.check(stores, used, ENGINE, repair=True)
     assert (clean.agrees, clean.repaired, clean.cards, clean.indexed, clean.vectors) == (True, False, 3, 3, 3)
-    async with stores.database.writing() as connection:
+    async with behind(stores) as connection:
         card_id = cards.card_id_of(scope, "two")
         await connection.rows(WRONG[kind], {"card_id": card_id} if ":card_id" in WRONG[kind] else {})
     assert named(await index.check(stores, used, ENGINE)) == NAMED[kind]
@@ -105,7 +106,7 @@ async def test_more_cards_than_one_page_are_compared(
     told: list[int] = []
     assert (await index.check(stores, used, ENGINE, looked=told.append)).agrees
     assert told == [2, 2, 1]
-    async with stores.database.writing() as connection:
+    async with behind(stores) as connection:
         await connection.rows("update index_vectors set vector = zeroblob(length(vector))", {})
     report = await index.check(stores, used, ENGINE, repair=True)
     assert (len(report.damaged), report.repaired) == (5, True)

@@ -15,8 +15,9 @@ from nexus_graph.scope.handling import Handling
 from nexus_graph.scope.redaction import redact
 from nexus_graph.scope.scope import Env, Scope
 from nexus_graph.stores.journal import Event, RunKind
+from nexus_graph.stores.repeating import Once
 from nexus_graph.stores.statement import Statement
-from nexus_graph.stores.work import Once, Stores, Verb, Work
+from nexus_graph.stores.work import Stores, Verb, Work
 
 ScopeOf = Callable[..., Scope]
 EVENT = Event("member.changed", "member", "m", redact({}), Handling((), train_ok=False))

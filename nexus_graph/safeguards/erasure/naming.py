@@ -11,10 +11,17 @@ from typing import Final
 
 from nexus_graph.safeguards.erasure import table
 from nexus_graph.safeguards.erasure.columns import JOURNAL, OWN, Columns, tables
+from nexus_graph.safeguards.erasure.entries import (
+    ERASE_ALL,
+    ERASE_ENTRY,
+    ERASE_RUNS,
+    ERASE_RUNS_OF,
+    HEAD_SEQ,
+    LATER_ENTRIES,
+)
 from nexus_graph.safeguards.erasure.model import ERASED, Doomed
 from nexus_graph.scope.clock import micros
-from nexus_graph.stores.database import Row
-from nexus_graph.stores.journal import ERASE_ALL, ERASE_ENTRY, ERASE_RUNS, ERASE_RUNS_OF, HEAD_SEQ, LATER_ENTRIES
+from nexus_graph.stores.database.base import Row
 from nexus_graph.stores.statement import Value
 from nexus_graph.stores.work import Work
 
