@@ -5,13 +5,51 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 
 import httpx
+import pytest
+
+from nexus_graph.stores.vectors.base import NOTHING, Book, Copy, Space
+from nexus_graph.stores.vectors.weaviate import WeaviateVectors
+from nexus_graph.stores.vectors.weaviate_client import WeaviateConnection
 from servers.process import CACHE, Process, free_ports, program, start
 
 KEY = "a key of the tests' own"
+_PREFIXES = count()
+
+
+@dataclass(slots=True)
+class MemoryBook:
+    """Where copies are known, for tests of an index alone."""
+
+    copies: dict[Space, Copy] = field(default_factory=dict)
+
+    async def find(self, space: Space) -> Copy | None:
+        """See `base.Book`."""
+        return self.copies.get(space)
+
+    async def begin(self, space: Space) -> Copy:
+        """See `base.Book`."""
+        before = self.copies.get(space)
+        self.copies[space] = Copy(1 if before is None else before.epoch + 1, NOTHING)
+        return self.copies[space]
+
+    async def move(self, space: Space, epoch: int, generation: int) -> bool:
+        """See `base.Book`."""
+        before = self.copies.get(space)
+        if before is None or before.epoch != epoch:
+            return False
+        self.copies[space] = Copy(epoch, max(before.generation, generation))
+        return True
+
+    async def end(self, tenant_id: str, env: str, but: str | None) -> None:
+        """See `base.Book`."""
+        for space, copy in self.copies.items():
+            if (space.tenant_id, space.env) == (tenant_id, env) and space.definition_id != but:
+                self.copies[space] = Copy(copy.epoch + 1, NOTHING)
 
 
 @dataclass(slots=True)
@@ -63,8 +101,13 @@ class WeaviateServer:
             "DEFAULT_VECTORIZER_MODULE": "none",
             "LOG_LEVEL": "warning",
         }
-        command = [self.path, "--scheme", "http", "--host", "127.0.0.1", "--port", str(self.http)]
+        command: list[str | Path] = [self.path, "--scheme", "http", "--host", "127.0.0.1", "--port", str(self.http)]
         self.process = start(command, self.folder / "log", self._ready, environment=environment)
+
+    def vectors(self, book: Book | None = None, prefix: str | None = None) -> WeaviateVectors:
+        """An index on it, in collections of its own unless the prefix of another is given. Not open yet."""
+        connection = WeaviateConnection(self.address, self.grpc_address, KEY)
+        return WeaviateVectors(connection, book or MemoryBook(), prefix or f"Test{next(_PREFIXES)}")
 
     def kill(self) -> None:
         """End it without a warning."""
@@ -95,3 +138,10 @@ def weaviate_server(folder: Path) -> Iterator[WeaviateServer]:
         yield server
     finally:
         server.end()
+
+
+@pytest.fixture(scope="session")
+def weaviate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WeaviateServer]:
+    """One server for the tests that do not harm it."""
+    with weaviate_server(tmp_path_factory.mktemp("weaviate")) as server:
+        yield server

@@ -25,13 +25,17 @@ _FEW: Final = 64  # groups to leave out that are cheaper to search along with an
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LocalView:
-    """All vectors of a space as one matrix (n, dimensions); `groups` numbers each row's group as `numbers` does."""
+    """All vectors of a space as one matrix (n, dimensions); `groups` numbers each row's group as `numbers` does.
+
+    `epoch` counts how often the space's copies were let go before this one was begun.
+    """
 
     generation: int
     matrix: NDArray[np.float32]
     keys: Sequence[Key]
     groups: NDArray[np.intp]
     numbers: Mapping[str, int]
+    epoch: int = 0
 
     @property
     def size(self) -> int:
@@ -85,7 +89,7 @@ def changed(view: LocalView, change: Change) -> LocalView:
     keys.extend(change.keys)
     numbers: dict[str, int] = {}
     groups = np.fromiter((numbers.setdefault(group, len(numbers)) for group, _ in keys), dtype=np.intp, count=len(keys))
-    return LocalView(change.generation, np.ascontiguousarray(matrix), keys, groups, numbers)
+    return LocalView(change.generation, np.ascontiguousarray(matrix), keys, groups, numbers, view.epoch)
 
 
 @dataclass(slots=True)
@@ -94,6 +98,7 @@ class LocalVectors:
 
     budget: int = 512 * 1024 * 1024
     _views: OrderedDict[Space, LocalView] = field(default_factory=OrderedDict)
+    _epochs: dict[tuple[str, str], int] = field(default_factory=dict)
 
     async def open(self) -> None:
         """Nothing: there is nobody to wait for."""
@@ -111,7 +116,7 @@ class LocalVectors:
             self._views.move_to_end(space)
             return self._views[space]
         empty = np.empty((0, space.dimensions), dtype=np.float32)
-        return LocalView(NOTHING, empty, (), np.empty(0, dtype=np.intp), {})
+        return LocalView(NOTHING, empty, (), np.empty(0, dtype=np.intp), {}, self._epoch(space))
 
     async def apply(self, space: Space, view: View, change: Change) -> LocalView:
         """See `base.Vectors`."""
@@ -121,6 +126,8 @@ class LocalVectors:
             after = changed(view, change)
         else:
             after = await asyncio.to_thread(changed, view, change)
+        if after.epoch != self._epoch(space):  # let go meanwhile: this one is for who asked, and for nobody else
+            return after
         kept = self._views.get(space)
         if kept is None or kept.generation < after.generation:
             self._views[space] = after
@@ -141,7 +148,11 @@ class LocalVectors:
         """See `base.Vectors`. What other processes hold, they let go of when their rows are gone."""
         self._forget(tenant_id, env, but)
 
+    def _epoch(self, space: Space) -> int:
+        return self._epochs.get((space.tenant_id, space.env), 0)
+
     def _forget(self, tenant_id: str, env: str, but: str | None) -> None:
+        self._epochs[tenant_id, env] = self._epochs.get((tenant_id, env), 0) + 1
         for space in [space for space in self._views if (space.tenant_id, space.env) == (tenant_id, env)]:
             if space.definition_id != but:
                 del self._views[space]
