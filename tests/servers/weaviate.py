@@ -114,6 +114,16 @@ class WeaviateServer:
         if self.process is not None:
             self.process.end(signal.SIGKILL)
 
+    def freeze(self) -> None:
+        """Let it take connections and answer nothing."""
+        if self.process is not None:
+            self.process.popen.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        if self.process is not None:
+            self.process.popen.send_signal(signal.SIGCONT)
+
     def end(self) -> None:
         """End it."""
         if self.process is not None:

@@ -33,6 +33,7 @@ _QUIET_SECONDS: Final = 0.4  # after which it is asked whether it lives
 _ALIVE_SECONDS: Final = 0.4
 _PAUSE_SECONDS: Final = 3.0  # in which a server that failed is left alone
 _FOREVER: Final = 3600  # the client's own limit: ours come first
+_LIVE: Final = "/v1/.well-known/live"
 _ADVICE: Final = "Check NEXUS_WEAVIATE_ADDRESS, NEXUS_WEAVIATE_GRPC_ADDRESS and the server's log."
 
 
@@ -46,7 +47,7 @@ class Refused(Unavailable):
 
 @dataclass(slots=True)
 class WeaviateConnection:
-    """`address` and `grpc_address` are URLs with a port; `seconds` bounds a call to a server that lives."""
+    """`address` and `grpc_address` are URLs without a path; `seconds` bounds a call to a server that lives."""
 
     address: str
     grpc_address: str
@@ -55,16 +56,24 @@ class WeaviateConnection:
     _client: WeaviateAsyncClient | None = None
     _connecting: asyncio.Lock = field(default_factory=asyncio.Lock)
     _quiet_until: float = 0.0
+    _http: httpx.AsyncClient | None = None
+    _asking: asyncio.Task[bool] | None = None
     _closing: set[asyncio.Task[None]] = field(default_factory=set)
 
     async def open(self) -> None:
         """Load the client library, which takes a second or two. Raises ConfigurationError when it isn't installed."""
         await asyncio.to_thread(_load)
+        if self._http is None:
+            self._http = await asyncio.to_thread(_http_client)  # it reads certificates, which takes long
 
     async def close(self) -> None:
         """Close the connection."""
         self._let_go()
         await asyncio.gather(*self._closing, return_exceptions=True)
+        if self._asking is not None:
+            await asyncio.gather(self._asking, return_exceptions=True)
+        if self._http is not None:
+            await self._http.aclose()
 
     async def ready(self) -> None:
         """Raises Unavailable unless the server answers with our key; looks also within the pause."""
@@ -128,10 +137,16 @@ class WeaviateConnection:
             task.cancel()
 
     async def _alive(self) -> bool:
+        """Whether the server answers at all, asked once for all who wonder."""
+        if self._asking is None or self._asking.done():
+            self._asking = asyncio.create_task(self._ask())
+        return await asyncio.shield(self._asking)
+
+    async def _ask(self) -> bool:
         try:
-            async with asyncio.timeout(_ALIVE_SECONDS), httpx.AsyncClient() as client:
-                answer = await client.get(f"{self.address.rstrip('/')}/v1/.well-known/live")
-                return answer.status_code == 200
+            async with asyncio.timeout(_ALIVE_SECONDS):
+                http = self._http
+                return http is not None and (await http.get(self.address + _LIVE)).status_code == 200
         except (httpx.HTTPError, TimeoutError):
             return False
 
@@ -157,6 +172,10 @@ class WeaviateConnection:
             closing = asyncio.ensure_future(client.close())
             self._closing.add(closing)
             closing.add_done_callback(self._closing.discard)
+
+
+def _http_client() -> httpx.AsyncClient:
+    return httpx.AsyncClient(trust_env=False)
 
 
 def _looked_at(task: asyncio.Future[Any]) -> None:
