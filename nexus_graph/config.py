@@ -27,6 +27,7 @@ PREFIX = "NEXUS_"
 FILE_SETTING = "NEXUS_CONFIG"
 DEFAULT_FILE = Path("nexus.toml")
 
+_ORIGIN = r"^https?://[^\s@/?#]+$"
 _GONE = ("token_issuer", "token_audience", "token_keys")
 _NOBODY = (
     "NEXUS_ISSUERS is missing: whose bearer tokens are believed. docs/operations.md shows how to name them; for "
@@ -64,6 +65,28 @@ class Config(BaseModel):
     embedder_openai_model: str | None = Field(None, description="Model name to ask that server for.")
     embedder_key: SecretStr | None = Field(None, description="Bearer key for that server.")
     embedder_dimensions: int | None = Field(None, ge=1, le=8192, description="Dimensions of its vectors.")
+
+    vectors: Literal["local", "weaviate"] = Field(
+        "local", description="Where vectors are searched: local, in memory, or weaviate where a tenant has many."
+    )
+    vectors_memory: int = Field(512 * 1024**2, ge=1024**2, description="Bytes of vectors that a process remembers.")
+    vectors_least: int = Field(
+        100_000, ge=1, description="Vectors of a tenant and env from which on Weaviate searches them; memory below."
+    )
+    vectors_rows: int = Field(
+        200_000, ge=0, description="Vectors of a tenant and env up to which rows answer where Weaviate does not."
+    )
+    weaviate_address: str | None = Field(
+        None, pattern=_ORIGIN, description="Address of Weaviate's HTTP, such as https://weaviate.internal:8080."
+    )
+    weaviate_grpc_address: str | None = Field(
+        None, pattern=_ORIGIN, description="Address of its gRPC, such as https://weaviate.internal:50051."
+    )
+    weaviate_key: SecretStr | None = Field(None, description="API key for it; it must have one that may do all.")
+    weaviate_prefix: str = Field(
+        "Nexus", pattern="^[A-Z][A-Za-z0-9]{0,31}$", description="How the names of its collections begin."
+    )
+    weaviate_seconds: float = Field(10.0, ge=1, description="How long a search there may take while it lives.")
 
     largest_asset: int = Field(64 * 1024 * 1024, ge=1, description="Bytes of the largest raw asset.")
     reservation_seconds: int = Field(3600, ge=1, description="How long an upload may take before it is swept.")
@@ -162,6 +185,19 @@ class Config(BaseModel):
         if unknown := sorted(set(_listed(value)) - {env.value for env in Env}):
             raise ValueError(f"{unknown[0]!r} is none of {', '.join(Env)}")
         return value
+
+    @model_validator(mode="after")
+    def _with_weaviate(self) -> Self:
+        addresses = {
+            "NEXUS_WEAVIATE_ADDRESS": self.weaviate_address,
+            "NEXUS_WEAVIATE_GRPC_ADDRESS": self.weaviate_grpc_address,
+        }
+        missing = [name for name, address in addresses.items() if address is None]
+        if self.vectors == "weaviate" and missing:
+            raise ValueError(f"NEXUS_VECTORS is weaviate, and {' and '.join(missing)} are missing")
+        if self.vectors == "local" and len(missing) < len(addresses):
+            raise ValueError("NEXUS_VECTORS is local, and an address of Weaviate is set; one of them is not meant")
+        return self
 
     @model_validator(mode="after")
     def _outside(self) -> Self:

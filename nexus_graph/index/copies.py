@@ -43,12 +43,11 @@ _MOVE: Final = Statement(
     "where tenant_id = :tenant_id and env = :env and definition_id = :definition_id"
 )
 _END: Final = Statement(
-    "update index_copies set epoch = epoch + 1, generation = 0 "
-    "where tenant_id = :tenant_id and env = :env and definition_id <> :but"
-)
-_EVERY: Final = Statement(
-    "select definition_id from index_copies "
-    "where tenant_id = :tenant_id and env = :env and definition_id <> :but order by definition_id"
+    "insert into index_copies (tenant_id, env, definition_id, epoch, generation) "
+    "select tenant_id, env, definition_id, 1, 0 from index_definitions "
+    "where tenant_id = :tenant_id and env = :env and definition_id <> :but "
+    "on conflict (tenant_id, env, definition_id) do update set epoch = index_copies.epoch + 1, generation = 0 "
+    "returning definition_id"
 )
 OTHERS: Final = Statement(
     "select definition_id from index_copies "
@@ -69,9 +68,12 @@ class CopyBook:
             row = await read.row(_FIND, definition_id=space.definition_id)
         return None if row is None else Copy(row["epoch"], row["generation"])
 
-    async def begin(self, space: Space) -> Copy:
-        """A new epoch of a space."""
+    async def begin(self, space: Space, after: int) -> Copy | None:
+        """The epoch after `after`, None when that one is over."""
         async with self._stores.work(_engine(space.tenant_id, space.env), RunKind.INDEX) as work:
+            found = await work.row(_FIND, definition_id=space.definition_id)
+            if (0 if found is None else found["epoch"]) != after:
+                return None
             (row,) = await work.write(_BEGIN, definition_id=space.definition_id)
             _tell(work, "index.copy_begun", {"definition": space.definition_id, "epoch": row["epoch"]})
         return Copy(row["epoch"], row["generation"])
@@ -87,12 +89,10 @@ class CopyBook:
         return True
 
     async def end(self, tenant_id: str, env: str, but: str | None) -> None:
-        """Every epoch of a tenant and env is over, save of the definition `but`."""
+        """Every epoch of a tenant and env is over, begun or not, save of the definition `but`."""
         async with self._stores.work(_engine(tenant_id, env), RunKind.INDEX) as work:
-            ended: list[Json] = [row["definition_id"] for row in await work.rows(_EVERY, but=but or "")]
-            if ended:
-                await work.write(_END, but=but or "")
-                _tell(work, "index.copies_ended", {"definitions": ended})
+            ended: list[Json] = [row["definition_id"] for row in await work.write(_END, but=but or "")]
+            _tell(work, "index.copies_ended", {"definitions": ended})
 
 
 def _engine(tenant_id: str, env: str) -> Scope:

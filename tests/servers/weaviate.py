@@ -31,10 +31,11 @@ class MemoryBook:
         """See `base.Book`."""
         return self.copies.get(space)
 
-    async def begin(self, space: Space) -> Copy:
+    async def begin(self, space: Space, after: int) -> Copy | None:
         """See `base.Book`."""
-        before = self.copies.get(space)
-        self.copies[space] = Copy(1 if before is None else before.epoch + 1, NOTHING)
+        if (0 if (before := self.copies.get(space)) is None else before.epoch) != after:
+            return None
+        self.copies[space] = Copy(after + 1, NOTHING)
         return self.copies[space]
 
     async def move(self, space: Space, epoch: int, generation: int) -> bool:

@@ -31,10 +31,17 @@ SEALED: Final = frozenset({"assets", "atoms", "card_fields", "card_labels", "car
 _NAMED: Final = {"assets": ("created_by",), "card_versions": ("created_by",), "packs": ("first_served_by",)}
 """Columns of such tables that are names and nothing else."""
 
-STAYS: Final = JOURNAL | {OWN, "follower_checkpoints", "index_definitions", "index_entries", "quota_usage"}
+STAYS: Final = JOURNAL | {
+    OWN,
+    "follower_checkpoints",
+    "index_copies",
+    "index_definitions",
+    "index_entries",
+    "quota_usage",
+}
 """What stays of an erased tenant and env: the chain without its content, what tells of the erasure, how far followers
 are, how much is held (nothing), and retired index entries without vectors: copies in other processes learn from them
-that their cards are gone."""
+that their cards are gone. And under which names copies on a server were removed, so that none comes back under one."""
 
 _ID = re.compile(r"\w+")
 

@@ -31,6 +31,7 @@ RESTLESS: Final = JOURNAL | {
     OWN,
     "follower_checkpoints",
     "idempotency_keys",
+    "index_copies",
     "quota_usage",
     "rate_buckets",
     "rulesets",

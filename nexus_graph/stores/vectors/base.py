@@ -97,8 +97,11 @@ class Book(Protocol):
         """The copy of a space, or None when there never was one."""
         ...
 
-    async def begin(self, space: Space) -> Copy:
-        """A new epoch of a space, at `NOTHING`."""
+    async def begin(self, space: Space, after: int) -> Copy | None:
+        """The epoch of a space that comes after `after` (0: the first), at `NOTHING`. None when that one is over.
+
+        What is written to it was read from the rows while `after` was the newest: not before something was erased.
+        """
         ...
 
     async def move(self, space: Space, epoch: int, generation: int) -> bool:
@@ -106,7 +109,7 @@ class Book(Protocol):
         ...
 
     async def end(self, tenant_id: str, env: str, but: str | None) -> None:
-        """Every epoch of a tenant and env is over, save of the definition `but`."""
+        """Every epoch of a tenant and env is over, begun or not, save of the definition `but`."""
         ...
 
 

@@ -134,18 +134,16 @@ class WeaviateVectors:
         _check(change, space.dimensions)
         copy = view.copy
         if copy is None or copy.generation == NOTHING:
-            copy = await self._begin(space)
+            copy = await self._begin(space, 0 if copy is None else copy.epoch)
         try:
             await self._put(space, copy.epoch, change)
             if copy.generation != NOTHING:
                 await self._remove_older(space, copy.epoch, change)
         except Missing as error:  # the server lost it: from here on rows answer, and the next change begins anew
-            found = await self.book.find(space)
-            if found is not None and found.epoch == copy.epoch:
-                await self.book.begin(space)
+            await self.book.begin(space, copy.epoch)
             raise Unavailable("The copy of the vectors is gone.", hint="It is made anew.") from error
         if not await self.book.move(space, copy.epoch, change.generation):
-            raise Unavailable("The copy of the vectors was let go meanwhile.", hint="It is made anew.")
+            raise _over()
         return WeaviateView(space, Copy(copy.epoch, max(copy.generation, change.generation)), self)
 
     async def held(self, space: Space) -> AsyncIterator[tuple[Sequence[Key], NDArray[np.float32]]]:
@@ -194,12 +192,13 @@ class WeaviateVectors:
             await asyncio.sleep(60)
             await self.rest()
 
-    async def _begin(self, space: Space) -> Copy:
+    async def _begin(self, space: Space, after: int) -> Copy:
         name = self._name(space)
         if name not in self._known:
             await self._call(lambda client: schema.ensure(client, name))
             self._known.add(name)
-        copy = await self.book.begin(space)
+        if (copy := await self.book.begin(space, after)) is None:
+            raise _over()
         try:
             await self._remove_tenants(name, schema.tenant_prefix(space.tenant_id, space.env))
             await self._call(
@@ -255,6 +254,10 @@ class WeaviateVectors:
 
     def _name(self, space: Space) -> str:
         return schema.collection_name(self.prefix, space.env, space.definition_id)
+
+
+def _over() -> Unavailable:
+    return Unavailable("The copy of the vectors was let go meanwhile.", hint="It is made anew.")
 
 
 def _check(change: Change, dimensions: int) -> None:
