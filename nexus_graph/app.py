@@ -298,9 +298,9 @@ def _readiness(house: House) -> Callable[[Request], Awaitable[JSONResponse]]:
             "database": await _state(house.stores.database.ready()),
             "objects": await _state(house.stores.blobs.ready()),
         }
-        if (copies := house.index.copies) is not None:
-            states["vectors"] = await _state(copies.vectors.ready())
         good = all(state == "ok" for state in states.values())
+        if (copies := house.index.copies) is not None:  # without it rows answer: no reason to be taken out of service
+            states["vectors"] = await _state(copies.vectors.ready())
         return JSONResponse({"status": "ok" if good else "unavailable", "stores": states}, 200 if good else 503)
 
     return ready

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from engines import beside
 from index_house import actions, make_index, note, publish, settle
@@ -24,6 +25,7 @@ from nexus_graph.index.definition import Copies
 from nexus_graph.index.searching import ask, nearest
 from nexus_graph.scope.errors import Conflict, NotFound, Unavailable
 from nexus_graph.scope.scope import Env, Scope
+from nexus_graph.stores.vectors.base import Change
 from nexus_graph.stores.vectors.local import LocalVectors
 from nexus_graph.stores.vectors.weaviate import WeaviateVectors
 from nexus_graph.stores.work import Stores
@@ -271,3 +273,55 @@ async def test_a_server_that_lost_its_data_is_filled_again(
         assert after.copy.epoch > before.copy.epoch
         assert sum([len(keys) async for keys, _ in vectors.held(used.space(scope))]) == 2
         await equal(stores, used, scope)
+
+
+async def test_the_check_compares_the_copy_and_the_repair_makes_it_anew(
+    stores: Stores, scope_of: MakeScope, weaviate: WeaviateServer
+) -> None:
+    """Rows that are missing there, too many, other ones, or all gone: named, mended, and right again."""
+    scope = scope_of()
+    async with copied(weaviate, stores) as (used, copies, vectors):
+        for number in range(6):
+            await publish(stores, scope, note(f"n-{number}", "linen " * (1 + number)))
+        await settle(stores, used)
+        await bring_up(stores, used, copies, ENGINE)
+        space = used.space(scope)
+        first = cards.card_id_of(scope, "n-0")
+        matrix = np.full((1, space.dimensions), space.dimensions**-0.5, np.float32)
+        assert (await index.check(stores, used, ENGINE)).agrees
+        for groups, keys, words in (
+            ([first], [], "differs in 1 cards"),
+            ([first], [(first, 0)], "differs in 1 cards"),
+            ([], [("card_unknown", 0)], "differs in 1 cards, card_unknown"),
+            (None, [], "is not on the server"),
+        ):
+            view = await vectors.view(space)
+            if groups is None:
+                await vectors._remove_tenants(vectors._name(space), "t")
+            else:
+                await vectors.apply(space, view, Change(view.generation, groups, keys, matrix[: len(keys)]))
+                if groups and view.copy is not None:  # as a newer write would remove it
+                    change = Change(view.generation + 1, groups, [], matrix[:0])
+                    await vectors._remove_older(space, view.copy.epoch, change)
+                    if keys:
+                        await vectors._put(space, view.copy.epoch, Change(view.generation, groups, keys, matrix))
+            report = await index.check(stores, used, ENGINE, repair=True)
+            assert words in (report.copy_fault or "")
+            assert report.repaired
+            assert (await index.check(stores, used, ENGINE)).agrees
+            await equal(stores, used, scope)
+
+
+async def test_cards_that_changed_since_are_no_fault_of_the_copy(
+    stores: Stores, scope_of: MakeScope, weaviate: WeaviateServer
+) -> None:
+    """Published and revised after the copy was written: rows answer for them, and the check agrees."""
+    scope = scope_of()
+    async with copied(weaviate, stores) as (used, copies, _):
+        await publish(stores, scope, note("one", "linen"))
+        await settle(stores, used)
+        await bring_up(stores, used, copies, ENGINE)
+        await publish(stores, scope, note("one", "linen coat"), expected_version=1)
+        await publish(stores, scope, note("two", "linen coat"))
+        await settle(stores, used)
+        assert (await index.check(stores, used, ENGINE)).agrees

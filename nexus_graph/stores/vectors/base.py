@@ -18,7 +18,7 @@ from typing import Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from nexus_graph.scope.errors import Invalid
+from nexus_graph.scope.errors import Invalid, Unavailable
 from nexus_graph.scope.scope import Scope
 
 Key = tuple[str, int]
@@ -55,6 +55,10 @@ class Change:
     groups: Collection[str]
     keys: Sequence[Key]
     matrix: NDArray[np.float32]
+
+
+class Lost(Unavailable):
+    """The server is well, and has no such copy."""
 
 
 def check_change(change: Change, dimensions: int) -> None:

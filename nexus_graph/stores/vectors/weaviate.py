@@ -27,12 +27,13 @@ from nexus_graph.stores.vectors.base import (
     Change,
     Copy,
     Key,
+    Lost,
     Nomination,
     Space,
     View,
     check_change,
 )
-from nexus_graph.stores.vectors.weaviate_client import Deed, Missing, Refused, Result, WeaviateConnection
+from nexus_graph.stores.vectors.weaviate_client import Deed, Refused, Result, WeaviateConnection
 from nexus_graph.stores.vectors.weaviate_search import nominated
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ class WeaviateVectors:
     async def open(self) -> None:
         """See `base.Vectors`. Compares every collection of ours with what this program makes."""
         await self.connection.open()
-        with suppress(Missing):
+        with suppress(Lost):
             try:
                 for name, found in (await self._collections()).items():
                     schema.compare(name, found)
@@ -139,7 +140,7 @@ class WeaviateVectors:
             await self._put(space, copy.epoch, change)
             if copy.generation != NOTHING:
                 await self._remove_older(space, copy.epoch, change)
-        except Missing as error:  # the server lost it: from here on rows answer, and the next change begins anew
+        except Lost as error:  # the server lost it: from here on rows answer, and the next change begins anew
             await self.book.begin(space, copy.epoch)
             raise Unavailable("The copy of the vectors is gone.", hint="It is made anew.") from error
         if not await self.book.move(space, copy.epoch, change.generation):
@@ -204,7 +205,7 @@ class WeaviateVectors:
             await self._call(
                 lambda client: client.collections.use(name).tenants.create(schema.tenant_name(space, copy.epoch))
             )
-        except Missing:
+        except Lost:
             self._known.discard(name)
             raise
         return copy

@@ -19,6 +19,7 @@ import httpx
 import structlog
 
 from nexus_graph.scope.errors import ConfigurationError, Unavailable
+from nexus_graph.stores.vectors.base import Lost
 
 if TYPE_CHECKING:
     from weaviate import WeaviateAsyncClient
@@ -35,10 +36,6 @@ _PAUSE_SECONDS: Final = 3.0  # in which a server that failed is left alone
 _FOREVER: Final = 3600  # the client's own limit: ours come first
 _LIVE: Final = "/v1/.well-known/live"
 _ADVICE: Final = "Check NEXUS_WEAVIATE_ADDRESS, NEXUS_WEAVIATE_GRPC_ADDRESS and the server's log."
-
-
-class Missing(Unavailable):
-    """The server is well, but knows no such collection or tenant."""
 
 
 class Refused(Unavailable):
@@ -84,7 +81,7 @@ class WeaviateConnection:
         """Do something with the client, within `seconds`, or those of the connection.
 
         Raises Unavailable within a second when the server is dead, at once in the pause after that, and for whatever
-        it refuses; of its kinds, Missing for an unknown tenant or collection, Refused for a wrong key.
+        it refuses; of its kinds, Lost for an unknown tenant or collection, Refused for a wrong key.
         """
         if time.monotonic() < self._quiet_until:
             raise Unavailable("The vector index Weaviate does not answer.", hint=_ADVICE)
@@ -158,7 +155,7 @@ class WeaviateConnection:
             return Unavailable(str(error))
         status, words = getattr(error, "status_code", None), str(error)
         if "tenant not found" in words or "could not find class" in words or status == 404:
-            return Missing("The copy of the vectors is not on the Weaviate server.", hint="It is made anew.")
+            return Lost("The copy of the vectors is not on the Weaviate server.", hint="It is made anew.")
         self._let_go()
         self._quiet_until = time.monotonic() + _PAUSE_SECONDS
         log.warning("vectors.unavailable", engine="weaviate", error=type(error).__name__, status=status)
