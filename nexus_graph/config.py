@@ -194,7 +194,7 @@ class Config(BaseModel):
         }
         missing = [name for name, address in addresses.items() if address is None]
         if self.vectors == "weaviate" and missing:
-            raise ValueError(f"NEXUS_VECTORS is weaviate, and {' and '.join(missing)} are missing")
+            raise ValueError(f"NEXUS_VECTORS is weaviate, and {', '.join(missing)} is missing")
         if self.vectors == "local" and len(missing) < len(addresses):
             raise ValueError("NEXUS_VECTORS is local, and an address of Weaviate is set; one of them is not meant")
         return self

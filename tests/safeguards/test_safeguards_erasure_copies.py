@@ -15,9 +15,10 @@ from nexus_graph import index
 from nexus_graph.index import Copies, CopyBook
 from nexus_graph.index.copying import _next
 from nexus_graph.index.definition import UNDEFINED, active
-from nexus_graph.safeguards.erasure import ErasureState
+from nexus_graph.safeguards.erasure import ErasureState, erasures
 from nexus_graph.scope.errors import Unavailable
 from nexus_graph.scope.scope import Scope
+from nexus_graph.stores.paging import Window
 from nexus_graph.stores.vectors.base import Change
 from nexus_graph.stores.vectors.local import LocalVectors
 from nexus_graph.stores.vectors.weaviate import WeaviateVectors, WeaviateView
@@ -112,8 +113,9 @@ async def test_no_certificate_while_the_server_is_away(there: WithCopies) -> Non
     waiting = replace(there.house, eraser=replace(there.house.eraser, erase_copies=erase))
     with pytest.raises(Unavailable, match="Weaviate does not answer"):
         await waiting.erased()
-    async with there.house.stores.read(there.house.owner) as read:
-        assert read.scope.tenant_id == there.scope.tenant_id
+    (erasure,) = (await erasures(there.house.stores, there.house.owner, Window(5))).items
+    assert erasure.state is ErasureState.CONFIRMED
     await there.house.erase()
+    assert (await there.house.found(erasure.erasure_id)).state is ErasureState.CERTIFIED
     assert await there.tenants() == []
     await away.close()

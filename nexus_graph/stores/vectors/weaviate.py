@@ -33,7 +33,7 @@ from nexus_graph.stores.vectors.base import (
     View,
     check_change,
 )
-from nexus_graph.stores.vectors.weaviate_client import Deed, Refused, Result, WeaviateConnection
+from nexus_graph.stores.vectors.weaviate_client import PATIENT, QUICK, Deed, Refused, Result, WeaviateConnection
 from nexus_graph.stores.vectors.weaviate_search import nominated
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ class WeaviateView:
         if not query.any():
             return Nomination((), exact=False, bound=0.0)  # all are equally near, and there is no order among them
         return await self.vectors.ask(
-            self.space, self.copy.epoch, lambda rows: nominated(rows, query, k, only, without)
+            self.space, self.copy.epoch, lambda rows: nominated(rows, query, k, only, without), QUICK
         )
 
 
@@ -173,11 +173,11 @@ class WeaviateVectors:
                 if await self._tenants(name, begin):
                     raise Unavailable("A copy of the vectors is still on the Weaviate server.", hint="Try again.")
 
-    async def ask(self, space: Space, epoch: int, deed: Callable[[Rows], Awaitable[Result]]) -> Result:
+    async def ask(
+        self, space: Space, epoch: int, deed: Callable[[Rows], Awaitable[Result]], patience: float = PATIENT
+    ) -> Result:
         """Do something with the rows of a copy: `deed` takes the client's handle of its tenant."""
-        name, tenant = self._name(space), schema.tenant_name(space, epoch)
-        self._used[name, tenant] = time.monotonic()
-        return await self._call(lambda client: deed(_rows(client, name, tenant)))
+        return await self._with_rows(space, epoch, deed, None, patience)
 
     async def rest(self, idle_seconds: float = _IDLE_SECONDS) -> None:
         """Let the server put those tenants away that this process has not used for so long; use wakes them."""
@@ -230,9 +230,19 @@ class WeaviateVectors:
             await self._write(space, epoch, partial(_delete, where=where))
 
     async def _write(self, space: Space, epoch: int, deed: Callable[[Rows], Awaitable[Result]]) -> Result:
+        return await self._with_rows(space, epoch, deed, _WRITE_SECONDS, PATIENT)
+
+    async def _with_rows(
+        self,
+        space: Space,
+        epoch: int,
+        deed: Callable[[Rows], Awaitable[Result]],
+        seconds: float | None,
+        patience: float,
+    ) -> Result:
         name, tenant = self._name(space), schema.tenant_name(space, epoch)
         self._used[name, tenant] = time.monotonic()
-        return await self.connection.call(lambda client: deed(_rows(client, name, tenant)), _WRITE_SECONDS)
+        return await self.connection.call(lambda client: deed(_rows(client, name, tenant)), seconds, patience)
 
     async def _remove_tenants(self, name: str, begin: str) -> None:
         if found := await self._tenants(name, begin):

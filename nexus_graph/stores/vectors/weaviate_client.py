@@ -29,9 +29,12 @@ log = structlog.get_logger("nexus_graph.vectors")
 Result = TypeVar("Result")
 Deed = Callable[["WeaviateAsyncClient"], Awaitable[Result]]
 
-_CONNECT_SECONDS: Final = 0.4
-_QUIET_SECONDS: Final = 0.4  # after which it is asked whether it lives
-_ALIVE_SECONDS: Final = 0.4
+QUICK: Final = 0.4
+"""Seconds of patience for those whom somebody waits for: without an answer, and then without a sign of life."""
+
+PATIENT: Final = 2.0
+"""Seconds of patience for those who work in the background or on the command line, on a busy machine too."""
+
 _PAUSE_SECONDS: Final = 3.0  # in which a server that failed is left alone
 _FOREVER: Final = 3600  # the client's own limit: ours come first
 _LIVE: Final = "/v1/.well-known/live"
@@ -75,19 +78,22 @@ class WeaviateConnection:
     async def ready(self) -> None:
         """Raises Unavailable unless the server answers with our key; looks also within the pause."""
         self._quiet_until = 0.0
-        await self.call(lambda client: client.get_meta())
+        await self.call(lambda client: client.get_meta(), patience=2 * QUICK)
 
-    async def call(self, deed: Deed[Result], seconds: float | None = None) -> Result:
+    async def call(self, deed: Deed[Result], seconds: float | None = None, patience: float = PATIENT) -> Result:
         """Do something with the client, within `seconds`, or those of the connection.
 
-        Raises Unavailable within a second when the server is dead, at once in the pause after that, and for whatever
-        it refuses; of its kinds, Lost for an unknown tenant or collection, Refused for a wrong key.
+        Raises Unavailable within twice the patience when the server is dead, at once in the pause after that, and for
+        whatever it refuses; of its kinds, Lost for an unknown tenant or collection, Refused for a wrong key.
         """
         if time.monotonic() < self._quiet_until:
             raise Unavailable("The vector index Weaviate does not answer.", hint=_ADVICE)
+
+        async def do() -> Result:
+            return await deed(await self._connected())
+
         try:
-            client = await self._connected()
-            return await self._watched(deed(client), seconds or self.seconds)
+            return await self._watched(do(), seconds or self.seconds, patience)
         except Exception as error:
             raise self._translated(error) from error
 
@@ -96,8 +102,7 @@ class WeaviateConnection:
             if self._client is None:
                 client = self._new()
                 try:
-                    async with asyncio.timeout(_CONNECT_SECONDS):
-                        await client.connect()
+                    await client.connect()
                 except BaseException:
                     await client.close()
                     raise
@@ -121,27 +126,28 @@ class WeaviateConnection:
             skip_init_checks=True,  # they ask PyPI for the client's newest version
         )
 
-    async def _watched(self, doing: Awaitable[Result], seconds: float) -> Result:
+    async def _watched(self, doing: Awaitable[Result], seconds: float, patience: float) -> Result:
         task = asyncio.ensure_future(doing)
         task.add_done_callback(_looked_at)
         deadline = time.monotonic() + seconds
         try:
-            while not (await asyncio.wait([task], timeout=_QUIET_SECONDS))[0]:
-                if time.monotonic() > deadline or not await self._alive():
+            while not (await asyncio.wait([task], timeout=patience))[0]:
+                if time.monotonic() > deadline or not await self._alive(patience):
                     raise TimeoutError
             return task.result()
         finally:
             task.cancel()
 
-    async def _alive(self) -> bool:
+    async def _alive(self, seconds: float) -> bool:
         """Whether the server answers at all, asked once for all who wonder."""
         if self._asking is None or self._asking.done():
             self._asking = asyncio.create_task(self._ask())
-        return await asyncio.shield(self._asking)
+        done, _ = await asyncio.wait([self._asking], timeout=seconds)
+        return bool(done) and self._asking.result()
 
     async def _ask(self) -> bool:
         try:
-            async with asyncio.timeout(_ALIVE_SECONDS):
+            async with asyncio.timeout(PATIENT):
                 http = self._http
                 return http is not None and (await http.get(self.address + _LIVE)).status_code == 200
         except (httpx.HTTPError, TimeoutError):
