@@ -37,14 +37,21 @@ async def nominated(
     """See `base.View.nominate`, of a copy that holds something."""
     left_out = frozenset(without)
     search = _Search(rows, query, k, left_out)
+    first = max(_FIRST, 4 * k)
     if only is None:
-        return await search.listed(None, frozenset())
+        return await search.listed(None, frozenset(), first)
     wanted = frozenset(only) - left_out
     if not wanted:
         return Nomination((), exact=True)
-    if len(wanted) <= _NAMES * _SLICES:
-        return _together([await search.listed(part, wanted) for part in _parts(sorted(wanted))])
-    return await search.listed(None, wanted)  # so many that the best of all are likely among them
+    if len(wanted) <= _NAMES:
+        return await search.listed(sorted(wanted), wanted, first)
+    many = len(wanted) > _NAMES * _SLICES
+    found = await search.listed(
+        None, wanted, _GROWTH * first, _MOST if many else _NAMES
+    )  # likely among the best of all
+    if found.exact or many:
+        return found
+    return _together([await search.listed(part, wanted, first) for part in _parts(sorted(wanted))])
 
 
 def _parts(names: Sequence[str]) -> Iterator[Sequence[str]]:
@@ -65,11 +72,16 @@ class _Search:
         self._rows, self._query, self._k, self._left_out = rows, query.tolist(), k, left_out
         self._margin = 2 * margin(len(query))  # theirs for the length of the row, and ours
 
-    async def listed(self, names: Sequence[str] | None, wanted: frozenset[str]) -> Nomination:
-        """The best rows: of the groups `names` by a filter; else of all, less those not `wanted`, if any are."""
-        limit = max(_FIRST, 4 * self._k)
+    async def listed(
+        self, names: Sequence[str] | None, wanted: frozenset[str], limit: int, most: int = _MOST
+    ) -> Nomination:
+        """The best rows: of the groups `names` by a filter; else of all, less those not `wanted`, if any are.
+
+        `limit` rows are asked for at first, `most` at last.
+        """
         if len(self._left_out) <= _FEW:
             limit += len(self._left_out)
+        limit = min(limit, most)
         where = self._where(names)
         while True:
             found = await self._near(where, limit)
@@ -79,9 +91,9 @@ class _Search:
             bound = found[-1][1] + self._margin
             if (best := self._kth(scores)) is not None and bound < best - self._margin:
                 return Nomination(tuple(scores), exact=True, bound=bound)
-            if limit >= _MOST:
+            if limit >= most:
                 return Nomination(tuple(scores), exact=False, bound=bound)
-            limit = min(limit * _GROWTH, _MOST)
+            limit = min(limit * _GROWTH, most)
 
     def _counts(self, group: str, names: Sequence[str] | None, wanted: frozenset[str]) -> bool:
         return group not in self._left_out and (group in wanted or (names is None and not wanted))

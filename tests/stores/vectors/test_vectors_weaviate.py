@@ -18,6 +18,8 @@ from servers.weaviate import KEY, MemoryBook, WeaviateServer
 from nexus_graph.scope.errors import ConfigurationError, Invalid, Unavailable
 from nexus_graph.stores.vectors import weaviate_schema as schema
 from nexus_graph.stores.vectors.base import Change, Space
+from nexus_graph.stores.vectors.local import LocalVectors
+from nexus_graph.stores.vectors.scoring import score
 from nexus_graph.stores.vectors.weaviate import WeaviateVectors, _insert
 from nexus_graph.stores.vectors.weaviate_client import WeaviateConnection
 
@@ -194,3 +196,40 @@ async def test_what_many_batches_wrote_is_removed_whole(vectors: WeaviateVectors
     assert sum([len(keys) async for keys, _ in vectors.held(SPACE)]) == count
     await vectors.apply(SPACE, view, replace(ONE, generation=2))
     assert [list(keys) async for keys, _ in vectors.held(SPACE)] == [[("card_1", 0)]]
+
+
+async def test_however_a_question_is_put_together_the_best_are_among_the_named(
+    vectors: WeaviateVectors, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Filters cut in parts, lists that are too short at first or at all: exact is what is exact, and a bound holds."""
+    for name, value in {"_FIRST": 4, "_GROWTH": 2, "_MOST": 60, "_NAMES": 20, "_SLICES": 3, "_FEW": 5}.items():
+        monkeypatch.setattr(f"nexus_graph.stores.vectors.weaviate_search.{name}", value)
+    chance = np.random.default_rng(5)
+    rows = chance.standard_normal((160, 4))
+    rows[100:] = rows[chance.integers(0, 20, 60)]  # twins
+    matrix: Any = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+    names = [f"card_{place // 2:03d}" for place in range(160)]
+    keys = [(name, place % 2) for place, name in enumerate(names)]
+    change = Change(1, sorted(set(names)), keys, matrix)
+    view = await vectors.apply(SPACE, await vectors.view(SPACE), change)
+    local = LocalVectors()
+    plain = await local.apply(SPACE, await local.view(SPACE), change)
+    groups, exact = sorted(set(names)), 0
+    for size in (None, 1, 10, 21, 45, 59, 61, 75):
+        for left in (0, 3, 30, 75):
+            only = None if size is None else list(chance.permutation(groups)[:size])
+            without = list(chance.permutation(groups)[:left])
+            for k in (1, 3, 12):
+                query = matrix[int(chance.integers(160))]
+                found = await view.nominate(query, k, only=only, without=without)
+                expected = await plain.nominate(query, k, only=only, without=without)
+                exact += found.exact
+                if found.exact:
+                    assert set(found.keys) >= set(expected.keys), (size, left, k)
+                meant = [key for key in keys if (only is None or key[0] in only) and key[0] not in without]
+                assert set(found.keys) <= set(meant)
+                others = [place for place, key in enumerate(keys) if key in meant and key not in found.keys]
+                if others and found.bound is not None:
+                    assert score(matrix[others], query).max() <= found.bound
+                assert found.bound is not None or found.exact
+    assert exact > 80
