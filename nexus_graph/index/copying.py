@@ -11,8 +11,9 @@ from typing import Final
 
 from nexus_graph.index import table
 from nexus_graph.index.copies import OTHERS
-from nexus_graph.index.definition import UNDEFINED, Copies, Definition, Index, active
+from nexus_graph.index.definition import FOLLOWER, UNDEFINED, Copies, Definition, Index, active
 from nexus_graph.index.nominating import vectors_of
+from nexus_graph.safeguards import switches
 from nexus_graph.scope.scope import Scope
 from nexus_graph.stores.follower import Entry, Follower
 from nexus_graph.stores.vectors.base import NOTHING, Change, View
@@ -36,7 +37,8 @@ def keeper(index: Index, copies: Copies) -> Follower:
     async def deed(stores: Stores, scope: Scope, _: Sequence[Entry]) -> None:
         await bring_up(stores, index, copies, scope)
 
-    return Follower("copies", ACTIONS, deed, batch=_BATCH)
+    halted = switches.halts(FOLLOWER, index.embedder.provider)  # as the index itself
+    return Follower("copies", ACTIONS, deed, batch=_BATCH, halted=halted)
 
 
 async def bring_up(stores: Stores, index: Index, copies: Copies, scope: Scope) -> None:

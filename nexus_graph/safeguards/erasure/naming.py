@@ -41,7 +41,7 @@ STAYS: Final = JOURNAL | {
 }
 """What stays of an erased tenant and env: the chain without its content, what tells of the erasure, how far followers
 are, how much is held (nothing), and retired index entries without vectors: copies in other processes learn from them
-that their cards are gone. And under which names copies on a server were removed, so that none comes back under one."""
+that their cards are gone. And which names of copies on a server are used up."""
 
 _ID = re.compile(r"\w+")
 
