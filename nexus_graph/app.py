@@ -9,6 +9,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 
 import structlog
 from starlette.applications import Starlette
@@ -67,9 +68,12 @@ from nexus_graph.scope.scope import Scope as Tenancy
 from nexus_graph.sessions import erasing as sessions_erasing
 from nexus_graph.sessions import reflagging as sessions_reflagging
 from nexus_graph.stores.blobs.files import FileBlobs
+from nexus_graph.stores.database.base import Database
+from nexus_graph.stores.database.place import Place
 from nexus_graph.stores.database.sqlite import SqliteDatabase
 from nexus_graph.stores.follower import Follower
 from nexus_graph.stores.migrations import require_newest
+from nexus_graph.stores.signals.base import Signals
 from nexus_graph.stores.signals.local import LocalSignals
 from nexus_graph.stores.vectors.local import LocalVectors
 from nexus_graph.stores.vectors.weaviate import WeaviateVectors
@@ -117,13 +121,23 @@ async def open_stores(config: Config) -> AsyncIterator[Stores]:
     """Open the stores alone. Raises ConfigurationError unless the database has the newest schema."""
     require_newest(config.database)
     secret = config.signing_secret.get_secret_value()
-    database = SqliteDatabase(config.database)
+    database, signals = _database(config.database)
     blobs = FileBlobs(config.objects, secret=secret, address=config.address, clock=system_clock)
-    await database.open()
-    try:
-        yield Stores(database, blobs, LocalSignals(), limits=config.limits)
-    finally:
-        await database.close()
+    async with AsyncExitStack() as opened:
+        for store in (database, signals):
+            await store.open()
+            opened.push_async_callback(store.close)
+        yield Stores(database, blobs, signals, limits=config.limits)
+
+
+def _database(place: Place) -> tuple[Database, Signals]:
+    """The database at a place, and the wake-ups that go with it. Raises ConfigurationError for a missing driver."""
+    if isinstance(place, Path):
+        return SqliteDatabase(place), LocalSignals()
+    from nexus_graph.stores.database.postgres import PostgresDatabase
+    from nexus_graph.stores.signals.postgres import PostgresSignals
+
+    return PostgresDatabase(place), PostgresSignals(place.signals or place.address)
 
 
 @asynccontextmanager

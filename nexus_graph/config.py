@@ -22,6 +22,7 @@ from nexus_graph.scope.issuers import TokenIssuer, require_told_apart
 from nexus_graph.scope.limits import Limits
 from nexus_graph.scope.redaction import redact_text
 from nexus_graph.scope.scope import Env
+from nexus_graph.stores.database.place import Place, PostgresPlace
 
 PREFIX = "NEXUS_"
 FILE_SETTING = "NEXUS_CONFIG"
@@ -41,6 +42,24 @@ class Config(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     data: Path = Field(description="Folder of the embedded stores: database and objects.")
+    postgres: SecretStr | None = Field(
+        None,
+        description="Address of a Postgres database with the application's role, postgresql://ROLE:PASSWORD@HOST/NAME; "
+        "the file nexus.db in the data folder when unset.",
+    )
+    postgres_owner: SecretStr | None = Field(
+        None, description="The same database with the role that owns the tables: for `migrate`, and to erase."
+    )
+    postgres_signals: SecretStr | None = Field(
+        None, description="The same database around a pooler, for LISTEN; NEXUS_POSTGRES when unset."
+    )
+    postgres_connections: int = Field(10, ge=2, le=1000, description="Connections of one server to Postgres.")
+    postgres_seconds: float = Field(
+        10.0, gt=0, description="How long a statement, a lock or a free connection is waited for."
+    )
+    postgres_prepared: bool = Field(
+        True, description="Whether statements are prepared; false behind a pooler that can't keep them."
+    )
     issuers: tuple[TokenIssuer, ...] = Field(
         (),
         description="Whose bearer tokens are believed: tables in the file, a JSON list in the environment; see below.",
@@ -66,27 +85,15 @@ class Config(BaseModel):
     embedder_key: SecretStr | None = Field(None, description="Bearer key for that server.")
     embedder_dimensions: int | None = Field(None, ge=1, le=8192, description="Dimensions of its vectors.")
 
-    vectors: Literal["local", "weaviate"] = Field(
-        "local", description="Where vectors are searched: local, in memory, or weaviate where a tenant has many."
-    )
+    vectors: Literal["local", "weaviate"] = Field("local", description="Who searches many vectors: local or weaviate.")
     vectors_memory: int = Field(512 * 1024**2, ge=1024**2, description="Bytes of vectors that a process remembers.")
-    vectors_least: int = Field(
-        100_000, ge=1, description="Vectors of a tenant and env from which on Weaviate searches them; memory below."
-    )
-    vectors_rows: int = Field(
-        200_000, ge=0, description="Vectors of a tenant and env up to which rows answer where Weaviate does not."
-    )
-    weaviate_address: str | None = Field(
-        None, pattern=_ORIGIN, description="Address of Weaviate's HTTP, such as https://weaviate.internal:8080."
-    )
-    weaviate_grpc_address: str | None = Field(
-        None, pattern=_ORIGIN, description="Address of its gRPC, such as https://weaviate.internal:50051."
-    )
-    weaviate_key: SecretStr | None = Field(None, description="API key for it; it must have one that may do all.")
-    weaviate_prefix: str = Field(
-        "Nexus", pattern="^[A-Z][A-Za-z0-9]{0,31}$", description="How the names of its collections begin."
-    )
-    weaviate_seconds: float = Field(10.0, ge=1, description="How long a search there may take while it lives.")
+    vectors_least: int = Field(100_000, ge=1, description="Vectors of a tenant and env from which on Weaviate is used.")
+    vectors_rows: int = Field(200_000, ge=0, description="Vectors up to which rows answer where Weaviate does not.")
+    weaviate_address: str | None = Field(None, pattern=_ORIGIN, description="Its HTTP, such as https://weaviate:8080.")
+    weaviate_grpc_address: str | None = Field(None, pattern=_ORIGIN, description="Its gRPC: https://weaviate:50051.")
+    weaviate_key: SecretStr | None = Field(None, description="API key for Weaviate, one that may do everything.")
+    weaviate_prefix: str = Field("Nexus", pattern=r"^[A-Z][A-Za-z0-9]{0,31}$", description="Begins its collections.")
+    weaviate_seconds: float = Field(10.0, ge=1, description="How long a search in Weaviate may take while it lives.")
 
     largest_asset: int = Field(64 * 1024 * 1024, ge=1, description="Bytes of the largest raw asset.")
     reservation_seconds: int = Field(3600, ge=1, description="How long an upload may take before it is swept.")
@@ -149,6 +156,13 @@ class Config(BaseModel):
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe line to log.")
 
+    @field_validator("postgres", "postgres_owner", "postgres_signals")
+    @classmethod
+    def _of_postgres(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not value.get_secret_value().startswith(("postgresql://", "postgres://")):
+            raise ValueError("is no address. Write postgresql://ROLE:PASSWORD@HOST/NAME")
+        return value
+
     @field_validator("issuers", mode="before")
     @classmethod
     def _from_json(cls, value: object) -> object:
@@ -188,15 +202,19 @@ class Config(BaseModel):
 
     @model_validator(mode="after")
     def _with_weaviate(self) -> Self:
-        addresses = {
-            "NEXUS_WEAVIATE_ADDRESS": self.weaviate_address,
-            "NEXUS_WEAVIATE_GRPC_ADDRESS": self.weaviate_grpc_address,
-        }
-        missing = [name for name, address in addresses.items() if address is None]
+        missing = [name for name in ("weaviate_address", "weaviate_grpc_address") if getattr(self, name) is None]
         if self.vectors == "weaviate" and missing:
-            raise ValueError(f"NEXUS_VECTORS is weaviate, and {', '.join(missing)} is missing")
-        if self.vectors == "local" and len(missing) < len(addresses):
+            raise ValueError(
+                f"NEXUS_VECTORS is weaviate, and {', '.join(PREFIX + name.upper() for name in missing)} is missing"
+            )
+        if self.vectors == "local" and len(missing) < 2:
             raise ValueError("NEXUS_VECTORS is local, and an address of Weaviate is set; one of them is not meant")
+        return self
+
+    @model_validator(mode="after")
+    def _postgres_as_a_whole(self) -> Self:
+        if self.postgres is None and (self.postgres_owner or self.postgres_signals):
+            raise ValueError("NEXUS_POSTGRES is missing: the address with the application's role")
         return self
 
     @model_validator(mode="after")
@@ -239,9 +257,19 @@ class Config(BaseModel):
         )
 
     @property
-    def database(self) -> Path:
-        """The embedded database file."""
-        return self.data / "nexus.db"
+    def database(self) -> Place:
+        """Where the database is: on a Postgres server, or the embedded file."""
+        if self.postgres is None:
+            return self.data / "nexus.db"
+        owner = None if self.postgres_owner is None else self.postgres_owner.get_secret_value()
+        return PostgresPlace(
+            self.postgres.get_secret_value(),
+            owner,
+            (self.postgres_signals or self.postgres).get_secret_value(),
+            self.postgres_connections,
+            self.postgres_seconds,
+            self.postgres_prepared,
+        )
 
     @property
     def objects(self) -> Path:

@@ -94,11 +94,13 @@ def engine(pytestconfig: pytest.Config, empty_database: bytes, request: pytest.F
 @pytest.fixture
 async def stores(tmp_path: Path, clock: Clock, engine: Engine) -> AsyncIterator[Stores]:
     """Real stores on an empty database and in an empty folder."""
-    opened = connected(engine.fresh(tmp_path))
+    place = engine.fresh(tmp_path)
+    opened = connected(place)
     await opened.open()
     blobs = FileBlobs(tmp_path / "objects", secret=SECRET, address="http://127.0.0.1:8300", clock=clock)
     yield Stores(opened, blobs, LocalSignals(), clock)
     await opened.close()
+    engine.discard(place)
 
 
 @pytest.fixture
@@ -135,10 +137,11 @@ def scope_of(policy: Policy, clock: Clock) -> MakeScope:
 
 
 @pytest.fixture(scope="session")
-def furnished(tmp_path_factory: pytest.TempPathFactory) -> Furnished:
-    """A folder with two tenants and nothing else, and the credentials of everybody in them."""
+def furnished(tmp_path_factory: pytest.TempPathFactory, engine: Engine) -> Furnished:
+    """A folder and a database with two tenants and nothing else, and the credentials of everybody in them."""
     folder = tmp_path_factory.mktemp("furnished")
-    return folder, furnish(folder)
+    place = engine.fresh(tmp_path_factory.mktemp("furnished_database"))
+    return folder, furnish(folder, **engine.settings(place)), engine, place
 
 
 @pytest.fixture(scope="session")

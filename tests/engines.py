@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import sqlite3
+import subprocess
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -12,7 +15,7 @@ from typing import Protocol
 
 import asyncpg
 import pytest
-from servers.postgres import APPLICATION, OWNER, PostgresServer
+from servers.postgres import APPLICATION, PostgresServer
 from sqlmodel import SQLModel
 
 from nexus_graph.stores.database import postgres as on_postgres
@@ -33,12 +36,26 @@ EMBEDDED, POSTGRES = "embedded", "postgres"
 class Engine(Protocol):
     """Makes databases that are migrated and empty."""
 
+    processes: int
+    """How many a server is made of."""
+
     def fresh(self, folder: Path) -> Place:
         """A database of its own for a test, whose folder this is."""
+
+    def settings(self, place: Place) -> dict[str, str]:
+        """What a server has to be told to use it."""
+
+    def copy(self, place: Place) -> Place:
+        """Another that holds the same; of an embedded one, the folder is copied instead."""
+
+    def discard(self, place: Place) -> None:
+        """Let go of a database that nobody uses any more."""
 
 
 class Embedded:
     """A file, copied from one that is migrated once."""
+
+    processes = 1
 
     def __init__(self, empty: bytes) -> None:
         self._empty = empty
@@ -49,9 +66,22 @@ class Embedded:
         file.write_bytes(self._empty)
         return file
 
+    def settings(self, place: Place) -> dict[str, str]:
+        """Nothing: it lies in the data folder."""
+        return {}
+
+    def copy(self, place: Place) -> Place:
+        """The same: it goes with the folder."""
+        return place
+
+    def discard(self, place: Place) -> None:
+        """It goes with the folder."""
+
 
 class OnPostgres:
     """A database of the server's, copied there from one that is migrated once."""
+
+    processes = 2
 
     def __init__(self, server: PostgresServer) -> None:
         self._server = server
@@ -64,15 +94,33 @@ class OnPostgres:
             self._template = "empty"
             self._server.create(self._template)
             migrate(self._server.place(self._template))
+        return self._copied(self._template)
+
+    def settings(self, place: Place) -> dict[str, str]:
+        """Both roles' addresses."""
+        assert isinstance(place, PostgresPlace)
+        return {"postgres": place.address, "postgres_owner": place.owner or ""}
+
+    def copy(self, place: Place) -> Place:
+        """A copy that the server makes."""
+        assert isinstance(place, PostgresPlace)
+        return self._copied(place.address.rpartition("/")[2])
+
+    def _copied(self, template: str) -> PostgresPlace:
         name = f"test_{next(self._numbers)}"
-        self._server.create(name, self._template)
+        self._server.create(name, template)
         return self._server.place(name)
+
+    def discard(self, place: Place) -> None:
+        """Drop it: a server with a thousand databases takes long to end."""
+        assert isinstance(place, PostgresPlace)
+        self._server.sql(f"drop database {place.address.rpartition('/')[2]} with (force)")
 
 
 def connected(place: Place) -> Database:
     """The database at a place, for somebody to open."""
     if isinstance(place, PostgresPlace):
-        return PostgresDatabase(place.address, connections=place.connections, seconds=place.seconds)
+        return PostgresDatabase(place)
     return SqliteDatabase(place)
 
 
@@ -84,14 +132,14 @@ def place_at(place: Place) -> str:
 def place_of(database: Database) -> str:
     """Where a database is, for another process to find."""
     if isinstance(database, PostgresDatabase):
-        return database.address
+        return database.place.address
     assert isinstance(database, SqliteDatabase)
     return str(database.path)
 
 
 def at(place: str) -> Database:
     """The database that another process told of."""
-    return PostgresDatabase(place) if "://" in place else SqliteDatabase(Path(place))
+    return PostgresDatabase(PostgresPlace(place)) if "://" in place else SqliteDatabase(Path(place))
 
 
 @asynccontextmanager
@@ -100,14 +148,16 @@ async def behind(stores: Stores) -> AsyncIterator[Connection]:
     database = stores.database
     if isinstance(database, SqliteDatabase):
         async with database.writing(None) as connection:
+            await connection.rows("pragma defer_foreign_keys = on", {})
             yield connection
         return
-    owner = await asyncpg.connect(place_of(database).replace(f"//{APPLICATION}@", f"//{OWNER}@"))
+    superuser = await asyncpg.connect(place_of(database).replace(f"//{APPLICATION}@", "//postgres@"))
     try:
-        async with owner.transaction():
-            yield on_postgres._Connection(owner)
+        async with superuser.transaction():
+            await superuser.execute("set local session_replication_role = replica")  # foreign keys are not looked at
+            yield on_postgres._Connection(superuser)
     finally:
-        await owner.close()
+        await superuser.close()
 
 
 @asynccontextmanager
@@ -119,6 +169,11 @@ async def beside(stores: Stores) -> AsyncIterator[Stores]:
         yield replace(stores, database=database, signals=LocalSignals())
     finally:
         await database.close()
+
+
+def is_embedded(stores: Stores) -> bool:
+    """Whether the database is a file of ours."""
+    return isinstance(stores.database, SqliteDatabase)
 
 
 def file_of(stores: Stores) -> Path:
@@ -134,6 +189,40 @@ def in_use(database: Database) -> int:
         return int(database._pool.get_size() - database._pool.get_idle_size())
     assert isinstance(database, SqliteDatabase)
     return len(database._readers) - database._idle.qsize()
+
+
+async def migrated(stores: Stores) -> None:
+    """Bring a database to the newest schema, as between two versions of the program."""
+    database = stores.database
+    await database.close()
+    assert isinstance(database, PostgresDatabase | SqliteDatabase)
+    await asyncio.to_thread(migrate, database.place if isinstance(database, PostgresDatabase) else database.path)
+    await database.open()
+
+
+def bytes_of(stores: Stores) -> bytes:
+    """All that the files of a database hold, once what is under way to them has arrived."""
+    return b"".join(file.read_bytes() for file in files_of(stores))
+
+
+def files_of(stores: Stores) -> list[Path]:
+    """The files of a database, once what is under way to them has arrived; without a Postgres server's log."""
+    database = stores.database
+    if isinstance(database, PostgresDatabase):
+        address = database.place.address.replace(f"//{APPLICATION}@", "//postgres@")
+        ask = (
+            "select current_setting('data_directory') || '/base/' || oid "
+            "from pg_database where datname = current_database()"
+        )
+        answer = subprocess.run(
+            ["psql", address, "-X", "-A", "-t", "-q", "-c", "checkpoint", "-c", ask],
+            check=True, capture_output=True, text=True,
+        )  # fmt: skip
+        return [file for file in sorted(Path(answer.stdout.strip()).iterdir()) if file.is_file()]
+    assert isinstance(database, SqliteDatabase)
+    with closing(sqlite3.connect(database.path)) as connection:
+        assert connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0
+    return sorted(database.path.parent.glob(f"{database.path.name}*"))
 
 
 async def everything_in(stores: Stores) -> str:

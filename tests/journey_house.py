@@ -19,6 +19,7 @@ from typing import Any
 
 import httpx
 import pytest
+from engines import Engine
 from program import Program
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosedOK
@@ -29,13 +30,14 @@ from nexus_graph.administration.directory import development_token
 from nexus_graph.administration.installing import install
 from nexus_graph.app import open_stores
 from nexus_graph.scope.scope import Env, Scope, Surface
+from nexus_graph.stores.database.place import Place
 from nexus_graph.stores.migrations import migrate
 from nexus_graph.tenants import keys, membership
 
 TENANTS = ("t_acme", "t_globex")
 ROLES = ("owner", "admin", "member")
 Credentials = dict[tuple[str, str], str]
-Furnished = tuple[Path, Credentials]
+Furnished = tuple[Path, Credentials, Engine, Place]
 
 START_SECONDS = 30
 COMMAND_SECONDS = 120
@@ -72,8 +74,9 @@ class Installation:
 class Server:
     """A running server process."""
 
-    def __init__(self, installation: Installation) -> None:
+    def __init__(self, installation: Installation, processes: int = 1) -> None:
         self.installation = installation
+        self._processes = processes
         self.port = free_port()
         self.process: Program | None = None
         self.log = installation.folder / "server.log"
@@ -85,7 +88,7 @@ class Server:
 
     def start(self) -> None:
         """Start, and wait until it is ready."""
-        command = ("serve", "--port", str(self.port))
+        command = ("serve", "--port", str(self.port), "--workers", str(self._processes))
         place = self.installation
         self.process = Program(place.folder, place.environment, *command, out=self.log, err=self.log)
         deadline = time.monotonic() + START_SECONDS
@@ -240,22 +243,24 @@ MakeWorld = Callable[..., World]
 @contextmanager
 def serving(furnished: Furnished, folder: Path, **settings: str) -> Iterator[World]:
     """A server on a copy of what is furnished. In the end it stops well, and its log tells of no defect."""
-    source, credentials = furnished
+    source, credentials, engine, place = furnished
     shutil.copytree(source, folder)
-    server = Server(Installation(folder, **settings))
+    copy = engine.copy(place)
+    server = Server(Installation(folder, **engine.settings(copy), **settings), processes=engine.processes)
     try:
         server.start()
         yield World(server, credentials)
     finally:
         if server.running:
             assert server.stop() == 0, server.log.read_text()
+        engine.discard(copy)
     server.check_log()
 
 
-def furnish(folder: Path) -> Credentials:
+def furnish(folder: Path, **given: str) -> Credentials:
     """Make an installation with an owner, an admin, a member and an agent in each tenant; returns their credentials."""
     install(folder)
-    settings = config.load({}, folder / "nexus.toml", embedder="hashing").config
+    settings = config.load({}, folder / "nexus.toml", embedder="hashing", **given).config
     migrate(settings.database)
 
     async def deed() -> Credentials:

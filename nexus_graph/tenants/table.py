@@ -71,7 +71,7 @@ REVOKE_KEY = Statement(
     "update api_keys set revoked_at = coalesce(revoked_at, :now) "
     "where tenant_id = :tenant_id and env = :env and key_id = :key_id returning *"
 )
-MEMBERS = "select * from members where tenant_id = :tenant_id and :env is not null"
+MEMBERS = "select * from members where tenant_id = :tenant_id and cast(:env as text) is not null"
 KEYS = "select * from api_keys where tenant_id = :tenant_id and env = :env"
 
 

@@ -105,7 +105,7 @@ async def test_what_is_sound_keeps_its_time(
 ) -> None:
     """A damaged text is written over: no row is of a later time, and none that was sound is touched."""
     before = await rows(admin, "atoms", "atom_id")
-    await tamper(stores, "update atoms set text = 'Another.', stale = 1 where atom_id = FIRST")
+    await tamper(stores, "update atoms set text = 'Another.', stale = true where atom_id = FIRST")
     await atoms.check(stores, reader, ENGINE, repair=True)
     assert await rows(admin, "atoms", "atom_id") == before
     events = [json.loads(row["payload"]) for row in await rows(admin) if row["action"] == "atoms.repaired"]

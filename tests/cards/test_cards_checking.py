@@ -31,7 +31,6 @@ async def everything(stores: Stores) -> list[list[tuple[Any, ...]]]:
 async def tamper(stores: Stores, sql: str, **values: Any) -> None:
     """Change the file behind the engine's back, foreign keys or not."""
     async with behind(stores) as connection:
-        await connection.rows("pragma defer_foreign_keys = on", {})
         await connection.rows(sql.replace("SECOND", SECOND), values)
 
 

@@ -147,7 +147,7 @@ async def test_the_same_definition_can_be_rebuilt_in_place(stores: Stores, scope
     before = await rows(stores, scope, VECTORS)
     state = (await rows(stores, scope, DEFINITIONS))[0]["state"]
     async with behind(stores) as connection:
-        await connection.rows("update index_vectors set vector = zeroblob(1536)", {})
+        await connection.rows("update index_vectors set vector = :zeros", {"zeros": bytes(1536)})
     assert await index.reindex(stores, used, ENGINE) == 5
     assert await rows(stores, scope, VECTORS) == before
     assert (await rows(stores, scope, DEFINITIONS))[0]["state"] == state

@@ -305,7 +305,7 @@ async def test_rows_that_do_not_fit_are_never_passed_over(stores: Stores, scope_
     await settle(stores, used)
     await index.search(stores, used, scope, "parcels", EVERYTHING, 1)
     async with behind(stores) as connection:
-        await connection.rows("update index_vectors set vector = x'00000000'", {})
+        await connection.rows("update index_vectors set vector = :bytes", {"bytes": bytes(4)})
     with pytest.raises(Unavailable, match="dimension"):
         await index.search(stores, used, scope, "parcels", EVERYTHING, 1)
     async with behind(stores) as connection:

@@ -22,7 +22,6 @@ from nexus_graph.safeguards.erasure import ErasureState, Ledger, LedgerEntry, Ps
 from nexus_graph.scope.canonical import sha256
 from nexus_graph.scope.errors import ConfigurationError
 from nexus_graph.scope.scope import Env, Role, Scope
-from nexus_graph.stores.database.sqlite import SqliteDatabase
 from nexus_graph.stores.statement import Statement, Value
 from nexus_graph.stores.work import Stores
 from nexus_graph.tenants import membership
@@ -133,7 +132,7 @@ async def test_a_crash_anywhere_ends_in_a_certificate(house: House, monkeypatch:
     points: list[tuple[Any, str, Callable[..., Any]]] = [
         (naming, "erase_names", crash),
         (executing, "rescan", crash),
-        (SqliteDatabase, "forget_deleted", crash),
+        (type(house.stores.database), "forget_deleted", crash),
         (Ledger, "append", append),
     ]
     for place, name, deed in points:
@@ -162,6 +161,7 @@ async def test_what_comes_between_plan_and_deed_goes_too(house: House) -> None:
 
 async def test_a_restore_is_not_used_before_it_is_erased_again(house: House, tmp_path_factory: Any) -> None:
     """The ledger knows what an old copy brings back; a replay erases it once, and not what came later."""
+    file_of(house.stores)
     backup = tmp_path_factory.mktemp("backup")
     await house.stores.database.close()
     shutil.copy(house.folder / "nexus.db", backup)

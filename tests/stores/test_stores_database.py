@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from engines import Embedded, OnPostgres, at, connected, in_use, place_of
+from engines import Embedded, Engine, at, connected, in_use, place_of
 
 from nexus_graph.scope.errors import Unavailable
 from nexus_graph.stores.database.base import Connection, Database, Transaction
@@ -21,14 +21,15 @@ IDS = "select follower from follower_checkpoints order by follower"
 @pytest.fixture(params=["sqlite", "postgres"])
 async def database(request: pytest.FixtureRequest, tmp_path: Path, empty_database: bytes) -> AsyncIterator[Database]:
     """Each engine, migrated and empty."""
+    made: Engine = Embedded(empty_database)
     if request.param == "postgres":
-        made: OnPostgres = request.getfixturevalue("on_postgres")
-        opened = connected(made.fresh(tmp_path))
-    else:
-        opened = connected(Embedded(empty_database).fresh(tmp_path))
+        made = request.getfixturevalue("on_postgres")
+    place = made.fresh(tmp_path)
+    opened = connected(place)
     await opened.open()
     yield opened
     await opened.close()
+    made.discard(place)
 
 
 async def ids(database: Database) -> list[str]:

@@ -122,7 +122,7 @@ COLUMNS = {
     "severity": "'ERROR'",
     "payload": "'{}'",
     "pii_flags": "'[]'",
-    "train_ok": "0",
+    "train_ok": "false",
     "ends": "null",
     "trace_id": "'else'",
     "request_id": "'else'",

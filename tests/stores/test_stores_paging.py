@@ -18,7 +18,7 @@ from nexus_graph.stores.statement import Statement
 from nexus_graph.stores.work import Read, Stores
 
 ScopeOf = Callable[..., Scope]
-SELECT = "select changed_at, subject from members where tenant_id = :tenant_id and :env is not null"
+SELECT = "select changed_at, subject from members where tenant_id = :tenant_id and cast(:env as text) is not null"
 ADD = Statement(
     "insert into members (tenant_id, subject, role, status, changed_at) "
     "values (:tenant_id, :subject, 'member', 'ACTIVE', :at)",

@@ -22,6 +22,7 @@ import asyncpg
 
 from nexus_graph.scope.errors import Conflict, Unavailable
 from nexus_graph.stores.database.base import Connection, Result, Row, ScopeKey, Transaction
+from nexus_graph.stores.database.place import PostgresPlace
 from nexus_graph.stores.database.placeholders import numbered
 from nexus_graph.stores.database.uninterrupted import uninterrupted
 from nexus_graph.stores.statement import Value
@@ -34,6 +35,9 @@ _CONNECT_SECONDS = 5.0
 _STATEMENTS = 512  # prepared on each connection
 _READ = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY"
 _WRITE = "BEGIN ISOLATION LEVEL READ COMMITTED, READ WRITE"
+_OWN_TABLES = (
+    "select oid::regclass::text from pg_class where relkind = 'r' and relowner = current_user::regrole order by 1"
+)
 _FASTER = ("23505", "40001", "40P01")  # unique violation, serialization failure, deadlock
 _BUSY = ("55P03", "57014")  # a lock or a statement that took too long
 _AWAY = ("08", "25006", "53", "57P", "58")  # connection, read-only standby, resources, shutdown, system
@@ -65,33 +69,25 @@ class _Connection:
 
 
 class PostgresDatabase:
-    """A database on a Postgres server, reached with the role of the application, which owns nothing there.
+    """A database on a Postgres server, reached with the role of the application, which owns nothing there."""
 
-    `address` is a connection string as libpq takes it. `connections` at the most are open at once; a statement or the
-    wait for a lock, a connection, takes at most `seconds`. `prepared` is off behind a pooler that can't keep prepared
-    statements.
-    """
-
-    def __init__(self, address: str, *, connections: int = 10, seconds: float = 10.0, prepared: bool = True) -> None:
-        self.address = address
-        self._connections = connections
-        self._seconds = seconds
-        self._statements = _STATEMENTS if prepared else 0
+    def __init__(self, place: PostgresPlace) -> None:
+        self.place = place
         self._pool: Any = None
         self._under_way = 0
         self._idle = asyncio.Event()
-        milliseconds = round(seconds * 1000)
+        milliseconds = round(place.seconds * 1000)
         self._limits = f"SET LOCAL statement_timeout = {milliseconds}; SET LOCAL lock_timeout = {milliseconds}"
 
     async def open(self) -> None:
         """See `base.Database`."""
         with _translated():
             pool = asyncpg.create_pool(
-                self.address,
+                self.place.address,
                 min_size=1,
-                max_size=self._connections,
+                max_size=self.place.connections,
                 timeout=_CONNECT_SECONDS,
-                statement_cache_size=self._statements,
+                statement_cache_size=_STATEMENTS if self.place.prepared else 0,
                 max_cacheable_statement_size=0,
                 server_settings={"application_name": _APPLICATION},
                 reset=_nothing,
@@ -145,7 +141,23 @@ class PostgresDatabase:
         return [each if isinstance(each, Exception) else None for each in came_to]
 
     async def forget_deleted(self) -> None:
-        """See `base.Database`."""
+        """See `base.Database`: write every table anew, which its owner alone may.
+
+        Readers and writers of a table wait meanwhile. The server's log and its backups are its operator's.
+        """
+        if self.place.owner is None:
+            raise Unavailable(
+                "What was deleted can't be forgotten without the role that owns the tables.",
+                hint="Set NEXUS_POSTGRES_OWNER where erasures are carried out.",
+            )
+        with _translated():
+            owner = await asyncpg.connect(self.place.owner, timeout=_CONNECT_SECONDS, statement_cache_size=0)
+            try:
+                await owner.execute(f"SET lock_timeout = {round(self.place.seconds * 1000)}")
+                for row in await owner.fetch(_OWN_TABLES):
+                    await owner.execute(f"VACUUM (FULL) {row[0]}")
+            finally:
+                await owner.close()
 
     def keeps(self, file: Path) -> bool:
         """See `base.Database`. Its files are the server's."""
@@ -159,7 +171,7 @@ class PostgresDatabase:
         self._enter()
         try:
             with _translated():
-                connection = await pool.acquire(timeout=self._seconds)
+                connection = await pool.acquire(timeout=self.place.seconds)
             try:
                 try:
                     with _translated():

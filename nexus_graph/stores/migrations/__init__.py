@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 
 from alembic import command
 from alembic.config import Config as AlembicConfig
@@ -25,9 +26,7 @@ def migrate(place: Place) -> str:
     Of several at once, one migrates and the others wait. Raises ConfigurationError for a database that can't be used.
     """
     if isinstance(place, PostgresPlace):
-        from nexus_graph.stores.migrations import walls  # its driver is there only where Postgres was chosen
-
-        walls.migrate(place, _upgrade)
+        _walls().migrate(place, _upgrade)
     else:
         with _engine(place) as engine, engine.begin() as connection:
             _upgrade(connection)
@@ -37,9 +36,7 @@ def migrate(place: Place) -> str:
 def require_newest(place: Place) -> None:
     """Raises ConfigurationError unless the database has the newest schema, and on Postgres the walls around it."""
     if isinstance(place, PostgresPlace):
-        from nexus_graph.stores.migrations import walls
-
-        found = walls.examine(place, _revision)
+        found = _walls().examine(place, _revision)
     elif not place.exists():
         raise ConfigurationError(f"There is no database at {place}. Run `nexus-graph migrate` first.")
     else:
@@ -54,6 +51,17 @@ def require_newest(place: Place) -> None:
 def newest() -> str:
     """The newest revision."""
     return ScriptDirectory.from_config(_alembic()).get_current_head() or "none"
+
+
+def _walls() -> ModuleType:
+    """What is about Postgres, whose driver is there only where it was chosen. Raises ConfigurationError without it."""
+    try:
+        from nexus_graph.stores.migrations import walls
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(
+            f"NEXUS_POSTGRES needs the package {error.name}. Run `pip install 'nexus-graph[postgres]'`."
+        ) from error
+    return walls
 
 
 def _upgrade(connection: Connection) -> None:

@@ -36,7 +36,7 @@ DOORS: Final[Mapping[str, str]] = {
     "journal_heads": "select",
     "rate_buckets": "select, insert, update",
     "stream_leases": "select, insert, update, delete",
-    "quota_limits": "select",
+    "quotas": "select",
     "quota_usage": "select, insert, update",
 }
 """What may be done across tenants, by table."""
