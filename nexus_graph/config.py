@@ -201,26 +201,17 @@ class Config(BaseModel):
         return value
 
     @model_validator(mode="after")
-    def _with_weaviate(self) -> Self:
-        missing = [name for name in ("weaviate_address", "weaviate_grpc_address") if getattr(self, name) is None]
-        if self.vectors == "weaviate" and missing:
-            raise ValueError(
-                f"NEXUS_VECTORS is weaviate, and {', '.join(PREFIX + name.upper() for name in missing)} is missing"
-            )
-        if self.vectors == "local" and len(missing) < 2:
-            raise ValueError("NEXUS_VECTORS is local, and an address of Weaviate is set; one of them is not meant")
-        return self
-
-    @model_validator(mode="after")
-    def _postgres_as_a_whole(self) -> Self:
-        if self.postgres is None and (self.postgres_owner or self.postgres_signals):
-            raise ValueError("NEXUS_POSTGRES is missing: the address with the application's role")
-        return self
-
-    @model_validator(mode="after")
-    def _outside(self) -> Self:
+    def _as_a_whole(self) -> Self:
         if self.erasure_ledger.resolve().is_relative_to(self.data.resolve()):
             raise ValueError("NEXUS_ERASURE_LEDGER must lie outside of NEXUS_DATA, which a restore takes back")
+        if self.postgres is None and (self.postgres_owner or self.postgres_signals):
+            raise ValueError("NEXUS_POSTGRES is missing: the address with the application's role")
+        missing = [name for name in ("weaviate_address", "weaviate_grpc_address") if getattr(self, name) is None]
+        if self.vectors == "weaviate" and missing:
+            names = ", ".join(PREFIX + name.upper() for name in missing)
+            raise ValueError(f"NEXUS_VECTORS is weaviate, and {names} is missing")
+        if self.vectors == "local" and len(missing) < 2:
+            raise ValueError("NEXUS_VECTORS is local, and an address of Weaviate is set; one of them is not meant")
         return self
 
     @property
