@@ -185,6 +185,8 @@ async def test_names_are_taken_as_they_are(vectors: Vectors) -> None:
     for name in names:
         assert await chosen(view, query, 20, only=[name]) == {name}
         assert await chosen(view, query, 20, without=(name,)) == set(names) - {name}
+        many = (name, *(f"unknown {number}" for number in range(100)))
+        assert await chosen(view, query, 20, without=many) == set(names) - {name}
     assert await chosen(view, query, 20, only=names[:3], without=tuple(names[:2])) == {names[2]}
 
 
