@@ -30,6 +30,10 @@ async def compare(stores: Stores, index: Index, scope: Scope, looked: Callable[[
     if view.generation == NOTHING:
         return None
     try:
+        reached = await index.copies.vectors.reached(index.space(scope), view)
+        async with stores.read(scope) as read:
+            if (row := await read.row(table.ACTIVE)) is None or reached > row["generation"]:
+                return "is newer than the rows, which were restored"
         wrong = await _differing(stores, index, index.copies, scope, looked)
     except Lost:
         return "is not on the server"

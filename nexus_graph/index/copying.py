@@ -16,7 +16,7 @@ from nexus_graph.index.nominating import vectors_of
 from nexus_graph.safeguards import switches
 from nexus_graph.scope.scope import Scope
 from nexus_graph.stores.follower import Entry, Follower
-from nexus_graph.stores.vectors.base import NOTHING, Change, View
+from nexus_graph.stores.vectors.base import NOTHING, Change, Lost, View
 from nexus_graph.stores.work import Read, Stores
 
 ACTIONS: Final = (
@@ -27,6 +27,7 @@ ACTIONS: Final = (
     "index.repaired",
     "erasure.completed",
 )
+_FOREVER: Final = 2**62
 _BATCH: Final = 1000  # entries that are one reason to look
 _CARDS: Final = 500  # of one change
 
@@ -46,16 +47,23 @@ async def bring_up(stores: Stores, index: Index, copies: Copies, scope: Scope) -
 
     Raises Unavailable when the server is, or when the copy was let go meanwhile: then begin again.
     """
+    space = index.space(scope)
+    view = await copies.vectors.view(space)
+    try:
+        reached = await copies.vectors.reached(space, view)
+    except Lost:
+        reached = _FOREVER
     async with stores.read(scope) as read:
         row = await read.row(table.ACTIVE)
         if row is None or row["definition_id"] != index.definition_id:
             return  # nobody can search it, and whoever rebuilds it comes here afterwards
         size = int(await read.value(table.CHUNKS_SINCE, definition_id=index.definition_id, generation=NOTHING))
         others = await read.value(OTHERS, but=index.definition_id)
-    space = index.space(scope)
-    view = await copies.vectors.view(space)
     kept = size >= copies.least if view.generation == NOTHING else size >= copies.least // 2
-    if others is not None or (not kept and view.generation != NOTHING):
+    if reached > row["generation"]:  # it is lost, or the rows were restored and it knows a future that never came
+        await copies.vectors.erase(*scope.key)
+        view = await copies.vectors.view(space)
+    elif others is not None or (not kept and view.generation != NOTHING):
         await copies.vectors.erase(*scope.key, but=index.definition_id if kept else None)
     while kept:
         async with stores.read(scope) as read:

@@ -59,9 +59,11 @@ async def _foresee(
     view = await copies.vectors.view(index.space(scope))
     if view.generation == NOTHING:
         return None
+    reached = await copies.vectors.reached(index.space(scope), view)
     async with stores.read(scope) as read:
         definition = await active(read, index) or UNDEFINED
-        if view.generation > definition.generation:  # the rows are older than the copy: they were restored
+        if max(view.generation, reached) > definition.generation:
+            log.warning("vectors.rows_are_older", tenant=scope.tenant_id, env=scope.env.value)
             return None
         standing = await index.standings.of(read, index.definition_id, definition.generation)
         skipped = standing.outdated.union(await changed_since(read, index, view.generation))

@@ -12,20 +12,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from engines import beside
-from index_house import actions, make_index, note, publish, settle
+from engines import behind, beside
+from index_house import Meddled, actions, make_index, note, publish, settle
 from servers.weaviate import WeaviateServer, weaviate_server
 from shipped import MANIFESTS
 
 from nexus_graph import cards, index
 from nexus_graph.cards import CardFilter, Comparison, FieldCondition
 from nexus_graph.index.copies import CopyBook
-from nexus_graph.index.copying import bring_up, keeper
-from nexus_graph.index.definition import Copies
+from nexus_graph.index.copying import _next, bring_up, keeper
+from nexus_graph.index.definition import UNDEFINED, Copies, active
 from nexus_graph.index.searching import ask, nearest
 from nexus_graph.scope.errors import Conflict, NotFound, Unavailable
 from nexus_graph.scope.scope import Env, Scope
-from nexus_graph.stores.vectors.base import Change
+from nexus_graph.stores.vectors.base import Change, Copy
 from nexus_graph.stores.vectors.local import LocalVectors
 from nexus_graph.stores.vectors.weaviate import WeaviateVectors
 from nexus_graph.stores.work import Stores
@@ -265,8 +265,11 @@ async def test_a_server_that_lost_its_data_is_filled_again(
         await equal(stores, used, scope)
         await publish(stores, scope, note("two", "linen discount"))
         await settle(stores, used)
+        async with stores.read(scope) as read:
+            change = await _next(read, used, before, await active(read, used) or UNDEFINED)
+        assert change is not None
         with pytest.raises(Unavailable, match="gone"):
-            await bring_up(stores, used, copies, ENGINE)
+            await vectors.apply(used.space(scope), before, change)
         await bring_up(stores, used, copies, ENGINE)
         after = await vectors.view(used.space(scope))
         assert after.copy is not None
@@ -325,3 +328,72 @@ async def test_cards_that_changed_since_are_no_fault_of_the_copy(
         await publish(stores, scope, note("two", "linen coat"))
         await settle(stores, used)
         assert (await index.check(stores, used, ENGINE)).agrees
+
+
+async def test_rows_that_were_restored_are_believed_and_their_copy_is_made_anew(
+    stores: Stores, scope_of: MakeScope, weaviate: WeaviateServer
+) -> None:
+    """The copy knows a later revision, and a removal: neither counts, at the first search of a process or later."""
+    scope = scope_of()
+    async with copied(weaviate, stores) as (used, copies, vectors):
+        for number in range(5):
+            await publish(stores, scope, note(f"n-{number}", "linen " * (1 + number)))
+        await settle(stores, used)
+        await bring_up(stores, used, copies, ENGINE)
+        space, view = used.space(scope), await vectors.view(used.space(scope))
+        lost = [cards.card_id_of(scope, "n-0"), cards.card_id_of(scope, "n-1")]
+        await vectors.apply(
+            space, view, Change(view.generation + 3, lost, [], np.empty((0, space.dimensions), np.float32))
+        )
+        async with behind(stores) as connection:
+            await connection.rows("update index_copies set generation = :old", {"old": view.generation})
+        async with copied(weaviate, stores, vectors.prefix) as (fresh, fresh_copies, _):
+            await equal(stores, fresh, scope)
+            assert (
+                await index.check(stores, fresh, ENGINE)
+            ).copy_fault == "is newer than the rows, which were restored"
+            await publish(stores, scope, note("new", "linen"))
+            await settle(stores, fresh)
+            await bring_up(stores, fresh, fresh_copies, ENGINE)
+            assert (await index.check(stores, fresh, ENGINE)).agrees
+            fresh.vectors.forget(*scope.key)
+            await equal(stores, fresh, scope)
+
+
+async def test_the_copy_of_another_embedder_goes_when_searches_leave_it(
+    stores: Stores, scope_of: MakeScope, weaviate: WeaviateServer
+) -> None:
+    """After a rebuild with another one there is its copy, and the one before is gone from the server."""
+    scope, embedder = scope_of(), Meddled(id="another@v1:384:chunk-1")
+    async with copied(weaviate, stores) as (used, copies, vectors):
+        await publish(stores, scope, note("one", "linen"))
+        await settle(stores, used)
+        await bring_up(stores, used, copies, ENGINE)
+        later = replace(make_index(embedder), copies=copies)
+        await index.reindex(stores, later, ENGINE)
+        await bring_up(stores, used, copies, ENGINE)
+        await bring_up(stores, later, copies, ENGINE)
+        assert (await vectors.view(used.space(scope))).generation == 0
+        assert await vectors._tenants(vectors._name(used.space(scope)), "t") == []
+        assert [list(keys) async for keys, _ in vectors.held(later.space(scope))] != []
+        expected = await index.search(stores, make_index(embedder), scope, "linen", EVERYTHING, 3)
+        assert await index.search(stores, later, scope, "linen", EVERYTHING, 3) == expected
+
+
+async def test_an_epoch_that_is_over_never_moves(stores: Stores, scope_of: MakeScope) -> None:
+    """Of two who begin one wins; a copy goes forward alone; after its end nothing that was begun before counts."""
+    book, space = CopyBook(stores), make_index().space(scope_of())
+    await publish(stores, scope_of(), note("one", "linen"))
+    await settle(stores, make_index())
+    first = await book.begin(space, 0)
+    assert first == Copy(1, 0)
+    assert await book.begin(space, 0) is None
+    assert await book.move(space, 1, 5)
+    assert await book.move(space, 1, 3)
+    assert await book.find(space) == Copy(1, 5)
+    await book.end(space.tenant_id, space.env, space.definition_id)
+    assert await book.find(space) == Copy(1, 5)
+    await book.end(space.tenant_id, space.env, None)
+    assert not await book.move(space, 1, 6)
+    assert await book.find(space) == Copy(2, 0)
+    assert await book.begin(space, 1) is None

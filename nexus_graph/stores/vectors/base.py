@@ -170,6 +170,13 @@ class Vectors(Protocol):
         """
         ...
 
+    async def reached(self, space: Space, view: View) -> int:
+        """A generation that somebody has written to the copy, the newest when this process first asked.
+
+        It is newer than the rows' own where these were restored from an older copy of theirs: then don't believe it.
+        """
+        ...
+
     def held(self, space: Space) -> AsyncIterator[tuple[Sequence[Key], NDArray[np.float32]]]:
         """All that the copy of a space holds, in any order, some rows at a time. Raises Unavailable."""
         ...

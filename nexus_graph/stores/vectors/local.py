@@ -135,6 +135,10 @@ class LocalVectors:
         self._make_room()
         return after
 
+    async def reached(self, space: Space, view: View) -> int:
+        """See `base.Vectors`. Nobody else writes here."""
+        return view.generation
+
     async def held(self, space: Space) -> AsyncIterator[tuple[Sequence[Key], NDArray[np.float32]]]:
         """See `base.Vectors`."""
         if (view := self._views.get(space)) is not None:

@@ -98,6 +98,7 @@ class WeaviateVectors:
     prefix: str = "Nexus"
     _known: set[str] = field(default_factory=set)
     _used: dict[tuple[str, str], float] = field(default_factory=dict)
+    _reached: dict[tuple[str, str], int] = field(default_factory=dict)
     _resting: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
@@ -137,6 +138,7 @@ class WeaviateVectors:
         if copy is None or copy.generation == NOTHING:
             copy = await self._begin(space, 0 if copy is None else copy.epoch)
         try:
+            await self._write(space, copy.epoch, partial(_witness, stamp=change.generation))
             await self._put(space, copy.epoch, change)
             if copy.generation != NOTHING:
                 await self._remove_older(space, copy.epoch, change)
@@ -147,6 +149,15 @@ class WeaviateVectors:
             raise _over()
         return WeaviateView(space, Copy(copy.epoch, max(copy.generation, change.generation)), self)
 
+    async def reached(self, space: Space, view: View) -> int:
+        """See `base.Vectors`."""
+        if not isinstance(view, WeaviateView) or view.copy is None or view.copy.generation == NOTHING:
+            return NOTHING
+        tenant = schema.tenant_name(space, view.copy.epoch)
+        if (self._name(space), tenant) not in self._reached:
+            self._reached[self._name(space), tenant] = await self.ask(space, view.copy.epoch, _witnessed, QUICK)
+        return self._reached[self._name(space), tenant]
+
     async def held(self, space: Space) -> AsyncIterator[tuple[Sequence[Key], NDArray[np.float32]]]:
         """See `base.Vectors`."""
         copy, after = await self.book.find(space), None
@@ -154,9 +165,10 @@ class WeaviateVectors:
             found: list[Any] = await self.ask(space, copy.epoch, partial(_page, after=after))
             if not found:
                 return
-            keys = [(each.properties[schema.GROUP], int(each.properties[schema.ORDINAL])) for each in found]
-            matrix = np.array([each.vector["default"] for each in found], dtype=np.float32)
-            yield keys, matrix
+            rows = [each for each in found if each.uuid != schema.WITNESS]
+            keys = [(each.properties[schema.GROUP], int(each.properties[schema.ORDINAL])) for each in rows]
+            if keys:
+                yield keys, np.array([each.vector["default"] for each in rows], dtype=np.float32)
             after = found[-1].uuid
 
     def forget(self, tenant_id: str, env: str) -> None:
@@ -306,6 +318,18 @@ async def _insert(rows: Rows, *, objects: list[Any]) -> int:
     """How many rows were not taken, counted one by one: a call that fails in part raises nothing."""
     done = await rows.data.insert_many(objects)
     return sum(1 for place in range(len(objects)) if place in done.errors or place not in done.uuids)
+
+
+async def _witness(rows: Rows, *, stamp: int) -> None:
+    from weaviate.classes.data import DataObject
+
+    if await _insert(rows, objects=[DataObject(uuid=schema.WITNESS, properties={schema.STAMP: stamp})]):
+        raise Unavailable("Weaviate did not take the mark of a copy.", hint="It is tried again.")
+
+
+async def _witnessed(rows: Rows) -> int:
+    found = await rows.query.fetch_object_by_id(schema.WITNESS, return_properties=[schema.STAMP])
+    return NOTHING if found is None else int(str(found.properties[schema.STAMP]))
 
 
 async def _delete(rows: Rows, *, where: Any) -> None:

@@ -36,6 +36,7 @@ PATIENT: Final = 2.0
 """Seconds of patience for those who work in the background or on the command line, on a busy machine too."""
 
 _PAUSE_SECONDS: Final = 3.0  # in which a server that failed is left alone
+_THEIRS: Final = frozenset({"grpc", "httpcore", "httpx", "weaviate"})
 _FOREVER: Final = 3600  # the client's own limit: ours come first
 _LIVE: Final = "/v1/.well-known/live"
 _ADVICE: Final = "Check NEXUS_WEAVIATE_ADDRESS, NEXUS_WEAVIATE_GRPC_ADDRESS and the server's log."
@@ -140,10 +141,11 @@ class WeaviateConnection:
 
     async def _alive(self, seconds: float) -> bool:
         """Whether the server answers at all, asked once for all who wonder."""
-        if self._asking is None or self._asking.done():
-            self._asking = asyncio.create_task(self._ask())
-        done, _ = await asyncio.wait([self._asking], timeout=seconds)
-        return bool(done) and self._asking.result()
+        asking = self._asking
+        if asking is None or asking.done():
+            asking = self._asking = asyncio.create_task(self._ask())
+        done, _ = await asyncio.wait([asking], timeout=seconds)
+        return bool(done) and asking.result()
 
     async def _ask(self) -> bool:
         try:
@@ -154,11 +156,11 @@ class WeaviateConnection:
             return False
 
     def _translated(self, error: Exception) -> Exception:
-        """What a failure means. Never the server's words: they may hold what was sent."""
-        if isinstance(error, Unavailable):
-            return error
+        """What a failure means. Never the server's words: they may hold what was sent. A defect of ours stays one."""
         if isinstance(error, ConfigurationError):
             return Unavailable(str(error))
+        if not isinstance(error, OSError) and type(error).__module__.partition(".")[0] not in _THEIRS:
+            return error
         status, words = getattr(error, "status_code", None), str(error)
         if "tenant not found" in words or "could not find class" in words or status == 404:
             return Lost("The copy of the vectors is not on the Weaviate server.", hint="It is made anew.")

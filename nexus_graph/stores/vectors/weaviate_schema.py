@@ -56,6 +56,10 @@ def _digest(*parts: str) -> str:
     return whole.hexdigest()
 
 
+WITNESS: Final = object_id(("", 0), 0)
+"""The id of the one object without a vector, which no search finds: its stamp is what was written last."""
+
+
 async def ensure(client: WeaviateAsyncClient, name: str) -> None:
     """Make a collection unless it is there. Raises ConfigurationError when it is there and differs."""
     if not await client.collections.exists(name):

@@ -163,6 +163,13 @@ async def test_a_server_that_is_away_does_not_stop_the_start() -> None:
     await vectors.close()
 
 
+async def test_a_defect_of_ours_is_no_failure_of_the_server(vectors: WeaviateVectors) -> None:
+    """It is told as what it is, and nobody stops asking the server."""
+    with pytest.raises(ZeroDivisionError):
+        await vectors.connection.call(lambda client: client.collections.exists(str(1 / 0)))
+    await vectors.ready()
+
+
 async def test_what_nobody_uses_is_put_away_and_woken_by_use(vectors: WeaviateVectors) -> None:
     """A tenant's memory and files on the server follow its use."""
     view = await vectors.apply(SPACE, await vectors.view(SPACE), ONE)
