@@ -5,26 +5,29 @@ from __future__ import annotations
 import asyncio
 import os
 import sqlite3
-import subprocess
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, closing
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import asyncpg
 import pytest
 from servers.postgres import APPLICATION, PostgresServer
 from sqlmodel import SQLModel
 
+from nexus_graph.scope.ids import new_id
 from nexus_graph.stores.database import postgres as on_postgres
 from nexus_graph.stores.database.base import Connection, Database
 from nexus_graph.stores.database.place import Place, PostgresPlace
+from nexus_graph.stores.database.placeholders import numbered
 from nexus_graph.stores.database.postgres import PostgresDatabase
 from nexus_graph.stores.database.sqlite import SqliteDatabase
 from nexus_graph.stores.migrations import migrate
 from nexus_graph.stores.signals.local import LocalSignals
+from nexus_graph.stores.statement import Value
 from nexus_graph.stores.work import Stores
 
 SIDE = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
@@ -160,13 +163,35 @@ async def behind(stores: Stores) -> AsyncIterator[Connection]:
         await superuser.close()
 
 
+def query(place: Place, sql: str, **values: Value) -> list[tuple[Any, ...]]:
+    """A statement behind everybody's back, where no loop runs."""
+    if isinstance(place, Path):
+        with closing(sqlite3.connect(place)) as database, database:
+            return database.execute(sql, values).fetchall()
+
+    async def ask() -> list[tuple[Any, ...]]:
+        text, names = numbered(sql)
+        superuser = await asyncpg.connect(place.address.replace(f"//{APPLICATION}@", "//postgres@"))
+        try:
+            return [tuple(row) for row in await superuser.fetch(text, *[values[name] for name in names])]
+        finally:
+            await superuser.close()
+
+    return _in_a_thread(ask)
+
+
+def _in_a_thread(deed: Callable[[], Coroutine[Any, Any, list[tuple[Any, ...]]]]) -> list[tuple[Any, ...]]:
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(lambda: asyncio.run(deed())).result()
+
+
 @asynccontextmanager
 async def beside(stores: Stores) -> AsyncIterator[Stores]:
     """The stores of another process: the same database and objects, other connections and signals."""
     database = at(place_of(stores.database))
     await database.open()
     try:
-        yield replace(stores, database=database, signals=LocalSignals())
+        yield replace(stores, database=database, signals=LocalSignals(), process=new_id("process"))
     finally:
         await database.close()
 
@@ -202,27 +227,22 @@ async def migrated(stores: Stores) -> None:
 
 def bytes_of(stores: Stores) -> bytes:
     """All that the files of a database hold, once what is under way to them has arrived."""
-    return b"".join(file.read_bytes() for file in files_of(stores))
+    return b"".join(file.read_bytes() for file in files_at(place_of(stores.database)))
 
 
-def files_of(stores: Stores) -> list[Path]:
+def files_at(place: str) -> list[Path]:
     """The files of a database, once what is under way to them has arrived; without a Postgres server's log."""
-    database = stores.database
-    if isinstance(database, PostgresDatabase):
-        address = database.place.address.replace(f"//{APPLICATION}@", "//postgres@")
+    if "://" in place:
         ask = (
             "select current_setting('data_directory') || '/base/' || oid "
             "from pg_database where datname = current_database()"
         )
-        answer = subprocess.run(
-            ["psql", address, "-X", "-A", "-t", "-q", "-c", "checkpoint", "-c", ask],
-            check=True, capture_output=True, text=True,
-        )  # fmt: skip
-        return [file for file in sorted(Path(answer.stdout.strip()).iterdir()) if file.is_file()]
-    assert isinstance(database, SqliteDatabase)
-    with closing(sqlite3.connect(database.path)) as connection:
+        query(PostgresPlace(place), "checkpoint")
+        [(folder,)] = query(PostgresPlace(place), ask)
+        return [file for file in sorted(Path(folder).iterdir()) if file.is_file()]
+    with closing(sqlite3.connect(place)) as connection:
         assert connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0
-    return sorted(database.path.parent.glob(f"{database.path.name}*"))
+    return sorted(Path(place).parent.glob(f"{Path(place).name}*"))
 
 
 async def everything_in(stores: Stores) -> str:

@@ -12,14 +12,14 @@ import socket
 import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from engines import Engine
+from engines import Engine, files_at, query
 from program import Program
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosedOK
@@ -30,8 +30,9 @@ from nexus_graph.administration.directory import development_token
 from nexus_graph.administration.installing import install
 from nexus_graph.app import open_stores
 from nexus_graph.scope.scope import Env, Scope, Surface
-from nexus_graph.stores.database.place import Place
+from nexus_graph.stores.database.place import Place, PostgresPlace
 from nexus_graph.stores.migrations import migrate
+from nexus_graph.stores.statement import Value
 from nexus_graph.tenants import keys, membership
 
 TENANTS = ("t_acme", "t_globex")
@@ -57,6 +58,21 @@ class Installation:
             "NEXUS_POLL_SECONDS": "0.2",
             **{f"NEXUS_{name.upper()}": value for name, value in settings.items()},
         }
+
+    @property
+    def place(self) -> Place:
+        """Where its database is."""
+        address = self.environment.get("NEXUS_POSTGRES")
+        return PostgresPlace(address) if address else self.folder / "nexus-data" / "nexus.db"
+
+    def files(self) -> list[Path]:
+        """Every file in which it keeps something."""
+        own = [path for path in (self.folder / "nexus-data").rglob("*") if path.is_file()]
+        return own if isinstance(self.place, Path) else [*own, *files_at(self.place.address)]
+
+    def query(self, sql: str, **values: Value) -> list[tuple[Any, ...]]:
+        """A statement behind everybody's back."""
+        return query(self.place, sql, **values)
 
     def run(self, *arguments: str, status: int = 0) -> str:
         """Run `nexus-graph` and return what it printed; fails unless it ends with `status`."""
@@ -115,7 +131,11 @@ class Server:
     def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
         """End it and return its status."""
         assert self.process is not None
+        workers = children(self.process.pid) if how == signal.SIGKILL else []
         self.process.send_signal(how)
+        for worker in workers:  # the power goes for all of them
+            with suppress(ProcessLookupError):
+                os.kill(worker, how)
         return self.process.wait(WAIT_SECONDS)
 
 
@@ -212,6 +232,11 @@ def http(method: str, address: str, **request: Any) -> httpx.Response:
         return client.request(method, address, **request)
 
 
+def children(pid: int) -> list[int]:
+    """The processes that a process has started and that have not ended."""
+    return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
 def free_port() -> int:
     """A port that nobody listens on."""
     with socket.socket() as probe:
@@ -241,20 +266,30 @@ MakeWorld = Callable[..., World]
 
 
 @contextmanager
-def serving(furnished: Furnished, folder: Path, **settings: str) -> Iterator[World]:
-    """A server on a copy of what is furnished. In the end it stops well, and its log tells of no defect."""
-    source, credentials, engine, place = furnished
+def copied(furnished: Furnished, folder: Path, **settings: str) -> Iterator[Installation]:
+    """A copy of what is furnished."""
+    source, _, engine, place = furnished
     shutil.copytree(source, folder)
     copy = engine.copy(place)
-    server = Server(Installation(folder, **engine.settings(copy), **settings), processes=engine.processes)
-    try:
-        server.start()
-        yield World(server, credentials)
-    finally:
-        if server.running:
-            assert server.stop() == 0, server.log.read_text()
-        engine.discard(copy)
-    server.check_log()
+    yield Installation(folder, **engine.settings(copy), **settings)
+    engine.discard(copy)
+
+
+@contextmanager
+def serving(furnished: Furnished, folder: Path, processes: int | None = None, **settings: str) -> Iterator[World]:
+    """A server on a copy of what is furnished, of as many processes as its engine is tried with.
+
+    In the end it stops well, and its log tells of no defect.
+    """
+    with copied(furnished, folder, **settings) as installation:
+        server = Server(installation, processes or furnished[2].processes)
+        try:
+            server.start()
+            yield World(server, furnished[1])
+        finally:
+            if server.running:
+                assert server.stop() == 0, server.log.read_text()
+        server.check_log()
 
 
 def furnish(folder: Path, **given: str) -> Credentials:

@@ -32,7 +32,7 @@ from nexus_graph.stores.recording import Pending, Recorder
 from nexus_graph.stores.repeating import Once
 from nexus_graph.stores.sharing import SharedReads
 from nexus_graph.stores.signals.base import Signals
-from nexus_graph.stores.statement import Statement, Value
+from nexus_graph.stores.statement import Statement, Value, require_storable
 
 Result = TypeVar("Result")
 
@@ -109,9 +109,11 @@ class Work(Read):
         return await self.rows(statement, **values)
 
     async def write_many(self, statement: Statement, sets: Sequence[dict[str, Value]]) -> None:
-        """Run one statement for each set of values, in one hop."""
+        """Run one statement for each set of values, in one hop. Raises Invalid as `Statement.bind` does."""
         self._wrote = True
         own: dict[str, Value] = {"tenant_id": self.scope.tenant_id, "env": self.scope.env.value}
+        for values in sets:
+            require_storable(values.values())
         await self._connection.many(statement.sql, [{**values, **own} for values in sets])
 
     def record(self, event: Event) -> None:
@@ -175,6 +177,7 @@ class Stores:
     new_id: NewId = new_id
     new_salt: Callable[[], str] = field(default=lambda: secrets.token_hex(16))
     limits: Limits = field(default_factory=Limits)
+    process: str = field(default_factory=lambda: new_id("process"))
     shared: SharedReads = field(default_factory=SharedReads, repr=False)
     _recorder: Recorder = field(default_factory=Recorder, repr=False)
 
@@ -249,11 +252,10 @@ class Stores:
             rows = await connection.rows("select tenant_id, env, seq from journal_heads order by tenant_id, env", {})
         return [(row["tenant_id"], row["env"], row["seq"]) for row in rows]
 
-    async def move_checkpoint(self, scope: Scope, statement: Statement, follower: str, seq: int) -> None:
-        """Move a follower's checkpoint; the one write that is no event, since it only says how far events were read."""
-        own = {"tenant_id": scope.tenant_id, "env": scope.env.value, "follower": follower, "seq": seq}
-        await self.database.write(scope.key, lambda connection: connection.rows(*statement.bind(own)))
-        self.signals.wake(scope.key, ())  # who waits for it, and no follower
+    async def note(self, scope: Scope, statement: Statement, **values: Value) -> Sequence[Row]:
+        """Write what is no event: how far events were read, and whose turn it is to read them. For followers alone."""
+        own = {"tenant_id": scope.tenant_id, "env": scope.env.value, **values}
+        return await self.database.write(scope.key, lambda connection: connection.rows(*statement.bind(own)))
 
     @asynccontextmanager
     async def counting(self) -> AsyncIterator[Connection]:

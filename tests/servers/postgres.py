@@ -8,14 +8,14 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from nexus_graph.stores.database.place import PostgresPlace
-from servers.process import free_ports, program, running, start
+from servers.process import Process, free_ports, program, start
 
 OWNER, APPLICATION = "nexus_owner", "nexus_app"
 ROLES = (
@@ -33,6 +33,17 @@ class PostgresServer:
     def __init__(self, programs: Path, port: int) -> None:
         self._programs = programs
         self.port = port
+        self.starting: Callable[[], Process]
+        self._process: Process | None = None
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        self._process = self.starting()
+
+    def stop(self, how: signal.Signals = signal.SIGINT) -> None:
+        """End it: connections are cut, what was committed stays."""
+        if self._process is not None:
+            self._process.end(how)
 
     def sql(self, *statements: str, database: str = "postgres") -> str:
         """Run statements as the superuser; returns what they print."""
@@ -77,9 +88,13 @@ def postgres_server(folder: Path, *settings: str) -> Iterator[PostgresServer]:
 
     command = [programs / "postgres", "-D", data, "-p", str(port), *given]
     who = None if user is None else (user.pw_uid, user.pw_gid)
-    with running(start(command, log, ready, environment={"TZ": "UTC"}, who=who), signal.SIGINT):
+    server.starting = lambda: start(command, log, ready, environment={"TZ": "UTC"}, who=who)
+    server.start()
+    try:
         server.sql(*ROLES)
         yield server
+    finally:
+        server.stop()
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from engines import behind, beside
@@ -89,11 +90,15 @@ async def test_a_crash_between_deed_and_checkpoint_delivers_again(
     await write(stores, scope_of(), "wanted")
     seen: Seen = []
 
-    async def crash(*_: object) -> None:
-        raise KeyboardInterrupt
+    note = Stores.note
+
+    async def crash(stores: Stores, scope: Scope, statement: Statement, **values: Any) -> Any:
+        if "seq" in values:
+            raise KeyboardInterrupt
+        return await note(stores, scope, statement, **values)
 
     with monkeypatch.context() as patched:
-        patched.setattr(Stores, "move_checkpoint", crash)
+        patched.setattr(Stores, "note", crash)
         with pytest.raises(KeyboardInterrupt):
             await Follower("f", ("wanted",), noting(seen)).catch_up(stores)
     await drain(Follower("f", ("wanted",), noting(seen)), stores)

@@ -34,6 +34,7 @@ _NAMED: Final = {"assets": ("created_by",), "card_versions": ("created_by",), "p
 STAYS: Final = JOURNAL | {
     OWN,
     "follower_checkpoints",
+    "follower_turns",
     "index_copies",
     "index_definitions",
     "index_entries",

@@ -30,6 +30,7 @@ LIFE: Final = timedelta(hours=1)
 RESTLESS: Final = JOURNAL | {
     OWN,
     "follower_checkpoints",
+    "follower_turns",
     "idempotency_keys",
     "index_copies",
     "quota_usage",
