@@ -199,8 +199,8 @@ async def subscription_error(
 ) -> Any:
     """The first error of an operation that is refused, whichever message brings it."""
     await subscribe(socket, operation, query, variables)
-    message = await receive(socket)
-    assert message["id"] == operation
+    while (message := await receive(socket))["id"] != operation:
+        pass  # a frame of another stream
     if message["type"] == "error":
         return message["payload"][0]
     assert message["payload"]["data"] is None, message

@@ -103,6 +103,10 @@ class Work(Read):
         self._actions: set[str] = set()
         self._after: list[Callable[[], None]] = []
 
+    async def hold_tenant(self) -> None:
+        """Until the end, nobody else who holds the tenant writes: for what its envs share, read and decided upon."""
+        await self._connection.hold(f"tenant/{self.scope.tenant_id}")
+
     async def write(self, statement: Statement, **values: Value | Sequence[Value]) -> Sequence[Row]:
         """Run a statement that changes rows; returns what its RETURNING clause answers."""
         self._wrote = True

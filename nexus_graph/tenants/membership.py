@@ -69,6 +69,7 @@ async def _change(
     stores: Stores, scope: Scope, subject: str, role: Role | None, status: MemberStatus, once: Once | None
 ) -> Member:
     async with stores.work(scope, RunKind.ADMIN, once=once) as work:
+        await work.hold_tenant()  # in another env somebody might revoke the other owner
         before = await work.row(table.FIND_MEMBER, subject=subject)
         if await work.earlier_answer() is not None and before is not None:
             return table.member(before)

@@ -17,7 +17,7 @@ FLAWED = 10  # points of a request that can't run
 CARDS = "query Page { cards(first: 99) { edges { node { id } } } }"
 BUDGET = """{ budget { actor { left burst perSecond } tenant { left burst perSecond }
   introspection { left burst perSecond } streams { open limit } sockets { open limit } } }"""
-REFUSED = """{ audit(first: 30, filter: {types: ["request.refused"]}) {
+REFUSED = """{ audit(first: 100, filter: {types: ["request.refused"]}) {
   edges { node { actor { actorId } payload } } } }"""
 VIEWER = {"viewer": {"role": "MEMBER"}}
 
@@ -40,7 +40,7 @@ def throttled(owner: Caller, subject: str) -> list[int]:
 async def test_a_flood_passes_exactly_its_budget(own_world: MakeWorld) -> None:
     """Of two hundred requests at once ten fit; others of the tenant, other tenants and the sockets do not feel it."""
     small = {"actor_burst": BURST, "actor_per_second": 1, "tenant_burst": 10_000, "introspection_burst": 2}
-    world = own_world(**{name: str(value) for name, value in small.items()}, actor_sockets="2")
+    world = own_world(**{name: str(value) for name, value in small.items()})
     member, agent, owner = (world.caller("t_acme", who) for who in ("member", "agent", "owner"))
     began = time.monotonic()
     answers = await flood(member, 200)
@@ -59,7 +59,8 @@ async def test_a_flood_passes_exactly_its_budget(own_world: MakeWorld) -> None:
     await journalled(owner, "member@t_acme", 190)
     await on_a_socket(agent)
     introspected(world.caller("t_globex", "member"))
-    await one_socket_too_many(world.caller("t_globex", "owner"))
+    # Sockets are counted by each process for itself.
+    await one_socket_too_many(own_world(processes=1, actor_sockets="2").caller("t_globex", "owner"))
     dearer_than_ever(world.caller("t_globex", "admin"))
 
 
@@ -71,7 +72,7 @@ async def journalled(owner: Caller, subject: str, count: int) -> None:
             break
         await asyncio.sleep(0.5)
     assert sum(numbers) == count
-    assert len(numbers) < 30, numbers
+    assert len(numbers) < 60, numbers
 
 
 async def on_a_socket(agent: Caller) -> None:
