@@ -45,7 +45,7 @@ from nexus_graph.cards import reflagging as cards_reflagging
 from nexus_graph.cards.consenting import CARDS
 from nexus_graph.config import Config
 from nexus_graph.exports import erasing as exports_erasing
-from nexus_graph.index import Index
+from nexus_graph.index import Copies, Index
 from nexus_graph.index import erasing as index_erasing
 from nexus_graph.index.embedding import load_embedder
 from nexus_graph.packs import erasing as packs_erasing
@@ -76,6 +76,8 @@ from nexus_graph.stores.migrations import require_newest
 from nexus_graph.stores.signals.base import Signals
 from nexus_graph.stores.signals.local import LocalSignals
 from nexus_graph.stores.vectors.local import LocalVectors
+from nexus_graph.stores.vectors.weaviate import WeaviateVectors
+from nexus_graph.stores.vectors.weaviate_client import WeaviateConnection
 from nexus_graph.stores.work import Stores
 from nexus_graph.tenants import erasing as tenants_erasing
 from nexus_graph.tenants.admission import Admission
@@ -163,10 +165,11 @@ async def open_house(config: Config, *, any_embedder: bool = False, new_id: NewI
     verifier = Verifier(config.issuers, config.development_key)
     await verifier.load()
     traces = open_traces(config.traces_address)
-    async with open_stores(config, new_id) as stores:
+    async with open_stores(config, new_id) as stores, AsyncExitStack() as held:
         rates = Rates(stores)
         tickets = Tickets(config.signing_secret.get_secret_value(), config.ticket_seconds)
-        vectors = Index(embedder, manifests, LocalVectors())
+        copies = await held.enter_async_context(open_copies(config, stores))
+        vectors = Index(embedder, manifests, LocalVectors(config.vectors_memory), copies)
         forgetting: list[Callable[[Tenancy], None]] = [vectors.forget]
 
         def forget(scope: Tenancy) -> None:
@@ -183,7 +186,7 @@ async def open_house(config: Config, *, any_embedder: bool = False, new_id: NewI
                 sandbox=sandbox,
                 manifests=manifests,
                 index=vectors,
-                eraser=eraser(config, forget, ERASURE_PAUSE),
+                eraser=eraser(config, forget, ERASURE_PAUSE, vectors.erase),
                 forgetting=forgetting,
                 consent_steps=(ASSETS, ATOMS, CARDS, PACKS),
                 leases=Leases(stores),
@@ -201,18 +204,42 @@ async def open_house(config: Config, *, any_embedder: bool = False, new_id: NewI
             await embedder.close()
 
 
-def eraser(config: Config, forget: Callable[[Tenancy], None] = lambda scope: None, pause: float = 0.0) -> Eraser:
-    """What an erasure needs; `forget` lets go of what this process holds of a scope; see `Eraser` for `pause`."""
+@asynccontextmanager
+async def open_copies(config: Config, stores: Stores) -> AsyncIterator[Copies | None]:
+    """Connect with the vector server, if there is one. Raises ConfigurationError when it isn't as it must be."""
+    if config.vectors == "local":
+        yield None
+        return
+    key = None if config.weaviate_key is None else config.weaviate_key.get_secret_value()
+    addresses = (config.weaviate_address or "", config.weaviate_grpc_address or "")
+    connection = WeaviateConnection(*addresses, key, config.weaviate_seconds)
+    vectors = WeaviateVectors(connection, index.CopyBook(stores), config.weaviate_prefix)
+    try:
+        await vectors.open()
+        yield Copies(vectors, LocalVectors(config.vectors_memory), config.vectors_least, config.vectors_rows)
+    finally:
+        await vectors.close()
+
+
+def eraser(
+    config: Config,
+    forget: Callable[[Tenancy], None],
+    pause: float,
+    erase_copies: Callable[[Tenancy], Awaitable[None]],
+) -> Eraser:
+    """What an erasure needs; `forget` lets go of what this process holds of a scope; see `Eraser` for the others."""
     secret = config.signing_secret.get_secret_value()
-    return Eraser(ERASURE_STEPS, Ledger(config.erasure_ledger), Pseudonyms(secret), forget, pause)
+    return Eraser(ERASURE_STEPS, Ledger(config.erasure_ledger), Pseudonyms(secret), forget, pause, erase_copies)
 
 
 def followers(house: House) -> list[Follower]:
     """The stages that pull: atoms from sealed assets, index entries from published cards."""
+    copies = house.index.copies
     return [
         atoms.follower(house.sandbox),
         index.follower(house.index),
         index.rebuilder(house.index),
+        *([] if copies is None else [index.keeper(house.index, copies)]),
         consent_follower(house.consent_steps),
         erasure.follower(house.eraser),
         exports.follower(),
@@ -286,6 +313,8 @@ def _readiness(house: House) -> Callable[[Request], Awaitable[JSONResponse]]:
             "objects": await _state(house.stores.blobs.ready()),
         }
         good = all(state == "ok" for state in states.values())
+        if (copies := house.index.copies) is not None:  # without it rows answer: no reason to be taken out of service
+            states["vectors"] = await _state(copies.vectors.ready())
         return JSONResponse({"status": "ok" if good else "unavailable", "stores": states}, 200 if good else 503)
 
     return ready

@@ -28,6 +28,7 @@ PREFIX = "NEXUS_"
 FILE_SETTING = "NEXUS_CONFIG"
 DEFAULT_FILE = Path("nexus.toml")
 
+_ORIGIN = r"^https?://[^\s@/?#]+$"
 _GONE = ("token_issuer", "token_audience", "token_keys")
 _NOBODY = (
     "NEXUS_ISSUERS is missing: whose bearer tokens are believed. docs/operations.md shows how to name them; for "
@@ -83,6 +84,16 @@ class Config(BaseModel):
     embedder_openai_model: str | None = Field(None, description="Model name to ask that server for.")
     embedder_key: SecretStr | None = Field(None, description="Bearer key for that server.")
     embedder_dimensions: int | None = Field(None, ge=1, le=8192, description="Dimensions of its vectors.")
+
+    vectors: Literal["local", "weaviate"] = Field("local", description="Who searches many vectors: local or weaviate.")
+    vectors_memory: int = Field(512 * 1024**2, ge=1024**2, description="Bytes of vectors that a process remembers.")
+    vectors_least: int = Field(100_000, ge=1, description="Vectors of a tenant and env from which on Weaviate is used.")
+    vectors_rows: int = Field(200_000, ge=0, description="Vectors up to which rows answer where Weaviate does not.")
+    weaviate_address: str | None = Field(None, pattern=_ORIGIN, description="Its HTTP, such as https://weaviate:8080.")
+    weaviate_grpc_address: str | None = Field(None, pattern=_ORIGIN, description="Its gRPC: https://weaviate:50051.")
+    weaviate_key: SecretStr | None = Field(None, description="API key for Weaviate, one that may do everything.")
+    weaviate_prefix: str = Field("Nexus", pattern=r"^[A-Z][A-Za-z0-9]{0,31}$", description="Begins its collections.")
+    weaviate_seconds: float = Field(10.0, ge=1, description="How long a search in Weaviate may take while it lives.")
 
     largest_asset: int = Field(64 * 1024 * 1024, ge=1, description="Bytes of the largest raw asset.")
     reservation_seconds: int = Field(3600, ge=1, description="How long an upload may take before it is swept.")
@@ -190,15 +201,17 @@ class Config(BaseModel):
         return value
 
     @model_validator(mode="after")
-    def _postgres_as_a_whole(self) -> Self:
-        if self.postgres is None and (self.postgres_owner or self.postgres_signals):
-            raise ValueError("NEXUS_POSTGRES is missing: the address with the application's role")
-        return self
-
-    @model_validator(mode="after")
-    def _outside(self) -> Self:
+    def _as_a_whole(self) -> Self:
         if self.erasure_ledger.resolve().is_relative_to(self.data.resolve()):
             raise ValueError("NEXUS_ERASURE_LEDGER must lie outside of NEXUS_DATA, which a restore takes back")
+        if self.postgres is None and (self.postgres_owner or self.postgres_signals):
+            raise ValueError("NEXUS_POSTGRES is missing: the address with the application's role")
+        missing = [name for name in ("weaviate_address", "weaviate_grpc_address") if getattr(self, name) is None]
+        if self.vectors == "weaviate" and missing:
+            names = ", ".join(PREFIX + name.upper() for name in missing)
+            raise ValueError(f"NEXUS_VECTORS is weaviate, and {names} is missing")
+        if self.vectors == "local" and len(missing) < 2:
+            raise ValueError("NEXUS_VECTORS is local, and an address of Weaviate is set; one of them is not meant")
         return self
 
     @property

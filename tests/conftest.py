@@ -17,6 +17,7 @@ import pytest
 from engines import EMBEDDED, POSTGRES, Embedded, Engine, OnPostgres, connected
 from journey_house import Furnished, MakeWorld, World, furnish, serving
 from servers.postgres import PostgresServer, postgres
+from servers.weaviate import weaviate
 from shipped import POLICY
 
 from nexus_graph.scope.policy import Policy
@@ -28,7 +29,7 @@ from nexus_graph.stores.migrations import migrate
 from nexus_graph.stores.signals.local import LocalSignals
 from nexus_graph.stores.work import Stores
 
-__all__ = ["postgres"]
+__all__ = ["postgres", "weaviate"]
 
 SERVERS = {"postgres", "between processes", "on_postgres", "s3", "s3_server", "weaviate"}
 """Fixtures and parameters that stand for real servers."""

@@ -117,7 +117,11 @@ def _index(report: IndexReport) -> list[str]:
         "its vectors are not those that were indexed": report.damaged,
     }
     faults = [f"card {card_id}: {what}" for what, ids in lists.items() for card_id in ids]
-    return faults if report.state_holds else [*faults, "index: its state is not that of its rows"]
+    if not report.state_holds:
+        faults.append("index: its state is not that of its rows")
+    if report.copy_fault is not None:
+        faults.append(f"index: the copy on the vector server {report.copy_fault}")
+    return faults
 
 
 @audit.command("verify")

@@ -8,10 +8,11 @@ import typer
 
 from nexus_graph.administration import console
 from nexus_graph.administration.installing import AsJson
-from nexus_graph.app import eraser, open_stores
+from nexus_graph.app import eraser, open_copies, open_stores
 from nexus_graph.safeguards import erasure
 from nexus_graph.safeguards.erasure import ErasureState, Ledger, Replayed
 from nexus_graph.scope.errors import ConfigurationError
+from nexus_graph.scope.scope import Scope
 
 erasures = typer.Typer(help="Look at the erasure ledger, and replay it after a restore.", no_args_is_help=True)
 
@@ -39,8 +40,13 @@ def erasure_replay(as_json: AsJson = False) -> None:
     config = console.settings().config
 
     async def deed() -> list[Replayed]:
-        async with open_stores(config) as stores:
-            return await erasure.replay(stores, eraser(config))
+        async with open_stores(config) as stores, open_copies(config, stores) as copies:
+
+            async def erase_copies(scope: Scope) -> None:
+                if copies is not None:
+                    await copies.vectors.erase(*scope.key)
+
+            return await erasure.replay(stores, eraser(config, lambda _: None, 0.0, erase_copies))
 
     done = console.run(deed())
     if as_json:

@@ -6,7 +6,9 @@ Never: a score that depends on the backend, a silent mixture of two embedders, a
 """
 
 from nexus_graph.index.checking import check
-from nexus_graph.index.definition import FOLLOWER, Index, require_definition
+from nexus_graph.index.copies import CopyBook
+from nexus_graph.index.copying import bring_up, keeper
+from nexus_graph.index.definition import FOLLOWER, Copies, Index, require_definition
 from nexus_graph.index.embedding import EMBEDDERS, Embedder, load_embedder
 from nexus_graph.index.following import follower, settled_state, wait_indexed
 from nexus_graph.index.model import MAX_HITS, MAX_QUERY, CardHit, IndexReport, IndexState, SearchResult
@@ -20,13 +22,17 @@ __all__ = [
     "MAX_HITS",
     "MAX_QUERY",
     "CardHit",
+    "Copies",
+    "CopyBook",
     "Embedder",
     "Index",
     "IndexReport",
     "IndexState",
     "SearchResult",
+    "bring_up",
     "check",
     "follower",
+    "keeper",
     "load_embedder",
     "rebuilder",
     "rebuilding",

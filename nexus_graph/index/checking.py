@@ -8,6 +8,7 @@ from itertools import groupby
 
 from nexus_graph.index import table
 from nexus_graph.index.building import MOST, build, record, require_engine
+from nexus_graph.index.comparing import compare, renew
 from nexus_graph.index.definition import UNDEFINED, Index, active, own
 from nexus_graph.index.model import EMPTY_STATE, IndexReport, IndexState, chunks_digest, mark, moved
 from nexus_graph.scope.scope import Scope
@@ -25,13 +26,27 @@ async def check(
     """Compare the index of a scope with its cards. With `repair`, index again whatever does not agree.
 
     For the engine itself (the command line). Cards that the follower has not come to yet are missing. Raises
-    Unavailable when the scope was indexed with another embedder, or when the embedder is needed and not there.
+    Unavailable when the scope was indexed with another embedder, when the embedder is needed and not there, or when a
+    server that holds a copy does not answer.
     """
     require_engine(scope)
-    async with stores.read(scope) as read:
-        found = await _look(read, index, looked)
+    found = await _look_at_all(stores, index, scope, looked)
     if found.agrees or not repair:
         return found
+    if not replace(found, copy_fault=None).agrees:
+        await _repair(stores, index, scope, found)
+    if found.copy_fault is not None:
+        await renew(stores, index, scope)
+    return replace(found, repaired=(await _look_at_all(stores, index, scope, looked)).agrees)
+
+
+async def _look_at_all(stores: Stores, index: Index, scope: Scope, looked: Looked | None) -> IndexReport:
+    async with stores.read(scope) as read:
+        found = await _look(read, index, looked)
+    return replace(found, copy_fault=await compare(stores, index, scope, looked))
+
+
+async def _repair(stores: Stores, index: Index, scope: Scope, found: IndexReport) -> None:
     run_id = stores.new_id("run")
     wrong = [*dict.fromkeys((*found.missing, *found.stale, *found.orphaned, *found.damaged))]
     for start in range(0, len(wrong), MOST):
@@ -43,8 +58,6 @@ async def check(
             state = _entered(state, entries)
         await work.write(table.SET_STATE, definition_id=index.definition_id, state=state)
         record(work, index, "index.repaired", {"cards": len(wrong)}, RunStatus.SUCCEEDED)
-    async with stores.read(scope) as read:
-        return replace(found, repaired=(await _look(read, index, looked)).agrees)
 
 
 async def _look(read: Read, index: Index, looked: Looked | None) -> IndexReport:

@@ -28,15 +28,32 @@ _ADVICE = "Run `nexus-graph reindex`, or set NEXUS_EMBEDDER and its settings bac
 
 
 @dataclass(frozen=True, slots=True)
+class Copies:
+    """Vectors on another server, for spaces that are too large for the memory of a process.
+
+    A scope has a copy there from `least` vectors on, until it has less than half of that. Where there is none yet, or
+    the server does not answer, rows answer: up to `rows` vectors. `recent` holds in this process's memory what changed
+    since a copy was written.
+    """
+
+    vectors: Vectors
+    recent: Vectors
+    least: int
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
 class Index:
     """What indexing and searching need beside the stores: made once in a process, shared by all scopes.
 
-    `loading` lets one copy of vectors be brought up to date at a time, which bounds the memory.
+    `vectors` are in this process's memory, and `copies` on a server, if there is one. `loading` lets one copy in memory
+    be brought up to date at a time, which bounds the memory.
     """
 
     embedder: Embedder
     manifests: Manifests
     vectors: Vectors
+    copies: Copies | None = None
     standings: Standings = field(default_factory=Standings, repr=False)
     loading: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
 
@@ -48,7 +65,18 @@ class Index:
     def forget(self, scope: Scope) -> None:
         """Let go of what this process holds of a scope's vectors."""
         self.vectors.forget(*scope.key)
+        if self.copies is not None:
+            self.copies.recent.forget(*scope.key)
         self.standings.forget(scope.key)
+
+    async def erase(self, scope: Scope) -> None:
+        """Remove every copy of a scope's vectors, wherever it is, and prove it. Raises Unavailable until it is proven.
+
+        The rows are not touched; as long as there are any, a copy is made anew in time.
+        """
+        self.forget(scope)
+        if self.copies is not None:
+            await self.copies.vectors.erase(*scope.key)
 
     def space(self, scope: Scope) -> Space:
         """The scope's vectors of this definition."""

@@ -68,7 +68,8 @@ class IndexReport:
 
     `missing`: current versions that are not in the index; `stale`: in it at another version or text, or though retired;
     `orphaned`: vectors of no card in the index; `damaged`: chunks that are not those that were indexed. `state_holds`:
-    the state that the index names is that of its rows. `repaired`: all of it was mended.
+    the state that the index names is that of its rows. `copy_fault`: what is wrong with the copy of the vectors on a
+    server. `repaired`: all of it was mended.
     """
 
     cards: int
@@ -80,11 +81,13 @@ class IndexReport:
     damaged: tuple[str, ...]
     state_holds: bool
     repaired: bool
+    copy_fault: str | None = None
 
     @property
     def agrees(self) -> bool:
         """Whether nothing was wrong."""
-        return self.state_holds and not (self.missing or self.stale or self.orphaned or self.damaged)
+        wrong = self.missing or self.stale or self.orphaned or self.damaged or self.copy_fault
+        return self.state_holds and not wrong
 
 
 def check_query(text: str, k: int, most: int = MAX_HITS) -> None:

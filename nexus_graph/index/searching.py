@@ -1,27 +1,28 @@
 """Search: the cards whose best chunk is nearest to a text, exactly, in one order, from one state of the index.
 
-The text is embedded before the snapshot is opened. In the snapshot the vector index is brought up to date with the
-rows, nominates candidates, and the candidates' rows give scores and excerpts.
+The text is embedded before the snapshot is opened, and a copy of the vectors on a server is asked (`foreseeing`). In
+the snapshot, where there is none, the index in memory is brought up to date with the rows and nominates candidates;
+either way the candidates' rows give scores and excerpts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import reduce
 from operator import and_
-from typing import Final
 
 import numpy as np
 import orjson
 from numpy.typing import NDArray
 
 from nexus_graph.cards.model import CardFilter
-from nexus_graph.cards.table import conditions
 from nexus_graph.index import table
 from nexus_graph.index.definition import UNDEFINED, Definition, Index, active
 from nexus_graph.index.filters import check_filter, filter_json
+from nexus_graph.index.foreseeing import Foreseen, foresee, nominees
 from nexus_graph.index.model import MAX_HITS, CardHit, SearchResult, check_query, query_digest
+from nexus_graph.index.nominating import matrix_of, meant, whole
 from nexus_graph.safeguards import switches
 from nexus_graph.scope.canonical import Json, digest
 from nexus_graph.scope.errors import Unavailable
@@ -31,23 +32,24 @@ from nexus_graph.scope.redaction import redact
 from nexus_graph.scope.scope import Scope
 from nexus_graph.stores.database.base import Row
 from nexus_graph.stores.journal import Event, RunKind
-from nexus_graph.stores.statement import Statement
-from nexus_graph.stores.vectors.base import Change, Key, Space, View
+from nexus_graph.stores.vectors.base import Key, Nomination, View
 from nexus_graph.stores.vectors.scoring import score
 from nexus_graph.stores.work import Read, Stores
-
-_ALL: Final = 2**62
-_AT_ONCE: Final = 256  # cards whose vectors are read by one statement
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Question:
-    """A checked and embedded search. `view` was the newest copy of the vectors before any snapshot was opened."""
+    """A checked and embedded search.
+
+    `view` was the newest copy of the vectors in memory before any snapshot was opened, `foreseen` what a copy on a
+    server named before that.
+    """
 
     vector: NDArray[np.float32]
     chosen: CardFilter
     k: int
     view: View
+    foreseen: Foreseen | None = None
 
 
 async def search(stores: Stores, index: Index, scope: Scope, text: str, chosen: CardFilter, k: int) -> SearchResult:
@@ -77,53 +79,44 @@ async def ask(
     check_filter(chosen, index.manifests)
     await switches.require(stores, scope, None, index.embedder.provider)
     (vector,) = await index.embedder.embed([text])
-    return Question(vector, chosen, k, await index.vectors.view(index.space(scope)))
+    foreseen = await foresee(stores, index, scope, vector, chosen, k)
+    return Question(vector, chosen, k, await index.vectors.view(index.space(scope)), foreseen)
 
 
 async def nearest(read: Read, index: Index, question: Question) -> SearchResult:
     """Answer a question from the state that the handle sees."""
     definition = await active(read, index) or UNDEFINED
     standing = await index.standings.of(read, index.definition_id, definition.generation)
-    view = await _up_to_date(read, index, question.view, definition)
-    only = None
-    if question.chosen != CardFilter():
-        only = await _meant(read, question.chosen)
-    nomination = await view.nominate(question.vector, question.k, only=only, without=standing.outdated)
+    only = await meant(read, question.chosen)
+    nomination = await _nomination(read, index, question, definition, only, standing.outdated)
     hits = await _scored(read, index, question, nomination.keys)
     return SearchResult(hits, not standing.missing, nomination.exact, index.definition_id, definition.state)
 
 
-async def _meant(read: Read, chosen: CardFilter) -> list[str]:
-    sql, values = conditions(chosen)
-    statement = Statement(table.CARD_IDS_OF + sql)
-    return [row["card_id"] for row in await read.rows(statement, **values)]
-
-
-async def _up_to_date(read: Read, index: Index, view: View, definition: Definition) -> View:
-    if view.generation >= definition.generation:
-        return view
-    space = index.space(read.scope)
-    async with index.loading:
-        newest = await index.vectors.view(space)
-        if view.generation < newest.generation <= definition.generation:  # never newer than what the handle sees
-            view = newest
-        if view.generation == definition.generation:
-            return view
-        change = await _change(read, space, view.generation, definition.generation)
-        return await index.vectors.apply(space, view, change)
-
-
-async def _change(read: Read, space: Space, since: int, generation: int) -> Change:
-    changed = await read.rows(table.CHANGED_ENTRIES, definition_id=space.definition_id, generation=since, most=_ALL)
-    groups = [row["card_id"] for row in changed]
-    keys: list[Key] = []
-    parts = [np.empty((0, space.dimensions), dtype=np.float32)]
-    for start in range(0, len(groups), _AT_ONCE):
-        ids = groups[start : start + _AT_ONCE]
-        rows = await read.rows(table.VECTORS, definition_id=space.definition_id, ids=ids)
-        keys += [(row["card_id"], row["ordinal"]) for row in rows]
-        parts.append(_matrix(rows, space.dimensions))
-    return Change(generation, groups, keys, np.concatenate(parts))
+async def _nomination(
+    read: Read,
+    index: Index,
+    question: Question,
+    definition: Definition,
+    only: frozenset[str] | None,
+    outdated: frozenset[str],
+) -> Nomination:
+    """By the copy on a server, where it answered and can be exact; else by the copy in memory."""
+    named = None
+    if question.foreseen is not None:
+        with suppress(Unavailable):  # too much changed since: the memory may hold it all the same
+            named = await nominees(
+                read, index, question.foreseen, question.vector, question.k, definition, only, outdated
+            )
+    if named is not None and named.exact:
+        return named
+    try:
+        view = await whole(read, index, question.view, definition)
+    except Unavailable:
+        if named is None:
+            raise
+        return named
+    return await view.nominate(question.vector, question.k, only=only, without=outdated)
 
 
 async def _scored(read: Read, index: Index, question: Question, nominated: tuple[Key, ...]) -> tuple[CardHit, ...]:
@@ -137,7 +130,7 @@ async def _scored(read: Read, index: Index, question: Question, nominated: tuple
     chosen = [row for key in nominated if (row := rows.get(key)) is not None]
     if len(chosen) < len(nominated):
         raise Unavailable("The index names chunks that are not there.", hint="Run `nexus-graph check --repair`.")
-    scores = score(_matrix(chosen, index.embedder.dimensions), question.vector).tolist()
+    scores = score(matrix_of(chosen, index.embedder.dimensions), question.vector).tolist()
     order = sorted(
         zip(scores, chosen, strict=True), key=lambda pair: (-pair[0], pair[1]["card_id"], pair[1]["ordinal"])
     )
@@ -157,11 +150,3 @@ def _hit(row: Row, value: float) -> CardHit:
         text=row["text"],
         handling=Handling(tuple(orjson.loads(row["pii_flags"])), bool(row["train_ok"])),
     )
-
-
-def _matrix(rows: Sequence[Row], dimensions: int) -> NDArray[np.float32]:
-    """The vectors of rows, (rows, dimensions). Raises Unavailable for one of another length."""
-    if any(len(row["vector"]) != 4 * dimensions for row in rows):
-        raise Unavailable("A stored vector has another dimension.", hint="Run `nexus-graph check --repair`.")
-    flat = np.frombuffer(b"".join(row["vector"] for row in rows), dtype="<f4")
-    return flat.reshape(len(rows), dimensions).astype(np.float32, copy=False)

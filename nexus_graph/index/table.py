@@ -164,6 +164,18 @@ CHANGED_ENTRIES = Statement(
     "select card_id from index_entries where tenant_id = :tenant_id and env = :env "
     "and definition_id = :definition_id and generation > :generation limit :most"
 )
+ENTRIES_SINCE = Statement(
+    "select card_id, generation from index_entries where tenant_id = :tenant_id and env = :env "
+    "and definition_id = :definition_id and generation > :generation order by generation, card_id limit :most"
+)
+ENTRIES_BETWEEN = Statement(
+    "select card_id from index_entries where tenant_id = :tenant_id and env = :env "
+    "and definition_id = :definition_id and generation > :generation and generation <= :until order by card_id"
+)
+CHUNKS_SINCE = Statement(
+    "select coalesce(sum(chunks), 0) from index_entries where tenant_id = :tenant_id and env = :env "
+    "and definition_id = :definition_id and generation > :generation"
+)
 VECTORS = Statement(
     "select card_id, ordinal, vector from index_vectors "
     "where tenant_id = :tenant_id and env = :env and definition_id = :definition_id and card_id in (:ids...) "

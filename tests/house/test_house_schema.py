@@ -306,7 +306,7 @@ def _declares(field: GraphQLField, name: str) -> bool:
 async def test_every_follower_can_be_halted(stores: Stores, scope_of: Callable[..., Scope]) -> None:
     """What runs beside the server stands still where everything is halted, and by the name that the door knows."""
     provider = SimpleNamespace(provider="hashing")
-    index = SimpleNamespace(embedder=provider)
+    index = SimpleNamespace(embedder=provider, copies=SimpleNamespace())
     house: Any = SimpleNamespace(sandbox=None, index=index, consent_steps=(), eraser=None)
     never = {"erasures": "what an owner has confirmed is erased, whatever else stands still"}
     known = Known(frozenset({*switch_node.FOLLOWERS, "reindex"}), frozenset())
@@ -314,7 +314,7 @@ async def test_every_follower_can_be_halted(stores: Stores, scope_of: Callable[.
     for name in known.actions:
         await engage(stores, scope_of("t_globex"), known, Target.ACTION, name, "A test.")
     started = app.followers(house)
-    assert {follower.name for follower in started} == {*switch_node.FOLLOWERS, "rebuild", *never}
+    assert {follower.name for follower in started} == {*switch_node.FOLLOWERS, "rebuild", "copies", *never}
     for follower in started:
         for tenant, halted in (("t_acme", True), ("t_globex", True), ("t_other", False)):
             async with stores.read(scope_of(tenant)) as read:

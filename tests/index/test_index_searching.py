@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Any
 
 import pytest
 from engines import behind
@@ -21,6 +22,7 @@ from nexus_graph.safeguards.switches.engaging import engage
 from nexus_graph.scope.errors import Forbidden, Halted, Invalid, Unavailable
 from nexus_graph.scope.scope import Env, Role, Scope
 from nexus_graph.stores.vectors.base import Nomination
+from nexus_graph.stores.vectors.local import LocalVectors
 from nexus_graph.stores.vectors.scoring import score
 from nexus_graph.stores.work import Stores
 
@@ -78,28 +80,28 @@ async def test_equal_scores_stand_in_the_order_of_card_ids(stores: Stores, scope
     assert await ids(stores, used, scope, "!!!", EVERYTHING, 3) == twins[:3]
 
 
-class Generous:
-    """A vector index that names every row, the last first, and promises nothing."""
+@dataclass(frozen=True, slots=True)
+class Everything:
+    """A view that names every row, the last first, and promises nothing."""
 
-    generation = 1 << 40
-
-    def __init__(self, keys: list[tuple[str, int]]) -> None:
-        self.keys = keys
+    keys: list[tuple[str, int]]
+    generation: int = 1 << 40
 
     async def nominate(self, query: object, k: int, *, only: object = None, without: object = ()) -> Nomination:
         """All."""
         return Nomination(tuple(reversed(self.keys)), exact=False)
 
-    async def view(self, space: object) -> Generous:
-        """Itself."""
-        return self
 
-    def forget(self, tenant_id: str, env: str) -> None:
-        """Nothing."""
+class Generous(LocalVectors):
+    """A vector index of such views."""
 
-    async def apply(self, space: object, view: object, change: object) -> Generous:
-        """Itself."""
-        return self
+    def __init__(self, keys: list[tuple[str, int]]) -> None:
+        super().__init__()
+        self.keys = keys
+
+    async def view(self, space: object) -> Any:
+        """The view."""
+        return Everything(self.keys)
 
 
 async def test_the_order_does_not_depend_on_who_nominates(stores: Stores, scope_of: MakeScope) -> None:

@@ -71,6 +71,7 @@ class _Execution:
                 horizon = await self._erase_everything()
             await self._erase_objects()
             self._eraser.forget(self._scope)
+            await self._eraser.erase_copies(self._scope)
             async with self._stores.read(self._scope) as read:
                 found = await rescan(read, self._doomed, str(self._row["erasure_id"]), horizon)
             if not found.findings:

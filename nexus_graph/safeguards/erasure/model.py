@@ -156,12 +156,17 @@ class Step:
     empty: Callable[[Work], Awaitable[None]] | None = None
 
 
+async def _no_copies(_: Scope) -> None:
+    """Where everything is in the rows and objects."""
+
+
 @dataclass(frozen=True, slots=True)
 class Eraser:
     """The equipment: the rooms' steps, the ledger, and what makes this process forget what it holds of a scope.
 
     `pause` in seconds is what those get who came in before the door was shut: to end what they do, and for what was
-    gathered of them to be told. Without it, it would be told after the erasure.
+    gathered of them to be told. Without it, it would be told after the erasure. `erase_copies` removes what other
+    servers hold of a scope beside the rows and proves it, or raises Unavailable; then the erasure is tried again later.
     """
 
     steps: tuple[Step, ...]
@@ -169,6 +174,7 @@ class Eraser:
     pseudonyms: Pseudonyms
     forget: Callable[[Scope], None] = field(default=lambda scope: None, repr=False)
     pause: float = 0.0
+    erase_copies: Callable[[Scope], Awaitable[None]] = field(default=_no_copies, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,13 +35,14 @@ STAYS: Final = JOURNAL | {
     OWN,
     "follower_checkpoints",
     "follower_turns",
+    "index_copies",
     "index_definitions",
     "index_entries",
     "quota_usage",
 }
 """What stays of an erased tenant and env: the chain without its content, what tells of the erasure, how far followers
 are, how much is held (nothing), and retired index entries without vectors: copies in other processes learn from them
-that their cards are gone."""
+that their cards are gone. And which names of copies on a server are used up."""
 
 _ID = re.compile(r"\w+")
 

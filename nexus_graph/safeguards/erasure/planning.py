@@ -32,6 +32,7 @@ RESTLESS: Final = JOURNAL | {
     "follower_checkpoints",
     "follower_turns",
     "idempotency_keys",
+    "index_copies",
     "quota_usage",
     "rate_buckets",
     "rulesets",

@@ -3,17 +3,22 @@
 A vector index is a copy that can be thrown away: it is told which rows changed, and nominates candidates. Whoever asks
 takes the candidates' vectors from the database and scores them there (`scoring.score`), so that every index gives the
 same scores in the same order.
+
+A copy in this process's memory stays as it is while a view of it is held. A shared one, on a server, moves on while
+other processes write to it: it is asked before the snapshot of the rows is opened, and what the rows tell as changed
+since the view's generation is scored from them (`index.foreseeing`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nexus_graph.scope.errors import Invalid, Unavailable
 from nexus_graph.scope.scope import Scope
 
 Key = tuple[str, int]
@@ -52,16 +57,68 @@ class Change:
     matrix: NDArray[np.float32]
 
 
+class Lost(Unavailable):
+    """The server is well, and has no such copy."""
+
+
+def check_change(change: Change, dimensions: int) -> None:
+    """Raises Invalid unless the change's matrix holds a vector of these dimensions for each key."""
+    if change.matrix.dtype != np.float32 or change.matrix.shape != (len(change.keys), dimensions):
+        raise Invalid(
+            f"{len(change.keys)} vectors of {dimensions} dimensions were announced, "
+            f"but the matrix is {change.matrix.dtype} of shape {change.matrix.shape}."
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Nomination:
-    """Candidates without order. `exact`: among them are, for certain, the best rows of the k best groups."""
+    """Candidates without order. `exact`: among them are, for certain, the best rows of the k best groups.
+
+    `bound`: no row that was asked for and is not among them scores higher. None where there is nothing to bound: every
+    row is among them, or none of the others counts.
+    """
 
     keys: tuple[Key, ...]
     exact: bool
+    bound: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """What the database knows of a shared copy: its name, and the generation of the rows that it holds for certain.
+
+    A copy that was let go gets another epoch when it is made again, so that a late write never reaches the new one.
+    """
+
+    epoch: int
+    generation: int
+
+
+class Book(Protocol):
+    """Where the shared copies are known, to every process alike."""
+
+    async def find(self, space: Space) -> Copy | None:
+        """The copy of a space, or None when there never was one."""
+        ...
+
+    async def begin(self, space: Space, after: int) -> Copy | None:
+        """The epoch of a space that comes after `after` (0: the first), at `NOTHING`. None when that one is over.
+
+        What is written to it was read from the rows while `after` was the newest: not before something was erased.
+        """
+        ...
+
+    async def move(self, space: Space, epoch: int, generation: int) -> bool:
+        """The copy holds the rows as far as `generation`, or further. False when this epoch is over."""
+        ...
+
+    async def end(self, tenant_id: str, env: str, but: str | None) -> None:
+        """Every epoch of a tenant and env is over, begun or not, save of the definition `but`."""
+        ...
 
 
 class View(Protocol):
-    """A copy of a space as of one generation. It does not change while it is held."""
+    """A copy of a space as of one generation. It does not change while it is held, unless the copy is a shared one."""
 
     @property
     def generation(self) -> int:
@@ -87,14 +144,50 @@ class View(Protocol):
 class Vectors(Protocol):
     """Keeps copies of spaces."""
 
+    async def open(self) -> None:
+        """Get ready for use. Raises ConfigurationError for a server that is not as this program needs it.
+
+        A server that does not answer is no reason not to start: `ready` tells.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Let go of connections and memory."""
+        ...
+
+    async def ready(self) -> None:
+        """Raises Unavailable unless the index answers."""
+        ...
+
     async def view(self, space: Space) -> View:
         """The newest copy of a space, empty when there is none."""
+        ...
+
+    async def apply(self, space: Space, view: View, change: Change) -> View:
+        """The copy `view` after `change`, kept for those who come later.
+
+        Raises Invalid for vectors that don't fit, before any is kept, and Unavailable when they can't be kept.
+        """
+        ...
+
+    async def reached(self, space: Space, view: View) -> int:
+        """A generation that somebody has written to the copy, the newest when this process first asked.
+
+        It is newer than the rows' own where these were restored from an older copy of theirs: then don't believe it.
+        """
+        ...
+
+    def held(self, space: Space) -> AsyncIterator[tuple[Sequence[Key], NDArray[np.float32]]]:
+        """All that the copy of a space holds, in any order, some rows at a time. Raises Unavailable."""
         ...
 
     def forget(self, tenant_id: str, env: str) -> None:
         """Let go of every copy of a tenant and env in this process."""
         ...
 
-    async def apply(self, space: Space, view: View, change: Change) -> View:
-        """The copy `view` after `change`, kept for those who come later. Raises Unavailable when it can't be kept."""
+    async def erase(self, tenant_id: str, env: str, but: str | None = None) -> None:
+        """Remove every copy of a tenant and env, save of the definition `but`, and prove that they are gone.
+
+        A write that was on its way can't bring them back. Raises Unavailable while that can't be proven.
+        """
         ...

@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nexus_graph.scope.errors import Invalid, Unavailable
-from nexus_graph.stores.vectors.base import NOTHING, Change, Key, Nomination, Space, View
+from nexus_graph.scope.errors import Unavailable
+from nexus_graph.stores.vectors.base import NOTHING, Change, Key, Nomination, Space, View, check_change
 from nexus_graph.stores.vectors.scoring import best
 
 _KEY_BYTES: Final = 200  # about what a row's key and number cost beside its vector
@@ -25,13 +25,17 @@ _FEW: Final = 64  # groups to leave out that are cheaper to search along with an
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LocalView:
-    """All vectors of a space as one matrix (n, dimensions); `groups` numbers each row's group as `numbers` does."""
+    """All vectors of a space as one matrix (n, dimensions); `groups` numbers each row's group as `numbers` does.
+
+    `epoch` counts how often the space's copies were let go before this one was begun.
+    """
 
     generation: int
     matrix: NDArray[np.float32]
     keys: Sequence[Key]
     groups: NDArray[np.intp]
     numbers: Mapping[str, int]
+    epoch: int = 0
 
     @property
     def size(self) -> int:
@@ -71,11 +75,7 @@ class LocalView:
 
 def changed(view: LocalView, change: Change) -> LocalView:
     """The view after the change. Raises Invalid when the change's matrix does not fit."""
-    if change.matrix.dtype != np.float32 or change.matrix.shape != (len(change.keys), view.matrix.shape[1]):
-        raise Invalid(
-            f"{len(change.keys)} vectors of {view.matrix.shape[1]} dimensions were announced, "
-            f"but the matrix is {change.matrix.dtype} of shape {change.matrix.shape}."
-        )
+    check_change(change, view.matrix.shape[1])
     gone = [number for group in change.groups if (number := view.numbers.get(group)) is not None]
     if gone:
         stays = np.ones(len(view.numbers), dtype=bool)
@@ -89,7 +89,7 @@ def changed(view: LocalView, change: Change) -> LocalView:
     keys.extend(change.keys)
     numbers: dict[str, int] = {}
     groups = np.fromiter((numbers.setdefault(group, len(numbers)) for group, _ in keys), dtype=np.intp, count=len(keys))
-    return LocalView(change.generation, np.ascontiguousarray(matrix), keys, groups, numbers)
+    return LocalView(change.generation, np.ascontiguousarray(matrix), keys, groups, numbers, view.epoch)
 
 
 @dataclass(slots=True)
@@ -98,6 +98,17 @@ class LocalVectors:
 
     budget: int = 512 * 1024 * 1024
     _views: OrderedDict[Space, LocalView] = field(default_factory=OrderedDict)
+    _epochs: dict[tuple[str, str], int] = field(default_factory=dict)
+
+    async def open(self) -> None:
+        """Nothing: there is nobody to wait for."""
+
+    async def close(self) -> None:
+        """Let go of every view."""
+        self._views.clear()
+
+    async def ready(self) -> None:
+        """Always."""
 
     async def view(self, space: Space) -> LocalView:
         """See `base.Vectors`."""
@@ -105,7 +116,7 @@ class LocalVectors:
             self._views.move_to_end(space)
             return self._views[space]
         empty = np.empty((0, space.dimensions), dtype=np.float32)
-        return LocalView(NOTHING, empty, (), np.empty(0, dtype=np.intp), {})
+        return LocalView(NOTHING, empty, (), np.empty(0, dtype=np.intp), {}, self._epoch(space))
 
     async def apply(self, space: Space, view: View, change: Change) -> LocalView:
         """See `base.Vectors`."""
@@ -115,6 +126,8 @@ class LocalVectors:
             after = changed(view, change)
         else:
             after = await asyncio.to_thread(changed, view, change)
+        if after.epoch != self._epoch(space):  # let go meanwhile: this one is for who asked, and for nobody else
+            return after
         kept = self._views.get(space)
         if kept is None or kept.generation < after.generation:
             self._views[space] = after
@@ -122,10 +135,31 @@ class LocalVectors:
         self._make_room()
         return after
 
+    async def reached(self, space: Space, view: View) -> int:
+        """See `base.Vectors`. Nobody else writes here."""
+        return view.generation
+
+    async def held(self, space: Space) -> AsyncIterator[tuple[Sequence[Key], NDArray[np.float32]]]:
+        """See `base.Vectors`."""
+        if (view := self._views.get(space)) is not None:
+            yield view.keys, view.matrix
+
     def forget(self, tenant_id: str, env: str) -> None:
         """See `base.Vectors`."""
+        self._forget(tenant_id, env, None)
+
+    async def erase(self, tenant_id: str, env: str, but: str | None = None) -> None:
+        """See `base.Vectors`. What other processes hold, they let go of when their rows are gone."""
+        self._forget(tenant_id, env, but)
+
+    def _epoch(self, space: Space) -> int:
+        return self._epochs.get((space.tenant_id, space.env), 0)
+
+    def _forget(self, tenant_id: str, env: str, but: str | None) -> None:
+        self._epochs[tenant_id, env] = self._epochs.get((tenant_id, env), 0) + 1
         for space in [space for space in self._views if (space.tenant_id, space.env) == (tenant_id, env)]:
-            del self._views[space]
+            if space.definition_id != but:
+                del self._views[space]
 
     def _make_room(self) -> None:
         while len(self._views) > 1 and sum(view.size for view in self._views.values()) > self.budget:

@@ -85,7 +85,7 @@ def nominate(
     best_of_group = np.full(int(group.max()) + 1, -np.inf, dtype=np.float32)
     np.maximum.at(best_of_group, group, approximate)
     if k < len(best_of_group):
-        threshold = float(np.partition(best_of_group, -k)[-k]) - 2 * _margin(len(query))
+        threshold = float(np.partition(best_of_group, -k)[-k]) - 2 * margin(len(query))
         near = np.flatnonzero(approximate.astype(np.float64) >= threshold)
     else:
         near = np.arange(len(approximate))
@@ -121,7 +121,7 @@ def best(
     return list(first_of_group.values())
 
 
-def _margin(dimensions: int) -> float:
+def margin(dimensions: int) -> float:
     """The most by which an approximate score can differ from `score`; rows may be 0.01 % longer than the unit."""
     product = dimensions * _UNIT_ROUNDOFF
     return 1.0002 * product / (1 - product) + 10.0**-DECIMALS

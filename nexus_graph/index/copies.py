@@ -1,0 +1,105 @@
+"""What the database knows of the copies of vectors on other servers: which epoch of each counts, and how far it is.
+
+A row stays when its copy goes, with the next epoch: the name of a copy that was removed never comes back.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlmodel import Field
+
+from nexus_graph.scope.canonical import Json
+from nexus_graph.scope.handling import Handling
+from nexus_graph.scope.redaction import redact
+from nexus_graph.scope.scope import Env, Scope
+from nexus_graph.stores.journal import Event, RunKind, RunStatus
+from nexus_graph.stores.statement import Statement
+from nexus_graph.stores.tables import ScopedRow
+from nexus_graph.stores.vectors.base import Copy, Space
+from nexus_graph.stores.work import Stores, Work
+
+
+class IndexCopyRow(ScopedRow, table=True):
+    """The copy of a definition's vectors on a server: `generation` is that of the rows which it holds for certain."""
+
+    __tablename__ = "index_copies"
+    definition_id: str = Field(primary_key=True)
+    epoch: int
+    generation: int
+
+
+_FIND: Final = Statement(
+    "select epoch, generation from index_copies "
+    "where tenant_id = :tenant_id and env = :env and definition_id = :definition_id"
+)
+_BEGIN: Final = Statement(
+    "insert into index_copies (tenant_id, env, definition_id, epoch, generation) "
+    "values (:tenant_id, :env, :definition_id, 1, 0) on conflict (tenant_id, env, definition_id) "
+    "do update set epoch = index_copies.epoch + 1, generation = 0 returning epoch, generation"
+)
+_MOVE: Final = Statement(
+    "update index_copies set generation = case when generation > :generation then generation else :generation end "
+    "where tenant_id = :tenant_id and env = :env and definition_id = :definition_id"
+)
+_END: Final = Statement(
+    "insert into index_copies (tenant_id, env, definition_id, epoch, generation) "
+    "select tenant_id, env, definition_id, 1, 0 from index_definitions "
+    "where tenant_id = :tenant_id and env = :env and definition_id <> :but "
+    "on conflict (tenant_id, env, definition_id) do update set epoch = index_copies.epoch + 1, generation = 0 "
+    "returning definition_id"
+)
+OTHERS: Final = Statement(
+    "select definition_id from index_copies "
+    "where tenant_id = :tenant_id and env = :env and definition_id <> :but and generation > 0 limit 1"
+)
+"""Definitions other than one that have a copy."""
+
+
+class CopyBook:
+    """See `stores.vectors.base.Book`. What happens to a copy is told in the journal of its tenant and env."""
+
+    def __init__(self, stores: Stores) -> None:
+        self._stores = stores
+
+    async def find(self, space: Space) -> Copy | None:
+        """The copy of a space, or None when there never was one."""
+        async with self._stores.read(_engine(space.tenant_id, space.env)) as read:
+            row = await read.row(_FIND, definition_id=space.definition_id)
+        return None if row is None else Copy(row["epoch"], row["generation"])
+
+    async def begin(self, space: Space, after: int) -> Copy | None:
+        """The epoch after `after`, None when that one is over."""
+        async with self._stores.work(_engine(space.tenant_id, space.env), RunKind.INDEX) as work:
+            found = await work.row(_FIND, definition_id=space.definition_id)
+            if (0 if found is None else found["epoch"]) != after:
+                return None
+            (row,) = await work.write(_BEGIN, definition_id=space.definition_id)
+            _tell(work, "index.copy_begun", {"definition": space.definition_id, "epoch": row["epoch"]})
+        return Copy(row["epoch"], row["generation"])
+
+    async def move(self, space: Space, epoch: int, generation: int) -> bool:
+        """Forward, never back. False when the epoch is over."""
+        async with self._stores.work(_engine(space.tenant_id, space.env), RunKind.INDEX) as work:
+            found = await work.row(_FIND, definition_id=space.definition_id)
+            if found is None or found["epoch"] != epoch:
+                return False
+            await work.write(_MOVE, definition_id=space.definition_id, generation=generation)
+            _tell(work, "index.copied", {"definition": space.definition_id, "epoch": epoch, "generation": generation})
+        return True
+
+    async def end(self, tenant_id: str, env: str, but: str | None) -> None:
+        """Every epoch of a tenant and env is over, begun or not, save of the definition `but`."""
+        async with self._stores.work(_engine(tenant_id, env), RunKind.INDEX) as work:
+            ended: list[Json] = [row["definition_id"] for row in await work.write(_END, but=but or "")]
+            _tell(work, "index.copies_ended", {"definitions": ended})
+
+
+def _engine(tenant_id: str, env: str) -> Scope:
+    return Scope.system(tenant_id, Env(env), "copies")
+
+
+def _tell(work: Work, action: str, output: dict[str, Json]) -> None:
+    work.record(
+        Event(action, "index", "", redact({"output": output}), Handling((), train_ok=False), ends=RunStatus.SUCCEEDED)
+    )

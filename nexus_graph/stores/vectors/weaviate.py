@@ -1,0 +1,350 @@
+"""The vector index on a Weaviate server: one copy of a large space, shared by every process.
+
+A row is written once, under an id that tells the generation it was written at, and is only ever removed by a newer one:
+so whatever order several writers come in, what is left over is at worst a name too many, and the rows decide. The
+database knows how far a copy is (`base.Book`). A copy that is let go never gets its name back: late writes find nobody.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import structlog
+from numpy.typing import NDArray
+
+from nexus_graph.scope.errors import ConfigurationError, Invalid, Unavailable
+from nexus_graph.stores.vectors import weaviate_schema as schema
+from nexus_graph.stores.vectors.base import (
+    NOTHING,
+    Book,
+    Change,
+    Copy,
+    Key,
+    Lost,
+    Nomination,
+    Space,
+    View,
+    check_change,
+)
+from nexus_graph.stores.vectors.weaviate_client import PATIENT, QUICK, Deed, Refused, Result, WeaviateConnection
+from nexus_graph.stores.vectors.weaviate_search import nominated
+
+if TYPE_CHECKING:
+    from weaviate import WeaviateAsyncClient
+    from weaviate.collections.collection import CollectionAsync
+
+    Rows = CollectionAsync[dict[str, Any], None]
+
+log = structlog.get_logger("nexus_graph.vectors")
+
+_WRITE_SECONDS: Final = 60.0
+_BATCH_BYTES: Final = 4 * 1024 * 1024
+_BATCH_ROWS: Final = 1000
+_GROUPS: Final = 256  # whose older rows are removed by one call
+_IDLE_SECONDS: Final = 900.0  # after which a tenant's memory and files are let go of until it is used again
+_LENGTH: Final = 1e-3  # by which a vector may be longer or shorter than one
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WeaviateView:
+    """A space's copy, as the database knows it. It moves on while others write to it."""
+
+    space: Space
+    copy: Copy | None
+    vectors: WeaviateVectors = field(repr=False)
+
+    @property
+    def generation(self) -> int:
+        """See `base.View`."""
+        return NOTHING if self.copy is None else self.copy.generation
+
+    async def nominate(
+        self,
+        query: NDArray[np.float32],
+        k: int,
+        *,
+        only: Collection[str] | None = None,
+        without: Collection[str] = (),
+    ) -> Nomination:
+        """See `base.View`."""
+        if query.dtype != np.float32 or query.shape != (self.space.dimensions,):
+            raise Invalid(f"A query of shape {query.shape} can't be compared with {self.space.dimensions} dimensions.")
+        if k < 1:
+            raise Invalid(f"The number of results must be at least 1, not {k}.")
+        if not np.isfinite(query).all():
+            raise Unavailable("The query holds a number that is not finite.")
+        if self.copy is None or self.copy.generation == NOTHING or (only is not None and not only):
+            return Nomination((), exact=True)
+        if not query.any():
+            return Nomination((), exact=False, bound=0.0)  # all are equally near, and there is no order among them
+        return await self.vectors.ask(
+            self.space, self.copy.epoch, lambda rows: nominated(rows, query, k, only, without), QUICK
+        )
+
+
+@dataclass(slots=True)
+class WeaviateVectors:
+    """Copies on the server of `connection`, in collections whose names begin with `prefix`."""
+
+    connection: WeaviateConnection
+    book: Book
+    prefix: str = "Nexus"
+    _known: set[str] = field(default_factory=set)
+    _used: dict[tuple[str, str], float] = field(default_factory=dict)
+    _reached: dict[tuple[str, str], int] = field(default_factory=dict)
+    _resting: asyncio.Task[None] | None = None
+
+    async def open(self) -> None:
+        """See `base.Vectors`. Compares every collection of ours with what this program makes."""
+        await self.connection.open()
+        with suppress(Lost):
+            try:
+                for name, found in (await self._collections()).items():
+                    schema.compare(name, found)
+            except Refused as error:
+                raise ConfigurationError(f"{error.message} {error.hint}") from error
+            except Unavailable as error:
+                log.warning("vectors.not_there_yet", engine="weaviate", error=error.message)
+        self._resting = asyncio.create_task(self._rest_forever())
+
+    async def close(self) -> None:
+        """See `base.Vectors`."""
+        if self._resting is not None:
+            self._resting.cancel()
+            await asyncio.gather(self._resting, return_exceptions=True)
+        await self.connection.close()
+
+    async def ready(self) -> None:
+        """See `base.Vectors`."""
+        await self.connection.ready()
+
+    async def view(self, space: Space) -> WeaviateView:
+        """See `base.Vectors`. Asks the database alone."""
+        return WeaviateView(space, await self.book.find(space), self)
+
+    async def apply(self, space: Space, view: View, change: Change) -> WeaviateView:
+        """See `base.Vectors`. New rows first, then the older ones of the same groups go, then the database is told."""
+        if not isinstance(view, WeaviateView):
+            raise Unavailable("The view belongs to another vector index.")
+        _check(change, space.dimensions)
+        copy = view.copy
+        if copy is None or copy.generation == NOTHING:
+            copy = await self._begin(space, 0 if copy is None else copy.epoch)
+        try:
+            await self._write(space, copy.epoch, partial(_witness, stamp=change.generation))
+            await self._put(space, copy.epoch, change)
+            if copy.generation != NOTHING:
+                await self._remove_older(space, copy.epoch, change)
+        except Lost as error:  # the server lost it: from here on rows answer, and the next change begins anew
+            await self.book.begin(space, copy.epoch)
+            raise Unavailable("The copy of the vectors is gone.", hint="It is made anew.") from error
+        if not await self.book.move(space, copy.epoch, change.generation):
+            raise _over()
+        return WeaviateView(space, Copy(copy.epoch, max(copy.generation, change.generation)), self)
+
+    async def reached(self, space: Space, view: View) -> int:
+        """See `base.Vectors`."""
+        if not isinstance(view, WeaviateView) or view.copy is None or view.copy.generation == NOTHING:
+            return NOTHING
+        tenant = schema.tenant_name(space, view.copy.epoch)
+        if (self._name(space), tenant) not in self._reached:
+            self._reached[self._name(space), tenant] = await self.ask(space, view.copy.epoch, _witnessed, QUICK)
+        return self._reached[self._name(space), tenant]
+
+    async def held(self, space: Space) -> AsyncIterator[tuple[Sequence[Key], NDArray[np.float32]]]:
+        """See `base.Vectors`."""
+        copy, after = await self.book.find(space), None
+        while copy is not None and copy.generation != NOTHING:
+            found: list[Any] = await self.ask(space, copy.epoch, partial(_page, after=after))
+            if not found:
+                return
+            rows = [each for each in found if each.uuid != schema.WITNESS]
+            keys = [(each.properties[schema.GROUP], int(each.properties[schema.ORDINAL])) for each in rows]
+            if keys:
+                yield keys, np.array([each.vector["default"] for each in rows], dtype=np.float32)
+            after = found[-1].uuid
+
+    def forget(self, tenant_id: str, env: str) -> None:
+        """Nothing: this process holds no vectors."""
+
+    async def erase(self, tenant_id: str, env: str, but: str | None = None) -> None:
+        """See `base.Vectors`. From every collection of ours, known to the database or not; then looks again."""
+        await self.book.end(tenant_id, env, but)
+        kept = None if but is None else schema.collection_name(self.prefix, env, but)
+        begin = schema.tenant_prefix(tenant_id, env)
+        for name in await self._collections():
+            if name != kept:
+                await self._remove_tenants(name, begin)
+                if await self._tenants(name, begin):
+                    raise Unavailable("A copy of the vectors is still on the Weaviate server.", hint="Try again.")
+
+    async def ask(
+        self, space: Space, epoch: int, deed: Callable[[Rows], Awaitable[Result]], patience: float = PATIENT
+    ) -> Result:
+        """Do something with the rows of a copy: `deed` takes the client's handle of its tenant."""
+        return await self._with_rows(space, epoch, deed, None, patience)
+
+    async def rest(self, idle_seconds: float = _IDLE_SECONDS) -> None:
+        """Let the server put those tenants away that this process has not used for so long; use wakes them."""
+        begin = time.monotonic() - idle_seconds
+        for (name, tenant), used in [*self._used.items()]:
+            if used <= begin:
+                del self._used[name, tenant]
+                with suppress(Unavailable):
+                    await self._call(_deactivating(name, tenant))
+
+    async def _rest_forever(self) -> None:
+        while True:
+            await asyncio.sleep(60)
+            await self.rest()
+
+    async def _begin(self, space: Space, after: int) -> Copy:
+        name = self._name(space)
+        if name not in self._known:
+            await self._call(lambda client: schema.ensure(client, name))
+            self._known.add(name)
+        if (copy := await self.book.begin(space, after)) is None:
+            raise _over()
+        try:
+            await self._remove_tenants(name, schema.tenant_prefix(space.tenant_id, space.env))
+            await self._call(
+                lambda client: client.collections.use(name).tenants.create(schema.tenant_name(space, copy.epoch))
+            )
+        except Lost:
+            self._known.discard(name)
+            raise
+        return copy
+
+    async def _put(self, space: Space, epoch: int, change: Change) -> None:
+        step = max(1, min(_BATCH_ROWS, _BATCH_BYTES // (4 * space.dimensions)))
+        for start in range(0, len(change.keys), step):
+            keys, matrix = change.keys[start : start + step], change.matrix[start : start + step]
+            objects = await asyncio.to_thread(_objects, keys, matrix, change.generation)
+            failed = await self._write(space, epoch, partial(_insert, objects=objects))
+            if failed:
+                raise Unavailable(f"Weaviate did not take {failed} of {len(keys)} vectors.", hint="It is tried again.")
+
+    async def _remove_older(self, space: Space, epoch: int, change: Change) -> None:
+        from weaviate.classes.query import Filter
+
+        groups = sorted(change.groups)
+        for start in range(0, len(groups), _GROUPS):
+            marks = [schema.mark(group) for group in groups[start : start + _GROUPS]]
+            older = Filter.by_property(schema.STAMP).less_than(change.generation)
+            where = Filter.by_property(schema.MARK).contains_any(marks) & older
+            await self._write(space, epoch, partial(_delete, where=where))
+
+    async def _write(self, space: Space, epoch: int, deed: Callable[[Rows], Awaitable[Result]]) -> Result:
+        return await self._with_rows(space, epoch, deed, _WRITE_SECONDS, PATIENT)
+
+    async def _with_rows(
+        self,
+        space: Space,
+        epoch: int,
+        deed: Callable[[Rows], Awaitable[Result]],
+        seconds: float | None,
+        patience: float,
+    ) -> Result:
+        name, tenant = self._name(space), schema.tenant_name(space, epoch)
+        self._used[name, tenant] = time.monotonic()
+        return await self.connection.call(lambda client: deed(_rows(client, name, tenant)), seconds, patience)
+
+    async def _remove_tenants(self, name: str, begin: str) -> None:
+        if found := await self._tenants(name, begin):
+            await self.connection.call(
+                lambda client: client.collections.use(name).tenants.remove(found), _WRITE_SECONDS
+            )
+        for key in [key for key in self._used if key[0] == name and key[1].startswith(begin)]:
+            del self._used[key]
+
+    async def _tenants(self, name: str, begin: str) -> list[str]:
+        found = await self._call(lambda client: client.collections.use(name).tenants.get())
+        return [tenant for tenant in found if tenant.startswith(begin)]
+
+    async def _collections(self) -> dict[str, Any]:
+        found = await self._call(lambda client: client.collections.list_all(simple=False))
+        return {name: each for name, each in found.items() if name.startswith(f"{self.prefix}_")}
+
+    async def _call(self, deed: Deed[Result]) -> Result:
+        return await self.connection.call(deed)
+
+    def _name(self, space: Space) -> str:
+        return schema.collection_name(self.prefix, space.env, space.definition_id)
+
+
+def _over() -> Unavailable:
+    return Unavailable("The copy of the vectors was let go meanwhile.", hint="It is made anew.")
+
+
+def _check(change: Change, dimensions: int) -> None:
+    """Before anything is sent: of a batch with one wrong vector, Weaviate may keep what it says that it refused."""
+    check_change(change, dimensions)
+    lengths = np.linalg.norm(change.matrix.astype(np.float64), axis=1)
+    wrong = ~np.isfinite(lengths) | ((np.abs(lengths - 1) > _LENGTH) & (lengths != 0))
+    if wrong.any():
+        raise Invalid(f"The vector of {change.keys[int(np.argmax(wrong))]} is not of unit length.")
+
+
+def _rows(client: WeaviateAsyncClient, name: str, tenant: str) -> Rows:
+    return client.collections.use(name).with_tenant(tenant)
+
+
+def _objects(keys: Sequence[Key], matrix: NDArray[np.float32], stamp: int) -> list[Any]:
+    from weaviate.classes.data import DataObject
+
+    return [
+        DataObject(
+            uuid=schema.object_id(key, stamp),
+            properties={
+                schema.GROUP: key[0],
+                schema.MARK: schema.mark(key[0]),
+                schema.ORDINAL: key[1],
+                schema.STAMP: stamp,
+            },
+            vector=vector,
+        )
+        for key, vector in zip(keys, matrix.tolist(), strict=True)
+    ]
+
+
+async def _insert(rows: Rows, *, objects: list[Any]) -> int:
+    """How many rows were not taken, counted one by one: a call that fails in part raises nothing."""
+    done = await rows.data.insert_many(objects)
+    return sum(1 for place in range(len(objects)) if place in done.errors or place not in done.uuids)
+
+
+async def _witness(rows: Rows, *, stamp: int) -> None:
+    from weaviate.classes.data import DataObject
+
+    if await _insert(rows, objects=[DataObject(uuid=schema.WITNESS, properties={schema.STAMP: stamp})]):
+        raise Unavailable("Weaviate did not take the mark of a copy.", hint="It is tried again.")
+
+
+async def _witnessed(rows: Rows) -> int:
+    found = await rows.query.fetch_object_by_id(schema.WITNESS, return_properties=[schema.STAMP])
+    return NOTHING if found is None else int(str(found.properties[schema.STAMP]))
+
+
+async def _delete(rows: Rows, *, where: Any) -> None:
+    """Again and again: a call stops after ten thousand rows, and tells of no failure."""
+    while (done := await rows.data.delete_many(where=where)).matches:
+        if not done.successful:
+            raise Unavailable("Weaviate did not remove older vectors.", hint="It is tried again.")
+
+
+async def _page(rows: Rows, *, after: Any) -> list[Any]:
+    found = await rows.query.fetch_objects(
+        limit=500, after=after, include_vector=True, return_properties=[schema.GROUP, schema.ORDINAL]
+    )
+    return list(found.objects)
+
+
+def _deactivating(name: str, tenant: str) -> Deed[None]:
+    return lambda client: client.collections.use(name).tenants.deactivate(tenant)

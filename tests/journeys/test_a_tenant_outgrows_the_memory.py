@@ -1,0 +1,85 @@
+"""A tenant's vectors move to Weaviate and back, and nobody can tell by the answers."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from contextlib import closing
+from typing import Any
+
+from journey_house import Caller, Installation, MakeWorld, Server, World, http
+from journey_steps import card, published
+from servers.weaviate import KEY, WeaviateServer
+
+PACK = """query Pack($ask: InfluencePackInput!) { influencePack(ask: $ask) {
+  id content complete exact refs { rank score cardId cardVersion } } }"""
+SUBJECTS = ("a wet tent", "leather boots", "a gas stove", "a map in the rain", "rope and knots", "a cold night")
+QUESTIONS = ("How do I dry a tent?", "Which boots?", "What about rain at night?")
+
+
+def settings(server: WeaviateServer, prefix: str) -> dict[str, str]:
+    """Those that choose the server for every tenant."""
+    return {
+        "vectors": "weaviate",
+        "weaviate_address": server.address,
+        "weaviate_grpc_address": server.grpc_address,
+        "weaviate_key": KEY,
+        "weaviate_prefix": prefix,
+        "vectors_least": "1",
+    }
+
+
+def packs(who: Caller) -> list[Any]:
+    """The packs that answer the questions, with their sealed bytes."""
+    return [who.ask(PACK, {"ask": {"text": text, "k": 4}})["influencePack"] for text in QUESTIONS]
+
+
+def stock(world: World) -> None:
+    """A card for each subject, and its twin."""
+    owner = world.caller("t_acme", "owner")
+    for number, subject in enumerate(SUBJECTS * 2):
+        published(owner, card(f"outdoors/{number}", f"What we know of {subject}, told twice.\n"))
+
+
+def copied(world: World, cards: int) -> None:
+    """Wait until the copy holds that many generations."""
+    (place,) = world.server.installation.folder.rglob("nexus.db")
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        with closing(sqlite3.connect(place)) as database:
+            found = database.execute("select max(generation) from index_copies").fetchone()
+        if found[0] is not None and found[0] >= cards:
+            return
+        time.sleep(0.1)
+    raise AssertionError(world.server.log.read_text())
+
+
+def test_the_packs_are_the_same_bytes(own_world: MakeWorld, weaviate: WeaviateServer) -> None:
+    """In memory, with copies on a server, and by a second process on the same database that shares them."""
+    plain, big = own_world(), own_world(**settings(weaviate, "Journey"))
+    for world in (plain, big):
+        stock(world)
+    copied(big, 12)
+    expected = packs(plain.caller("t_acme", "agent"))
+    assert packs(big.caller("t_acme", "agent")) == expected
+    assert [(pack["complete"], pack["exact"]) for pack in expected] == [(True, True)] * 3
+    ready = http("GET", f"{big.server.address}/readyz").json()
+    assert ready == {"status": "ok", "stores": {"database": "ok", "objects": "ok", "vectors": "ok"}}
+    second = Server(big.server.installation)
+    second.start()
+    beside = World(second, big.credentials)
+    try:
+        assert packs(beside.caller("t_acme", "agent")) == expected
+        for world in (plain, beside):
+            published(world.caller("t_acme", "owner"), card("outdoors/new", "A wet tent dries in the wind.\n"))
+        expected = packs(plain.caller("t_acme", "agent"))
+        for world in (beside, big):
+            assert packs(world.caller("t_acme", "agent")) == expected
+    finally:
+        assert second.stop() == 0
+    place = big.server.installation
+    assert place.json("check")["faults"] == []
+    away = Installation(place.folder, **settings(weaviate, "Journey") | {"weaviate_prefix": "Elsewhere"})
+    assert "the copy on the vector server is not on the server" in away.run("check", status=1)
+    assert "(mended)" in away.run("check", "--repair")
+    assert away.json("check")["faults"] == []
