@@ -59,13 +59,15 @@ from nexus_graph.safeguards.quotas import Leases
 from nexus_graph.safeguards.rates import Rates
 from nexus_graph.safeguards.rates.refusals import GATHER_SECONDS
 from nexus_graph.scope.clock import system_clock
-from nexus_graph.scope.errors import Invalid, NexusError, NotFound
+from nexus_graph.scope.errors import Invalid, NexusError, NotFound, Unavailable
 from nexus_graph.scope.ids import new_trace_id
 from nexus_graph.scope.policy import Policy
 from nexus_graph.scope.resources import resource
 from nexus_graph.scope.scope import Scope as Tenancy
 from nexus_graph.sessions import erasing as sessions_erasing
 from nexus_graph.sessions import reflagging as sessions_reflagging
+from nexus_graph.stores.blobs.base import Blobs
+from nexus_graph.stores.blobs.bucket import ObjectServer
 from nexus_graph.stores.blobs.files import FileBlobs
 from nexus_graph.stores.database import Database
 from nexus_graph.stores.follower import Follower
@@ -114,14 +116,50 @@ _SWEEP_SECONDS = 60.0
 async def open_stores(config: Config) -> AsyncIterator[Stores]:
     """Open the stores alone. Raises ConfigurationError unless the database has the newest schema."""
     require_newest(config.database)
-    secret = config.signing_secret.get_secret_value()
     database = Database(config.database)
-    blobs = FileBlobs(config.objects, secret=secret, address=config.address, clock=system_clock)
-    await database.open()
+    async with open_blobs(config) as blobs:
+        await database.open()
+        try:
+            yield Stores(database, blobs, LocalSignals(), limits=config.limits)
+        finally:
+            await database.close()
+
+
+@asynccontextmanager
+async def open_blobs(config: Config) -> AsyncIterator[Blobs]:
+    """Open the object store that the settings choose, asking nobody.
+
+    Raises ConfigurationError when the extra `s3` is needed and not installed, or its settings can't be used.
+    """
+    blobs: Blobs
+    if config.objects == "s3":
+        from nexus_graph.stores.blobs.s3 import S3Blobs
+
+        blobs = S3Blobs(_object_server(config), clock=system_clock, prefix=config.s3_prefix)
+    else:
+        secret = config.signing_secret.get_secret_value()
+        blobs = FileBlobs(config.objects_folder, secret=secret, address=config.address, clock=system_clock)
+    await blobs.open()
     try:
-        yield Stores(database, blobs, LocalSignals(), limits=config.limits)
+        yield blobs
     finally:
-        await database.close()
+        await blobs.close()
+
+
+def _object_server(config: Config) -> ObjectServer:
+    return ObjectServer(
+        bucket=config.s3_bucket or "",  # both are there, or there would be no config
+        region=config.s3_region or "",
+        endpoint=config.s3_endpoint,
+        public_endpoint=config.s3_public_endpoint,
+        access_key=config.s3_access_key,
+        secret_key=config.s3_secret_key.get_secret_value() if config.s3_secret_key else None,
+        addressing=config.s3_addressing or ("path" if config.s3_endpoint else "virtual"),
+        authorities=config.s3_ca,
+        encryption=config.s3_encryption,
+        encryption_key=config.s3_encryption_key,
+        seconds=config.s3_seconds,
+    )
 
 
 @asynccontextmanager
@@ -177,6 +215,7 @@ async def open_house(config: Config, *, any_embedder: bool = False) -> AsyncIter
                 watch=Watch(traces=traces),
             )
             await erasure.require_replayed(stores, house.eraser.ledger)
+            await _require_fit(stores.blobs)
             if not any_embedder:
                 await index.require_definition(stores, house.index)
             yield house
@@ -185,6 +224,14 @@ async def open_house(config: Config, *, any_embedder: bool = False) -> AsyncIter
             await rates.close()
             await sandbox.close()
             await embedder.close()
+
+
+async def _require_fit(blobs: Blobs) -> None:
+    """An object server that is away stops no start: what needs no object goes on without it."""
+    try:
+        await blobs.require_fit()
+    except Unavailable:
+        log.warning("store.unavailable", store="objects")
 
 
 def eraser(config: Config, forget: Callable[[Tenancy], None] = lambda scope: None, pause: float = 0.0) -> Eraser:

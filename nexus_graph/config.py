@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 
 from nexus_graph.scope.errors import ConfigurationError
 from nexus_graph.scope.issuers import TokenIssuer, require_told_apart
 from nexus_graph.scope.limits import Limits
+from nexus_graph.scope.objects import ObjectSettings, object_problems
 from nexus_graph.scope.redaction import redact_text
 from nexus_graph.scope.scope import Env
 
@@ -34,7 +35,7 @@ _NOBODY = (
 )
 
 
-class Config(BaseModel):
+class Config(ObjectSettings):
     """The settings of one process. Times in seconds, sizes in bytes, unless the name says otherwise."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -167,6 +168,8 @@ class Config(BaseModel):
     def _outside(self) -> Self:
         if self.erasure_ledger.resolve().is_relative_to(self.data.resolve()):
             raise ValueError("NEXUS_ERASURE_LEDGER must lie outside of NEXUS_DATA, which a restore takes back")
+        if wrong := object_problems({name: getattr(self, name) for name in self.model_fields_set}):
+            raise ValueError("; ".join(wrong))
         return self
 
     @property
@@ -208,7 +211,7 @@ class Config(BaseModel):
         return self.data / "nexus.db"
 
     @property
-    def objects(self) -> Path:
+    def objects_folder(self) -> Path:
         """The folder of the embedded object store."""
         return self.data / "objects"
 
@@ -249,7 +252,7 @@ def load(environment: Mapping[str, str] | None = None, file: Path | None = None,
     }
     given = {name: value for name, value in given.items() if value is not None}
     merged: dict[str, Any] = {**from_file, **from_environment, **given}
-    for name in ("data", "erasure_ledger", "development_key", "embedder_model", "operations", "graphiql"):
+    for name in ("data", "erasure_ledger", "development_key", "embedder_model", "operations", "graphiql", "s3_ca"):
         if name in from_file and merged[name] is from_file[name]:
             merged[name] = _beside(path, from_file[name])
     if "issuers" in from_file and merged["issuers"] is from_file["issuers"]:
@@ -258,7 +261,9 @@ def load(environment: Mapping[str, str] | None = None, file: Path | None = None,
         config = Config(**merged)
     except ValidationError as error:
         nobody = [] if "issuers" in merged or "development_key" in merged else [_NOBODY]
-        raise ConfigurationError(_explain([*_problems(error), *nobody], path)) from error
+        alone = any(problem["loc"] for problem in error.errors())  # what goes together was not looked at then
+        together = [f"{line}." for line in object_problems(merged)] if alone else []
+        raise ConfigurationError(_explain([*_problems(error), *together, *nobody], path)) from error
     if not config.issuers and config.development_key is None:
         raise ConfigurationError(_explain([_NOBODY], path))
     sources = {**dict.fromkeys(from_file, str(path)), **dict.fromkeys(from_environment, "environment")}
