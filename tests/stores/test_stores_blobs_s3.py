@@ -10,12 +10,19 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import timedelta
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from botocore.exceptions import ClientError
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
+from servers.process import free_ports
 from servers.seaweedfs import ACCESS_KEY, SECRET_KEY, SeaweedFS, seaweedfs
 from structlog.testing import capture_logs
 
@@ -341,12 +348,21 @@ async def test_what_a_server_lacks_stops_the_start(s3_server: SeaweedFS, monkeyp
                 with pytest.raises(ConfigurationError, match=word):
                     await blobs.require_fit()
         plain = Bucket.call
-        for passed_over, word in (("IfNoneMatch", "conditional writes"), ("ChecksumSHA256", "checksums")):
+        for passed_over, deed, word in (
+            ("IfNoneMatch", "put_object", "conditional writes"),
+            ("IfNoneMatch", "complete_multipart_upload", "conditional writes"),
+            ("ChecksumSHA256", "put_object", "checksums"),
+        ):
 
             async def careless(
-                self: Bucket, operation: str, given: Mapping[str, object], name: str = passed_over, **how: Any
+                self: Bucket,
+                operation: str,
+                given: Mapping[str, object],
+                name: str = passed_over,
+                of: str = deed,
+                **how: Any,
             ) -> Answer:
-                heeded = {each: value for each, value in given.items() if each != name}
+                heeded = {each: value for each, value in given.items() if operation != of or each != name}
                 return await plain(self, operation, heeded, **how)
 
             monkeypatch.setattr(Bucket, "call", careless)
@@ -354,6 +370,7 @@ async def test_what_a_server_lacks_stops_the_start(s3_server: SeaweedFS, monkeyp
                 with pytest.raises(ConfigurationError, match=word):
                     await blobs.require_fit()
                 assert await all_keys(blobs) == []
+                assert await blobs.clear_unfinished(None) == 0
         monkeypatch.undo()
 
 
@@ -495,3 +512,40 @@ def test_the_driver_is_imported_by_nobody_who_does_not_use_it() -> None:
         [sys.executable, "-c", code, *drivers], capture_output=True, text=True, timeout=60, check=True
     )
     assert found.stdout == "[]\n"
+
+
+def certificate(folder: Path) -> tuple[Path, Path]:
+    """A certificate for 127.0.0.1 that vouches for itself, and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "tests")])
+    now = system_clock()
+    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+    builder = (
+        builder.serial_number(1).not_valid_before(now - timedelta(hours=1)).not_valid_after(now + timedelta(days=1))
+    )
+    here = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))])
+    signed = builder.add_extension(here, critical=False).sign(key, hashes.SHA256())
+    paths = folder / "certificate.pem", folder / "key.pem"
+    paths[0].write_bytes(signed.public_bytes(Encoding.PEM))
+    paths[1].write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    return paths
+
+
+async def test_an_authority_of_ones_own_vouches_for_the_server(tmp_path: Path) -> None:
+    """Encrypted, with the certificate that the settings name; one that nobody vouches for is not spoken to."""
+    paths, [port] = certificate(tmp_path), free_ports(1)
+    (tmp_path / "server").mkdir()
+    options = (f"-s3.cert.file={paths[0]}", f"-s3.key.file={paths[1]}", f"-s3.port.https={port}")
+    with seaweedfs(tmp_path / "server", *options) as server, server.bucket() as bucket:
+        encrypted = replace(server.server(bucket), endpoint=f"https://127.0.0.1:{port}")
+        async with opened(replace(encrypted, authorities=paths[0])) as blobs:
+            await blobs.require_fit()
+            await blobs.put(KEY, LARGE)
+            assert await blobs.read(KEY) == LARGE
+        async with opened(replace(encrypted, seconds=2.0)) as blobs:
+            with pytest.raises(Unavailable):
+                await blobs.read(KEY)
+        wrong = tmp_path / "wrong.pem"
+        wrong.write_text("no certificate")
+        with pytest.raises(ConfigurationError):
+            await S3Blobs(replace(encrypted, authorities=wrong), clock=system_clock).open()

@@ -6,6 +6,7 @@ The only place that knows aiobotocore. Its import takes two seconds, so it happe
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -140,6 +141,8 @@ class Bucket:
         self._failures = _Failures()
         session, server = get_session(), self.server
         try:
+            if server.authorities is not None:  # read by the driver at the first call only
+                ssl.create_default_context(cafile=server.authorities)
             self._client = await self._stack.enter_async_context(_client(session, server, server.endpoint))
             self._signing = self._client
             if server.public_endpoint not in (None, server.endpoint):

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Final
 
 from nexus_graph.scope.canonical import sha256
 from nexus_graph.scope.errors import ConfigurationError, Unavailable
-from nexus_graph.stores.blobs.base import Blobs
+from nexus_graph.stores.blobs.base import Blobs, Stat
 from nexus_graph.stores.blobs.bucket import Bucket, Refusal, Silent
-from nexus_graph.stores.blobs.multipart import encoded
+from nexus_graph.stores.blobs.multipart import encoded, store
 
 PROBE: Final = "probe"
 """Where objects lie that are written to see whether they can be."""
@@ -25,6 +25,7 @@ async def require_fit(bucket: Bucket, blobs: Blobs, root: str, settings: Mapping
     try:
         await blobs.put(first, b"1")
         once = await _refused(bucket, settings, root + first, b"2", b"2")
+        once = once and await _refused_in_parts(bucket, settings, root + first)
         checked = await _refused(bucket, settings, root + second, b"1", b"2")
         for key in [key async for key in blobs.keys(f"{PROBE}/") if key in (first, second)]:
             await blobs.remove(key)
@@ -40,6 +41,15 @@ async def require_fit(bucket: Bucket, blobs: Blobs, root: str, settings: Mapping
 def probe() -> str:
     """A key for such an object, which nobody else has."""
     return f"{PROBE}/{secrets.token_hex(8)}"
+
+
+async def _refused_in_parts(bucket: Bucket, settings: Mapping[str, str], path: str) -> bool:
+    """The same for an object that comes in parts."""
+    return not await store(bucket, path, _one(b"2"), Stat(1, sha256(b"2")), settings)
+
+
+async def _one(data: bytes) -> AsyncIterator[bytes]:
+    yield data
 
 
 async def _refused(bucket: Bucket, settings: Mapping[str, str], path: str, data: bytes, summed: bytes) -> bool:
