@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import re
 import subprocess
 import sys
 import time
@@ -33,6 +35,7 @@ from nexus_graph.stores.blobs.base import Stat, Upload
 from nexus_graph.stores.blobs.bucket import Answer, Bucket, ObjectServer
 from nexus_graph.stores.blobs.s3 import S3Blobs
 
+ROOT = Path(__file__).parents[2]
 KEY = "tenants/t_acme/dev/raw/asset_1/report.txt"
 DATA = b"Net sales rose in the third quarter.\n" * 1000
 PART = 5 * 1024 * 1024
@@ -225,6 +228,19 @@ async def test_a_download_address_expires(blobs: S3Blobs) -> None:
         assert (await client.get(address)).status_code == 200
         await asyncio.sleep(3.5)
         assert (await client.get(address)).status_code == 403
+
+
+async def test_a_page_of_another_origin_may_upload(s3_server: SeaweedFS, blobs: S3Blobs) -> None:
+    """A server takes the rule that docs/s3.md shows, and lets a browser show a page of that origin the answer."""
+    [*_, text] = re.findall(r"```json\n(.*?)```", (ROOT / "docs" / "s3.md").read_text("utf-8"), re.DOTALL)
+    rules, client, bucket = json.loads(text), s3_server.client(), bucket_of(blobs)
+    client.put_bucket_cors(Bucket=bucket, CORSConfiguration={"CORSRules": rules})
+    assert client.get_bucket_cors(Bucket=bucket)["CORSRules"] == rules
+    form, origin = await form_for(blobs), rules[0]["AllowedOrigins"][0]
+    async with httpx.AsyncClient(headers={"Origin": origin}) as page:
+        answer = await page.post(form.address, data=dict(form.fields), files={"file": DATA})
+    assert answer.status_code == 201
+    assert answer.headers["access-control-allow-origin"] in (origin, "*")
 
 
 async def test_an_upload_that_is_no_form_is_refused(blobs: S3Blobs) -> None:
@@ -465,8 +481,14 @@ async def test_credentials_that_nobody_has_are_told(monkeypatch: pytest.MonkeyPa
     for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
         monkeypatch.setenv(name, str(tmp_path / "none"))
     async with opened(ObjectServer("b", "r", "http://127.0.0.1:1", addressing="path")) as blobs:
-        with pytest.raises(Unavailable):
-            await blobs.ready()
+        later = system_clock() + timedelta(minutes=1)
+        for deed in (
+            blobs.ready(),
+            form_for(blobs),
+            blobs.download(KEY, filename="r", content_type="text/plain", expires_at=later),
+        ):
+            with pytest.raises(Unavailable):
+                await deed
         with pytest.raises(ConfigurationError, match="credentials"):
             await blobs.require_fit()
 
