@@ -8,7 +8,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 
 import structlog
 from starlette.applications import Starlette
@@ -69,9 +70,12 @@ from nexus_graph.sessions import reflagging as sessions_reflagging
 from nexus_graph.stores.blobs.base import Blobs
 from nexus_graph.stores.blobs.bucket import ObjectServer
 from nexus_graph.stores.blobs.files import FileBlobs
-from nexus_graph.stores.database import Database
+from nexus_graph.stores.database.base import Database
+from nexus_graph.stores.database.place import Place
+from nexus_graph.stores.database.sqlite import SqliteDatabase
 from nexus_graph.stores.follower import Follower
 from nexus_graph.stores.migrations import require_newest
+from nexus_graph.stores.signals.base import Signals
 from nexus_graph.stores.signals.local import LocalSignals
 from nexus_graph.stores.vectors.local import LocalVectors
 from nexus_graph.stores.work import Stores
@@ -116,13 +120,23 @@ _SWEEP_SECONDS = 60.0
 async def open_stores(config: Config) -> AsyncIterator[Stores]:
     """Open the stores alone. Raises ConfigurationError unless the database has the newest schema."""
     require_newest(config.database)
-    database = Database(config.database)
-    async with open_blobs(config) as blobs:
-        await database.open()
-        try:
-            yield Stores(database, blobs, LocalSignals(), limits=config.limits)
-        finally:
-            await database.close()
+    database, signals = _database(config.database)
+    async with AsyncExitStack() as opened:
+        blobs = await opened.enter_async_context(open_blobs(config))
+        for store in (database, signals):
+            await store.open()
+            opened.push_async_callback(store.close)
+        yield Stores(database, blobs, signals, limits=config.limits)
+
+
+def _database(place: Place) -> tuple[Database, Signals]:
+    """The database at a place, and the wake-ups that go with it. Raises ConfigurationError for a missing driver."""
+    if isinstance(place, Path):
+        return SqliteDatabase(place), LocalSignals()
+    from nexus_graph.stores.database.postgres import PostgresDatabase
+    from nexus_graph.stores.signals.postgres import PostgresSignals
+
+    return PostgresDatabase(place), PostgresSignals(place.signals or place.address)
 
 
 @asynccontextmanager

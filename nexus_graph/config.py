@@ -23,6 +23,7 @@ from nexus_graph.scope.limits import Limits
 from nexus_graph.scope.objects import ObjectSettings, object_problems
 from nexus_graph.scope.redaction import redact_text
 from nexus_graph.scope.scope import Env
+from nexus_graph.stores.database.place import Place, PostgresPlace
 
 PREFIX = "NEXUS_"
 FILE_SETTING = "NEXUS_CONFIG"
@@ -41,6 +42,24 @@ class Config(ObjectSettings):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     data: Path = Field(description="Folder of the embedded stores: database and objects.")
+    postgres: SecretStr | None = Field(
+        None,
+        description="Address of a Postgres database with the application's role, postgresql://ROLE:PASSWORD@HOST/NAME; "
+        "the file nexus.db in the data folder when unset.",
+    )
+    postgres_owner: SecretStr | None = Field(
+        None, description="The same database with the role that owns the tables: for `migrate`, and to erase."
+    )
+    postgres_signals: SecretStr | None = Field(
+        None, description="The same database around a pooler, for LISTEN; NEXUS_POSTGRES when unset."
+    )
+    postgres_connections: int = Field(10, ge=2, le=1000, description="Connections of one server to Postgres.")
+    postgres_seconds: float = Field(
+        10.0, gt=0, description="How long a statement, a lock or a free connection is waited for."
+    )
+    postgres_prepared: bool = Field(
+        True, description="Whether statements are prepared; false behind a pooler that can't keep them."
+    )
     issuers: tuple[TokenIssuer, ...] = Field(
         (),
         description="Whose bearer tokens are believed: tables in the file, a JSON list in the environment; see below.",
@@ -127,6 +146,13 @@ class Config(ObjectSettings):
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe line to log.")
 
+    @field_validator("postgres", "postgres_owner", "postgres_signals")
+    @classmethod
+    def _of_postgres(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not value.get_secret_value().startswith(("postgresql://", "postgres://")):
+            raise ValueError("is no address. Write postgresql://ROLE:PASSWORD@HOST/NAME")
+        return value
+
     @field_validator("issuers", mode="before")
     @classmethod
     def _from_json(cls, value: object) -> object:
@@ -163,6 +189,12 @@ class Config(ObjectSettings):
         if unknown := sorted(set(_listed(value)) - {env.value for env in Env}):
             raise ValueError(f"{unknown[0]!r} is none of {', '.join(Env)}")
         return value
+
+    @model_validator(mode="after")
+    def _postgres_as_a_whole(self) -> Self:
+        if self.postgres is None and (self.postgres_owner or self.postgres_signals):
+            raise ValueError("NEXUS_POSTGRES is missing: the address with the application's role")
+        return self
 
     @model_validator(mode="after")
     def _outside(self) -> Self:
@@ -206,9 +238,19 @@ class Config(ObjectSettings):
         )
 
     @property
-    def database(self) -> Path:
-        """The embedded database file."""
-        return self.data / "nexus.db"
+    def database(self) -> Place:
+        """Where the database is: on a Postgres server, or the embedded file."""
+        if self.postgres is None:
+            return self.data / "nexus.db"
+        owner = None if self.postgres_owner is None else self.postgres_owner.get_secret_value()
+        return PostgresPlace(
+            self.postgres.get_secret_value(),
+            owner,
+            (self.postgres_signals or self.postgres).get_secret_value(),
+            self.postgres_connections,
+            self.postgres_seconds,
+            self.postgres_prepared,
+        )
 
     @property
     def objects_folder(self) -> Path:

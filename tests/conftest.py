@@ -14,17 +14,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from engines import EMBEDDED, POSTGRES, Embedded, Engine, OnPostgres, connected
 from journey_house import Furnished, MakeWorld, World, furnish, serving
+from servers.postgres import PostgresServer, postgres
 from shipped import POLICY
 
 from nexus_graph.scope.policy import Policy
 from nexus_graph.scope.scope import Env, Principal, PrincipalKind, Role, Scope, Surface
-from nexus_graph.stores import database
 from nexus_graph.stores.blobs.files import FileBlobs
-from nexus_graph.stores.database import Database
+from nexus_graph.stores.database import sqlite
+from nexus_graph.stores.database.postgres import _Connection as OnServer
 from nexus_graph.stores.migrations import migrate
 from nexus_graph.stores.signals.local import LocalSignals
 from nexus_graph.stores.work import Stores
+
+__all__ = ["postgres"]
 
 SECRET = "a signing secret for tests only, 32+"
 ACME, GLOBEX = "t_acme", "t_globex"
@@ -44,6 +48,11 @@ class Clock:
     def advance(self, **amount: float) -> None:
         """Move on by `timedelta(**amount)`."""
         self.now += timedelta(**amount)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--engine postgres` runs the same tests on a Postgres server."""
+    parser.addoption("--engine", choices=(EMBEDDED, POSTGRES), default=EMBEDDED, help="What databases the tests use.")
 
 
 @pytest.fixture
@@ -66,22 +75,38 @@ def empty_database(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     return path.read_bytes()
 
 
+@pytest.fixture(scope="session")
+def on_postgres(postgres: PostgresServer) -> OnPostgres:
+    """Databases on a real Postgres server."""
+    return OnPostgres(postgres)
+
+
+@pytest.fixture(scope="session")
+def engine(pytestconfig: pytest.Config, empty_database: bytes, request: pytest.FixtureRequest) -> Engine:
+    """What the databases of this run are made by."""
+    if pytestconfig.getoption("engine") == POSTGRES:
+        made: Engine = request.getfixturevalue("on_postgres")
+        return made
+    return Embedded(empty_database)
+
+
 @pytest.fixture
-async def stores(tmp_path: Path, clock: Clock, empty_database: bytes) -> AsyncIterator[Stores]:
-    """Real embedded stores in an empty folder."""
-    (tmp_path / "nexus.db").write_bytes(empty_database)
-    opened = Database(tmp_path / "nexus.db")
+async def stores(tmp_path: Path, clock: Clock, engine: Engine) -> AsyncIterator[Stores]:
+    """Real stores on an empty database and in an empty folder."""
+    place = engine.fresh(tmp_path)
+    opened = connected(place)
     await opened.open()
     blobs = FileBlobs(tmp_path / "objects", secret=SECRET, address="http://127.0.0.1:8300", clock=clock)
     yield Stores(opened, blobs, LocalSignals(), clock)
     await opened.close()
+    engine.discard(place)
 
 
 @pytest.fixture
 def statements(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Every statement that is run, whichever way; cleared where counting is to begin."""
     sent: list[str] = []
-    for connection in (database._Connection, database._AtHand):
+    for connection in (sqlite._Connection, sqlite._AtHand, OnServer):
 
         async def counted(self: Any, sql: str, parameters: Any, plain: Any = connection.rows) -> Any:
             sent.append(sql)
@@ -111,10 +136,11 @@ def scope_of(policy: Policy, clock: Clock) -> MakeScope:
 
 
 @pytest.fixture(scope="session")
-def furnished(tmp_path_factory: pytest.TempPathFactory) -> Furnished:
-    """A folder with two tenants and nothing else, and the credentials of everybody in them."""
+def furnished(tmp_path_factory: pytest.TempPathFactory, engine: Engine) -> Furnished:
+    """A folder and a database with two tenants and nothing else, and the credentials of everybody in them."""
     folder = tmp_path_factory.mktemp("furnished")
-    return folder, furnish(folder)
+    place = engine.fresh(tmp_path_factory.mktemp("furnished_database"))
+    return folder, furnish(folder, **engine.settings(place)), engine, place
 
 
 @pytest.fixture(scope="session")
@@ -131,7 +157,7 @@ def own_world(tmp_path: Path, furnished: Furnished) -> Iterator[MakeWorld]:
     numbers = count()
     with ExitStack() as servers:
 
-        def make(**settings: str) -> World:
-            return servers.enter_context(serving(furnished, tmp_path / f"world-{next(numbers)}", **settings))
+        def make(processes: int | None = None, **settings: str) -> World:
+            return servers.enter_context(serving(furnished, tmp_path / f"world-{next(numbers)}", processes, **settings))
 
         yield make

@@ -12,13 +12,14 @@ import socket
 import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from engines import Engine, files_at, query
 from program import Program
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosedOK
@@ -29,13 +30,15 @@ from nexus_graph.administration.directory import development_token
 from nexus_graph.administration.installing import install
 from nexus_graph.app import open_stores
 from nexus_graph.scope.scope import Env, Scope, Surface
+from nexus_graph.stores.database.place import Place, PostgresPlace
 from nexus_graph.stores.migrations import migrate
+from nexus_graph.stores.statement import Value
 from nexus_graph.tenants import keys, membership
 
 TENANTS = ("t_acme", "t_globex")
 ROLES = ("owner", "admin", "member")
 Credentials = dict[tuple[str, str], str]
-Furnished = tuple[Path, Credentials]
+Furnished = tuple[Path, Credentials, Engine, Place]
 
 START_SECONDS = 30
 COMMAND_SECONDS = 120
@@ -56,6 +59,21 @@ class Installation:
             **{f"NEXUS_{name.upper()}": value for name, value in settings.items()},
         }
 
+    @property
+    def place(self) -> Place:
+        """Where its database is."""
+        address = self.environment.get("NEXUS_POSTGRES")
+        return PostgresPlace(address) if address else self.folder / "nexus-data" / "nexus.db"
+
+    def files(self) -> list[Path]:
+        """Every file in which it keeps something."""
+        own = [path for path in (self.folder / "nexus-data").rglob("*") if path.is_file()]
+        return own if isinstance(self.place, Path) else [*own, *files_at(self.place.address)]
+
+    def query(self, sql: str, **values: Value) -> list[tuple[Any, ...]]:
+        """A statement behind everybody's back."""
+        return query(self.place, sql, **values)
+
     def run(self, *arguments: str, status: int = 0) -> str:
         """Run `nexus-graph` and return what it printed; fails unless it ends with `status`."""
         with tempfile.TemporaryDirectory() as said:
@@ -72,8 +90,9 @@ class Installation:
 class Server:
     """A running server process."""
 
-    def __init__(self, installation: Installation) -> None:
+    def __init__(self, installation: Installation, processes: int = 1) -> None:
         self.installation = installation
+        self._processes = processes
         self.port = free_port()
         self.process: Program | None = None
         self.log = installation.folder / "server.log"
@@ -85,7 +104,7 @@ class Server:
 
     def start(self) -> None:
         """Start, and wait until it is ready."""
-        command = ("serve", "--port", str(self.port))
+        command = ("serve", "--port", str(self.port), "--workers", str(self._processes))
         place = self.installation
         self.process = Program(place.folder, place.environment, *command, out=self.log, err=self.log)
         deadline = time.monotonic() + START_SECONDS
@@ -112,7 +131,11 @@ class Server:
     def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
         """End it and return its status."""
         assert self.process is not None
+        workers = children(self.process.pid) if how == signal.SIGKILL else []
         self.process.send_signal(how)
+        for worker in workers:  # the power goes for all of them
+            with suppress(ProcessLookupError):
+                os.kill(worker, how)
         return self.process.wait(WAIT_SECONDS)
 
 
@@ -209,6 +232,11 @@ def http(method: str, address: str, **request: Any) -> httpx.Response:
         return client.request(method, address, **request)
 
 
+def children(pid: int) -> list[int]:
+    """The processes that a process has started and that have not ended."""
+    return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
 def free_port() -> int:
     """A port that nobody listens on."""
     with socket.socket() as probe:
@@ -238,24 +266,36 @@ MakeWorld = Callable[..., World]
 
 
 @contextmanager
-def serving(furnished: Furnished, folder: Path, **settings: str) -> Iterator[World]:
-    """A server on a copy of what is furnished. In the end it stops well, and its log tells of no defect."""
-    source, credentials = furnished
+def copied(furnished: Furnished, folder: Path, **settings: str) -> Iterator[Installation]:
+    """A copy of what is furnished."""
+    source, _, engine, place = furnished
     shutil.copytree(source, folder)
-    server = Server(Installation(folder, **settings))
-    try:
-        server.start()
-        yield World(server, credentials)
-    finally:
-        if server.running:
-            assert server.stop() == 0, server.log.read_text()
-    server.check_log()
+    copy = engine.copy(place)
+    yield Installation(folder, **engine.settings(copy), **settings)
+    engine.discard(copy)
 
 
-def furnish(folder: Path) -> Credentials:
+@contextmanager
+def serving(furnished: Furnished, folder: Path, processes: int | None = None, **settings: str) -> Iterator[World]:
+    """A server on a copy of what is furnished, of as many processes as its engine is tried with.
+
+    In the end it stops well, and its log tells of no defect.
+    """
+    with copied(furnished, folder, **settings) as installation:
+        server = Server(installation, processes or furnished[2].processes)
+        try:
+            server.start()
+            yield World(server, furnished[1])
+        finally:
+            if server.running:
+                assert server.stop() == 0, server.log.read_text()
+        server.check_log()
+
+
+def furnish(folder: Path, **given: str) -> Credentials:
     """Make an installation with an owner, an admin, a member and an agent in each tenant; returns their credentials."""
     install(folder)
-    settings = config.load({}, folder / "nexus.toml", embedder="hashing").config
+    settings = config.load({}, folder / "nexus.toml", embedder="hashing", **given).config
     migrate(settings.database)
 
     async def deed() -> Credentials:

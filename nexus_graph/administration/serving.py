@@ -17,6 +17,7 @@ import uvicorn
 from nexus_graph.administration import console, uvicorn_inside
 from nexus_graph.administration.bounded_http import bounded_http
 from nexus_graph.administration.bounded_sockets import bounded_sockets
+from nexus_graph.administration.workers import Workers
 from nexus_graph.api.house import House
 from nexus_graph.app import application, following, open_house
 from nexus_graph.config import Config
@@ -67,6 +68,11 @@ class Server(uvicorn_inside.Server):
         else:
             super().handle_exit(sig, frame)
 
+    def abandon(self, orphaned: int) -> None:
+        """Begin to stop, since the parent has gone."""
+        asyncio.get_running_loop().remove_reader(orphaned)
+        self.should_exit = True
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop gracefully."""
         log.info("server.stopping")
@@ -116,13 +122,33 @@ async def served(house: House, bound: socket.socket) -> AsyncIterator[asyncio.Ta
 def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on, instead of NEXUS_HOST.")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on, instead of NEXUS_PORT.")] = None,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Server processes behind that one port.")] = 1,
 ) -> None:
     """Serve GraphQL until interrupted."""
     config = console.settings(host=host, port=port).config
-
-    async def deed() -> None:
+    if workers == 1:
+        console.run(_serve(config))
+        return
+    try:
         bound = listen(config)
-        async with open_house(config) as house, following(house):
-            await Server(house).serve(sockets=[bound])
+    except ConfigurationError as error:
+        console.fail(str(error), status=console.MISUSED)
 
-    console.run(deed())
+    def work(orphaned: int) -> int:
+        try:
+            console.run(_serve(config, bound, orphaned))
+        except typer.Exit as end:
+            return end.exit_code
+        return 0
+
+    raise typer.Exit(Workers(workers, work).run())
+
+
+async def _serve(config: Config, bound: socket.socket | None = None, orphaned: int | None = None) -> None:
+    """Serve until told to stop; also when `orphaned`, a descriptor, can be read: then the parent has gone."""
+    bound = bound or listen(config)
+    async with open_house(config) as house, following(house):
+        server = Server(house)
+        if orphaned is not None:
+            asyncio.get_running_loop().add_reader(orphaned, server.abandon, orphaned)
+        await server.serve(sockets=[bound])

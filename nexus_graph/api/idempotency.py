@@ -13,7 +13,7 @@ from strawberry import UNSET
 from nexus_graph.scope.canonical import Json
 from nexus_graph.scope.clock import iso
 from nexus_graph.scope.errors import Invalid
-from nexus_graph.stores.work import Once
+from nexus_graph.stores.repeating import Once
 
 LONGEST_KEY = 200
 DEEPEST = 64

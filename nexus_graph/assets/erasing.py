@@ -17,7 +17,7 @@ from nexus_graph.assets import table
 from nexus_graph.assets.model import LONGEST_REFERENCE, AssetState, safe_filename
 from nexus_graph.safeguards import quotas
 from nexus_graph.safeguards.erasure import Doomed, Step
-from nexus_graph.stores.database import Row
+from nexus_graph.stores.database.base import Row
 from nexus_graph.stores.statement import Statement
 from nexus_graph.stores.work import Read, Work
 

@@ -14,7 +14,7 @@ from nexus_graph.scope.canonical import Json
 from nexus_graph.scope.errors import NotFound
 from nexus_graph.scope.permission import Permission
 from nexus_graph.scope.scope import Scope
-from nexus_graph.stores.database import Row
+from nexus_graph.stores.database.base import Row
 from nexus_graph.stores.paging import Page, Window, page
 from nexus_graph.stores.work import Read, Stores, Work
 

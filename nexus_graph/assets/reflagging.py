@@ -14,7 +14,7 @@ import orjson
 
 from nexus_graph.safeguards.rulesets import Kept, Step
 from nexus_graph.scope.redaction import pii_flags
-from nexus_graph.stores.database import Row
+from nexus_graph.stores.database.base import Row
 from nexus_graph.stores.statement import Statement, Value
 from nexus_graph.stores.work import Read
 

@@ -20,7 +20,8 @@ from nexus_graph.scope.redaction import redact
 from nexus_graph.scope.scope import Scope
 from nexus_graph.stores.blobs.base import Upload
 from nexus_graph.stores.journal import Event, RunKind, RunStatus
-from nexus_graph.stores.work import Once, Read, Stores, Work
+from nexus_graph.stores.repeating import Once
+from nexus_graph.stores.work import Read, Stores, Work
 
 
 async def reserve(

@@ -18,7 +18,8 @@ from nexus_graph.scope.redaction import redact
 from nexus_graph.scope.scope import Scope
 from nexus_graph.stores.blobs.base import Stat
 from nexus_graph.stores.journal import Event, RunKind
-from nexus_graph.stores.work import Once, Read, Stores, Work
+from nexus_graph.stores.repeating import Once
+from nexus_graph.stores.work import Read, Stores, Work
 
 
 async def seal(stores: Stores, scope: Scope, asset_id: str, *, once: Once | None = None) -> Asset:

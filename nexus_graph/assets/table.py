@@ -13,7 +13,7 @@ from nexus_graph.safeguards.consent.table import allowed
 from nexus_graph.scope.canonical import canonical
 from nexus_graph.scope.clock import micros, moment
 from nexus_graph.scope.handling import Handling
-from nexus_graph.stores.database import Row
+from nexus_graph.stores.database.base import Row
 from nexus_graph.stores.statement import Statement
 from nexus_graph.stores.tables import ScopedRow
 
@@ -166,12 +166,14 @@ COUNT_PARTS = Statement(
     "where tenant_id = :tenant_id and env = :env and parent_id in (:parent_ids...) group by parent_id"
 )
 PART_DEPTH = Statement(
-    "with recursive above (asset_id, depth) as (select cast(:asset_id as varchar), 0 union "
+    "with recursive above (asset_id, depth) as (select asset_id, 0 from assets "
+    "where tenant_id = :tenant_id and env = :env and asset_id = :asset_id union "
     "select part.parent_id, above.depth + 1 from asset_parts part join above on part.asset_id = above.asset_id "
     "where part.tenant_id = :tenant_id and part.env = :env and above.depth < :deepest) select max(depth) from above"
 )
 WITHHOLD = Statement(
-    "with recursive below (asset_id) as (select cast(:asset_id as varchar) union "
+    "with recursive below (asset_id) as (select asset_id from assets "
+    "where tenant_id = :tenant_id and env = :env and asset_id = :asset_id union "
     "select part.asset_id from asset_parts part join below on part.parent_id = below.asset_id "
     "where part.tenant_id = :tenant_id and part.env = :env) "
     "update assets set train_ok = false where tenant_id = :tenant_id and env = :env and train_ok "

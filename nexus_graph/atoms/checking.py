@@ -25,7 +25,7 @@ from nexus_graph.scope.canonical import sha256
 from nexus_graph.scope.errors import Conflict, Forbidden, Invalid
 from nexus_graph.scope.redaction import redact
 from nexus_graph.scope.scope import Role, Scope
-from nexus_graph.stores.database import Row
+from nexus_graph.stores.database.base import Row
 from nexus_graph.stores.journal import Event, RunKind
 from nexus_graph.stores.statement import Value
 from nexus_graph.stores.work import Stores, Work

@@ -26,8 +26,9 @@ from nexus_graph.scope.redaction import find, redact
 from nexus_graph.scope.scope import Scope
 from nexus_graph.stores.blobs.base import ScopedBlobs
 from nexus_graph.stores.journal import Event, RunKind
+from nexus_graph.stores.repeating import Once
 from nexus_graph.stores.statement import Value
-from nexus_graph.stores.work import Once, Stores, Work
+from nexus_graph.stores.work import Stores, Work
 
 _AT_ONCE = 1000
 _SHORT = 2**20  # bytes that are hashed in a millisecond or two

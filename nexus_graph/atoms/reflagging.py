@@ -8,7 +8,7 @@ import orjson
 
 from nexus_graph.atoms.model import Span, flags_of
 from nexus_graph.safeguards.rulesets import step_by_rows
-from nexus_graph.stores.database import Row
+from nexus_graph.stores.database.base import Row
 from nexus_graph.stores.statement import Statement
 
 _LOOK = Statement(

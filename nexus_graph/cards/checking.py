@@ -21,7 +21,7 @@ from nexus_graph.safeguards.quotas.model import day
 from nexus_graph.scope.clock import micros
 from nexus_graph.scope.errors import Forbidden
 from nexus_graph.scope.scope import Role, Scope
-from nexus_graph.stores.database import Row
+from nexus_graph.stores.database.base import Row
 from nexus_graph.stores.work import Read, Stores
 
 _TEXTS: Final = 32  # of up to 1 MiB each

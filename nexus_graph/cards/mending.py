@@ -18,7 +18,7 @@ from nexus_graph.scope.errors import Invalid
 from nexus_graph.scope.handling import Handling
 from nexus_graph.scope.redaction import redact
 from nexus_graph.scope.scope import Scope
-from nexus_graph.stores.database import Row
+from nexus_graph.stores.database.base import Row
 from nexus_graph.stores.journal import Event, RunKind
 from nexus_graph.stores.statement import Value
 from nexus_graph.stores.work import Read, Stores

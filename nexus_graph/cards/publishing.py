@@ -29,7 +29,8 @@ from nexus_graph.scope.permission import Permission
 from nexus_graph.scope.redaction import redact
 from nexus_graph.scope.scope import Scope
 from nexus_graph.stores.journal import Event, RunKind
-from nexus_graph.stores.work import Once, Read, Stores, Work
+from nexus_graph.stores.repeating import Once
+from nexus_graph.stores.work import Read, Stores, Work
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from nexus_graph.exports.model import ExportKind, Outcome, Reason
 from nexus_graph.safeguards.consent.releasing import Exportable, Layer, release
 from nexus_graph.scope.canonical import Json, canonical
 from nexus_graph.scope.errors import Invalid
-from nexus_graph.stores.database import Row
+from nexus_graph.stores.database.base import Row
 
 
 def judge(rows: Sequence[tuple[Row, Layer | None]]) -> list[Outcome]:

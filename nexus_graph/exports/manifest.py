@@ -13,7 +13,7 @@ from nexus_graph.exports.model import FORMAT, MANIFEST, Export, Part, part_name
 from nexus_graph.scope.canonical import Json, canonical
 from nexus_graph.scope.redaction import RULESET
 from nexus_graph.scope.scope import Scope
-from nexus_graph.stores.database import Row
+from nexus_graph.stores.database.base import Row
 from nexus_graph.stores.work import Stores
 
 __all__ = ["MANIFEST", "build"]

@@ -16,7 +16,8 @@ from nexus_graph.scope.permission import Permission
 from nexus_graph.scope.redaction import redact
 from nexus_graph.scope.scope import Scope
 from nexus_graph.stores.journal import Event, RunKind
-from nexus_graph.stores.work import Once, Read, Stores
+from nexus_graph.stores.repeating import Once
+from nexus_graph.stores.work import Read, Stores
 
 
 async def start(stores: Stores, scope: Scope, kinds: Sequence[ExportKind], *, once: Once | None = None) -> Export:

@@ -12,7 +12,7 @@ from nexus_graph.exports.model import Exclusion, Export, ExportKind, ExportState
 from nexus_graph.safeguards.consent.releasing import Layer, layers
 from nexus_graph.safeguards.consent.table import allowed
 from nexus_graph.scope.clock import moment
-from nexus_graph.stores.database import Row
+from nexus_graph.stores.database.base import Row
 from nexus_graph.stores.statement import Statement
 from nexus_graph.stores.tables import ScopedRow
 

@@ -15,7 +15,7 @@ from nexus_graph.scope.errors import Forbidden
 from nexus_graph.scope.handling import Handling
 from nexus_graph.scope.redaction import redact
 from nexus_graph.scope.scope import Role, Scope
-from nexus_graph.stores.database import Row
+from nexus_graph.stores.database.base import Row
 from nexus_graph.stores.journal import Event, RunKind, RunStatus
 from nexus_graph.stores.work import Stores, Work
 

@@ -11,7 +11,7 @@ from nexus_graph.index.building import MOST, build, record, require_engine
 from nexus_graph.index.definition import UNDEFINED, Index, active, own
 from nexus_graph.index.model import EMPTY_STATE, IndexReport, IndexState, chunks_digest, mark, moved
 from nexus_graph.scope.scope import Scope
-from nexus_graph.stores.database import Row
+from nexus_graph.stores.database.base import Row
 from nexus_graph.stores.journal import RunKind, RunStatus
 from nexus_graph.stores.work import Read, Stores
 

@@ -22,11 +22,12 @@ from nexus_graph.scope.errors import Conflict, NexusError
 from nexus_graph.scope.permission import Permission
 from nexus_graph.scope.redaction import redact
 from nexus_graph.scope.scope import Scope
-from nexus_graph.stores.database import Row
+from nexus_graph.stores.database.base import Row
 from nexus_graph.stores.follower import Entry, Follower
 from nexus_graph.stores.journal import RunKind, RunStatus
 from nexus_graph.stores.outcomes import running
-from nexus_graph.stores.work import Once, Stores
+from nexus_graph.stores.repeating import Once
+from nexus_graph.stores.work import Stores
 
 Progress = Callable[[int, int], None]
 """Told how many cards are done, and how many there are."""

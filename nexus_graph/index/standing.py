@@ -11,7 +11,7 @@ from nexus_graph.index import table
 from nexus_graph.index.model import IndexState
 from nexus_graph.scope.permission import Permission
 from nexus_graph.scope.scope import Scope
-from nexus_graph.stores.database import Row
+from nexus_graph.stores.database.base import Row
 from nexus_graph.stores.work import Read, Stores
 
 _SCOPES: Final = 1024  # whose standing is remembered

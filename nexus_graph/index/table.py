@@ -171,7 +171,7 @@ VECTORS = Statement(
 )
 CHUNKS = Statement(
     "select vector.card_id, vector.ordinal, vector.start_at, vector.end_at, vector.vector, version.version, "
-    "substr(version.text, vector.start_at + 1, vector.end_at - vector.start_at) as text, "
+    "substr(version.text, cast(vector.start_at + 1 as int), cast(vector.end_at - vector.start_at as int)) as text, "
     "version.pii_flags, version.train_ok from index_vectors vector "
     "join index_entries entry on entry.tenant_id = vector.tenant_id and entry.env = vector.env "
     "and entry.definition_id = vector.definition_id and entry.card_id = vector.card_id "

@@ -12,7 +12,7 @@ from nexus_graph.cards.model import CardFilter
 from nexus_graph.packs.model import Ref, erased_cards, seal, unseal
 from nexus_graph.safeguards.erasure import Doomed, Step
 from nexus_graph.scope.canonical import Json, canonical
-from nexus_graph.stores.database import Row
+from nexus_graph.stores.database.base import Row
 from nexus_graph.stores.statement import Statement, Value
 from nexus_graph.stores.work import Read, Work
 

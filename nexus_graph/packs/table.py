@@ -9,7 +9,7 @@ from sqlmodel import Field
 from nexus_graph.packs.model import Pack, erased_cards, unseal
 from nexus_graph.scope.clock import moment
 from nexus_graph.scope.handling import Handling
-from nexus_graph.stores.database import Row
+from nexus_graph.stores.database.base import Row
 from nexus_graph.stores.statement import Statement
 from nexus_graph.stores.tables import ScopedRow
 

@@ -15,7 +15,8 @@ from nexus_graph.scope.redaction import redact
 from nexus_graph.scope.scope import Scope
 from nexus_graph.stores.follower import Entry, entry
 from nexus_graph.stores.journal import Event, RunKind, RunStatus, Severity
-from nexus_graph.stores.work import Once, Stores
+from nexus_graph.stores.repeating import Once
+from nexus_graph.stores.work import Stores
 
 LONGEST_TITLE = 200  # characters
 LARGEST_TEXT = 16 * 1024  # bytes of UTF-8

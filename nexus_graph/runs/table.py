@@ -11,7 +11,7 @@ from nexus_graph.runs.model import AuditFilter, Run, RunFilter
 from nexus_graph.scope.clock import micros, moment
 from nexus_graph.scope.permission import Permission
 from nexus_graph.scope.scope import Scope
-from nexus_graph.stores.database import Row
+from nexus_graph.stores.database.base import Row
 from nexus_graph.stores.journal import RunKind, RunStatus
 from nexus_graph.stores.statement import Statement, Value
 

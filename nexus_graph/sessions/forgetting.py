@@ -14,9 +14,10 @@ from nexus_graph.scope.permission import Permission
 from nexus_graph.scope.redaction import redact
 from nexus_graph.scope.scope import Scope
 from nexus_graph.sessions import model, table
-from nexus_graph.stores.database import Row
+from nexus_graph.stores.database.base import Row
 from nexus_graph.stores.journal import Event, RunKind
-from nexus_graph.stores.work import Once, Read, Stores, Work
+from nexus_graph.stores.repeating import Once
+from nexus_graph.stores.work import Read, Stores, Work
 
 NOTHING_KEPT = Handling((), train_ok=False)
 

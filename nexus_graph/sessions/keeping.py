@@ -21,9 +21,10 @@ from nexus_graph.scope.scope import Scope
 from nexus_graph.sessions import model, table
 from nexus_graph.sessions.forgetting import forget, own
 from nexus_graph.sessions.model import MOST_ENTRIES, MOST_SESSIONS, EntryKind, Examined, NewEntry, Session
-from nexus_graph.stores.database import Row
+from nexus_graph.stores.database.base import Row
 from nexus_graph.stores.journal import Event, RunKind
-from nexus_graph.stores.work import Once, Stores, Work
+from nexus_graph.stores.repeating import Once
+from nexus_graph.stores.work import Stores, Work
 
 _ACTIONS = {EntryKind.TURN: "appendSession", EntryKind.SNAPSHOT: "putSessionSnapshot"}
 _EVENTS = {EntryKind.TURN: "session.appended", EntryKind.SNAPSHOT: "session.snapshot_put"}

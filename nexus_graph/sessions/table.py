@@ -15,7 +15,7 @@ from nexus_graph.scope.canonical import canonical
 from nexus_graph.scope.clock import moment
 from nexus_graph.scope.handling import Handling
 from nexus_graph.sessions.model import Entry, EntryKind, Session
-from nexus_graph.stores.database import Row
+from nexus_graph.stores.database.base import Row
 from nexus_graph.stores.statement import Statement
 from nexus_graph.stores.tables import ScopedRow
 

@@ -5,6 +5,7 @@ another's, hands them to its deed, and then moves the checkpoint. The deed is id
 come again.
 A deed that finds a store or server `Unavailable` is tried again later, for as long as it takes; an entry that fails for
 any other reason is given up after three attempts, so that it does not hold up those behind it.
+Of several processes one at a time follows a scope: see `turns`.
 Where a scope is halted, its checkpoint stays; a deed that is halted on its way is cancelled and begins anew later.
 """
 
@@ -25,6 +26,7 @@ from nexus_graph.scope.errors import Conflict, Halted, Unavailable
 from nexus_graph.scope.handling import Handling
 from nexus_graph.scope.redaction import redact
 from nexus_graph.scope.scope import Env, Scope
+from nexus_graph.stores import turns
 from nexus_graph.stores.journal import Event, RunKind, RunStatus, Severity
 from nexus_graph.stores.statement import Statement
 from nexus_graph.stores.tables import ScopedRow
@@ -190,23 +192,32 @@ class Follower:
             after = max(saved, self._positions.get(scope.key, 0))
             rows = await read.rows(_ENTRIES, after=after, actions=self.actions, most=self.batch + 1)
             head = await read.value(_HEAD) or 0
+            if rows and await turns.is_anothers(stores, read, self.name):
+                return False
+        if rows and not await turns.take(stores, scope, self.name):
+            return False
         entries = [entry(row) for row in rows[: self.batch]]
         if entries and not await self._unless_halted(stores, scope, entries):
             return False
         reached = entries[-1].seq if len(rows) > self.batch else head
         if entries or reached - saved >= _LAZY:
-            await stores.move_checkpoint(scope, _MOVE, self.name, reached)
+            await stores.note(scope, _MOVE, follower=self.name, seq=reached)
+            stores.signals.wake(scope.key, ())  # who waits for it, and no follower
         self._positions[scope.key] = reached
         return bool(entries)
 
     async def _unless_halted(self, stores: Stores, scope: Scope, entries: Sequence[Entry]) -> bool:
         """Do the deed, or cancel it when it is halted on its way. True when it was done."""
-        deed = asyncio.create_task(self._do(stores, scope, entries))
+        deed, prolonged = asyncio.create_task(self._do(stores, scope, entries)), stores.clock()
         try:
             while not (await asyncio.wait([deed], timeout=_LOOK_SECONDS))[0]:
                 async with stores.read(scope) as read:
                     if await self.halted(read):
                         return False
+                if stores.clock() - prolonged > turns.LENGTH / 3:
+                    if not await turns.take(stores, scope, self.name):
+                        return False  # this process slept so long that another goes on
+                    prolonged = stores.clock()
             await deed
             return True
         except Halted:  # it saw the switch before we did

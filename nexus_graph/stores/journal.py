@@ -26,7 +26,7 @@ from nexus_graph.scope.handling import Handling
 from nexus_graph.scope.redaction import RULESET, Redacted
 from nexus_graph.scope.scope import Scope
 from nexus_graph.stores import rulesets
-from nexus_graph.stores.database import Connection, Row
+from nexus_graph.stores.database.base import Connection, Row
 from nexus_graph.stores.statement import Statement, Value
 from nexus_graph.stores.tables import ScopedRow
 
@@ -307,27 +307,6 @@ def _bound(scope: Scope, statement: Statement, **values: Value) -> tuple[str, di
 
 async def _one(connection: Connection, scope: Scope, statement: Statement, **values: Value) -> Any:
     return (await connection.rows(*_bound(scope, statement, **values)))[0]
-
-
-# Erasure: payload and salt go together, and the names with them. The commitment covers them all, so the chain holds.
-
-ERASE_ENTRY = Statement(
-    "update journal_events set payload = null, salt = null, pii_flags = '[]', actor_id = :actor_id, "
-    "subject_id = :subject_id where tenant_id = :tenant_id and env = :env and seq = :seq"
-)
-ERASE_ALL = Statement(
-    "update journal_events set payload = null, salt = null, pii_flags = '[]', actor_id = :erased, "
-    "subject_id = :erased where tenant_id = :tenant_id and env = :env and seq <= :until"
-)
-ERASE_RUNS_OF = Statement(
-    "update journal_runs set actor_id = :erased where tenant_id = :tenant_id and env = :env and actor_id = :subject"
-)
-ERASE_RUNS = Statement("update journal_runs set actor_id = :erased where tenant_id = :tenant_id and env = :env")
-HEAD_SEQ = Statement("select seq from journal_heads where tenant_id = :tenant_id and env = :env")
-LATER_ENTRIES = Statement(
-    "select seq, actor_id, subject_id, payload from journal_events "
-    "where tenant_id = :tenant_id and env = :env and seq > :after order by seq limit 1000"
-)
 
 
 @dataclass(frozen=True, slots=True)

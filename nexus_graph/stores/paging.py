@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from nexus_graph.stores.database import Row
+from nexus_graph.stores.database.base import Row
 from nexus_graph.stores.statement import Statement, Value
 from nexus_graph.stores.work import Read
 

@@ -8,9 +8,11 @@ exist. An empty list is `(NULL)`: nothing is in it, and nothing is certainly not
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from types import NoneType
+
+from nexus_graph.scope.errors import Invalid
 
 Value = str | int | float | bytes | None
 Values = Mapping[str, Value | Sequence[Value]]
@@ -35,7 +37,10 @@ class Statement:
         self.lists = frozenset(_LIST.findall(sql))
 
     def bind(self, values: Values) -> tuple[str, dict[str, Value]]:
-        """The SQL to send and its parameters. Raises ValueError for a list over 4,096 or a value that does not fit."""
+        """The SQL to send and its parameters.
+
+        Raises ValueError for a list over 4,096 or a value that does not fit, Invalid for text with a NUL character.
+        """
         parameters: dict[str, Value] = {}
         widths: list[tuple[str, int]] = []
         for name, value in values.items():
@@ -47,7 +52,15 @@ class Statement:
                 raise ValueError(f"{name} must be a single value")
             else:
                 parameters[name] = value
+        require_storable(parameters.values())
         return (_widened(self.sql, tuple(widths)) if widths else self.sql), parameters
+
+
+def require_storable(values: Iterable[Value]) -> None:
+    """Raises Invalid for text with a NUL character: not every database keeps one, so none of ours does."""
+    for value in values:
+        if type(value) is str and "\0" in value:
+            raise Invalid("A text holds the character U+0000, which is not kept.", hint="Leave it out.")
 
 
 def _spread(name: str, items: Sequence[Value], into: dict[str, Value]) -> int:

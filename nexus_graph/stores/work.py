@@ -11,7 +11,6 @@ The work of a scope that rehearses does everything and then rolls back: a dry ru
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -19,59 +18,23 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
-import orjson
-from sqlmodel import Field
-
-from nexus_graph.scope.canonical import Json, canonical, digest
+from nexus_graph.scope.canonical import Json, canonical
 from nexus_graph.scope.clock import Clock, micros, system_clock
-from nexus_graph.scope.errors import Conflict, NexusError, Unavailable
+from nexus_graph.scope.errors import NexusError, Unavailable
 from nexus_graph.scope.ids import NewId, new_id
 from nexus_graph.scope.limits import Limits
 from nexus_graph.scope.scope import Scope
-from nexus_graph.stores import journal
+from nexus_graph.stores import journal, repeating
 from nexus_graph.stores.blobs.base import Blobs, ScopedBlobs
-from nexus_graph.stores.database import Connection, Database, Row
+from nexus_graph.stores.database.base import Connection, Database, Row
 from nexus_graph.stores.journal import Event, RunKind
+from nexus_graph.stores.recording import Pending, Recorder
+from nexus_graph.stores.repeating import Once
 from nexus_graph.stores.sharing import SharedReads
 from nexus_graph.stores.signals.base import Signals
-from nexus_graph.stores.statement import Statement, Value
-from nexus_graph.stores.tables import ScopedRow
+from nexus_graph.stores.statement import Statement, Value, require_storable
 
 Result = TypeVar("Result")
-
-
-class IdempotencyRow(ScopedRow, table=True):
-    """What a verb answered to an idempotency key, so that a repetition gets the same answer and does nothing."""
-
-    __tablename__ = "idempotency_keys"
-    actor_id: str = Field(primary_key=True)
-    key: str = Field(primary_key=True)
-    request_digest: str
-    answer: str
-    at: int
-
-
-_FIND_ANSWER = Statement(
-    "select request_digest, answer from idempotency_keys "
-    "where tenant_id = :tenant_id and env = :env and actor_id = :actor_id and key = :key"
-)
-_KEEP_ANSWER = Statement(
-    "insert into idempotency_keys (tenant_id, env, actor_id, key, request_digest, answer, at) "
-    "values (:tenant_id, :env, :actor_id, :key, :request_digest, :answer, :at)"
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Once:
-    """An idempotency key and the request that it stands for. Equal key with another request is a Conflict."""
-
-    key: str
-    request: Json
-
-    @property
-    def request_digest(self) -> str:
-        """The digest of the request."""
-        return digest(self.request)
 
 
 class Read:
@@ -146,9 +109,11 @@ class Work(Read):
         return await self.rows(statement, **values)
 
     async def write_many(self, statement: Statement, sets: Sequence[dict[str, Value]]) -> None:
-        """Run one statement for each set of values, in one hop."""
+        """Run one statement for each set of values, in one hop. Raises Invalid as `Statement.bind` does."""
         self._wrote = True
         own: dict[str, Value] = {"tenant_id": self.scope.tenant_id, "env": self.scope.env.value}
+        for values in sets:
+            require_storable(values.values())
         await self._connection.many(statement.sql, [{**values, **own} for values in sets])
 
     def record(self, event: Event) -> None:
@@ -178,23 +143,13 @@ class Work(Read):
         """What this idempotency key was answered before, or None. Raises Conflict when it stood for another request."""
         if self._once is None:
             return None
-        row = await self.row(_FIND_ANSWER, actor_id=self.scope.principal.id, key=self._once.key)
-        if row is None:
-            return None
-        if row["request_digest"] != self._once.request_digest:
-            raise Conflict(
-                "The idempotency key was used for another request.",
-                hint="Use a fresh key for a fresh request.",
-                path=("input", "idempotencyKey"),
-            )
-        answer: Json = orjson.loads(row["answer"])
-        return answer
+        return self._once.answer(await self.row(repeating.FIND, actor_id=self.scope.principal.id, key=self._once.key))
 
     async def keep_answer(self, answer: Json) -> None:
         """Keep the answer for the idempotency key, if any. Call it once, with what `earlier_answer` shall give."""
         if self._once is not None:
             await self.write(
-                _KEEP_ANSWER,
+                repeating.KEEP,
                 actor_id=self.scope.principal.id,
                 key=self._once.key,
                 request_digest=self._once.request_digest,
@@ -222,13 +177,14 @@ class Stores:
     new_id: NewId = new_id
     new_salt: Callable[[], str] = field(default=lambda: secrets.token_hex(16))
     limits: Limits = field(default_factory=Limits)
+    process: str = field(default_factory=lambda: new_id("process"))
     shared: SharedReads = field(default_factory=SharedReads, repr=False)
-    _recorder: Recorder = field(default_factory=lambda: Recorder(), repr=False)
+    _recorder: Recorder = field(default_factory=Recorder, repr=False)
 
     @asynccontextmanager
     async def read(self, scope: Scope) -> AsyncIterator[Read]:
         """One state of the scope, to look at."""
-        async with self.database.reading() as connection:
+        async with self.database.reading(scope.key) as connection:
             yield Read(connection, scope, ScopedBlobs(self.blobs, scope), self.clock(), self.limits)
 
     @asynccontextmanager
@@ -237,7 +193,7 @@ class Stores:
     ) -> AsyncIterator[Work]:
         """One transaction of one verb. Events go to the run `run_id`, else the one the scope names, else a new one."""
         with suppress(_TakenBack):
-            async with self.database.writing() as connection:
+            async with self.database.writing(scope.key) as connection:
                 work = self._work(connection, scope, kind, once, run_id)
                 yield work
                 await work.finish()
@@ -274,7 +230,7 @@ class Stores:
                 raise _TakenBack
 
         with suppress(_TakenBack):
-            await self.database.write(all_of_them)
+            await self.database.write(scope.key, all_of_them)
             self._committed(scope, done)
         return results
 
@@ -292,15 +248,14 @@ class Stores:
 
     async def heads(self) -> Sequence[tuple[str, str, int]]:
         """Tenant, env and last `seq` of every journal: what followers compare their checkpoints with."""
-        async with self.database.reading() as connection:
+        async with self.database.reading(None) as connection:
             rows = await connection.rows("select tenant_id, env, seq from journal_heads order by tenant_id, env", {})
         return [(row["tenant_id"], row["env"], row["seq"]) for row in rows]
 
-    async def move_checkpoint(self, scope: Scope, statement: Statement, follower: str, seq: int) -> None:
-        """Move a follower's checkpoint; the one write that is no event, since it only says how far events were read."""
-        own = {"tenant_id": scope.tenant_id, "env": scope.env.value, "follower": follower, "seq": seq}
-        await self.database.write(lambda connection: connection.rows(*statement.bind(own)))
-        self.signals.wake(scope.key, ())  # who waits for it, and no follower
+    async def note(self, scope: Scope, statement: Statement, **values: Value) -> Sequence[Row]:
+        """Write what is no event: how far events were read, and whose turn it is to read them. For followers alone."""
+        own = {"tenant_id": scope.tenant_id, "env": scope.env.value, **values}
+        return await self.database.write(scope.key, lambda connection: connection.rows(*statement.bind(own)))
 
     @asynccontextmanager
     async def counting(self) -> AsyncIterator[Connection]:
@@ -308,7 +263,7 @@ class Stores:
 
         For budgets and leases alone, whose statements name tenant and env by themselves.
         """
-        async with self.database.writing() as connection:
+        async with self.database.writing(None) as connection:
             yield connection
 
     async def record(self, scope: Scope, kind: RunKind, event: Event) -> str:
@@ -320,59 +275,7 @@ class Stores:
         run = scope.run_id or self.new_id("run")
         if scope.rehearsal:
             return run
-        await self._recorder.add(self, _Pending(scope, kind, run, event))
+        pending = Pending(scope, kind, run, event)
+        await self._recorder.add(self.database, self.clock, self.new_salt, pending)
         self.signals.wake(scope.key, (event.action,))
         return run
-
-
-@dataclass(slots=True)
-class _Pending:
-    scope: Scope
-    kind: RunKind
-    run_id: str
-    event: Event
-    done: asyncio.Future[None] | None = None
-
-
-class Recorder:
-    """Group commit: while one transaction is on its way to the disk, the next events gather."""
-
-    def __init__(self) -> None:
-        self._waiting: list[_Pending] = []
-        self._task: asyncio.Task[None] | None = None
-
-    async def add(self, stores: Stores, pending: _Pending) -> None:
-        """Append and commit, together with whatever else is waiting."""
-        pending.done = asyncio.get_running_loop().create_future()
-        self._waiting.append(pending)
-        if self._task is None or self._task.done():
-            self._task = asyncio.create_task(self._drain(stores))
-        await pending.done
-
-    async def _drain(self, stores: Stores) -> None:
-        while self._waiting:
-            batch, self._waiting = self._waiting[:256], self._waiting[256:]
-            if await self._append(stores, batch) is not None and len(batch) > 1:
-                for pending in batch:  # all were rolled back: one bad event must not take its neighbours along
-                    await self._append(stores, [pending])
-
-    async def _append(self, stores: Stores, batch: Sequence[_Pending]) -> Exception | None:
-        """One transaction. A failure is told to who waits, unless there are neighbours who may still succeed."""
-        failure: Exception | None = None
-
-        async def all_of_them(connection: Connection) -> None:
-            now = stores.clock()
-            for pending in batch:
-                await journal.append(
-                    connection, pending.scope, pending.run_id, pending.kind, [pending.event], now, stores.new_salt
-                )
-
-        try:
-            await stores.database.write(all_of_them)
-        except Exception as error:
-            failure = error
-        if failure is None or len(batch) == 1:
-            for pending in batch:
-                if pending.done is not None and not pending.done.done():
-                    pending.done.set_exception(failure) if failure else pending.done.set_result(None)
-        return failure

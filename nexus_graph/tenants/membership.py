@@ -15,7 +15,8 @@ from nexus_graph.scope.redaction import redact
 from nexus_graph.scope.scope import Role, Scope
 from nexus_graph.stores.journal import Event, RunKind
 from nexus_graph.stores.paging import Page, Window, page
-from nexus_graph.stores.work import Once, Stores, Work
+from nexus_graph.stores.repeating import Once
+from nexus_graph.stores.work import Stores, Work
 from nexus_graph.tenants import model, table
 from nexus_graph.tenants.model import Member, MemberStatus, Tenant
 
@@ -38,7 +39,7 @@ async def create_tenant(stores: Stores, scope: Scope, name: str) -> Tenant:
 
 async def tenants(stores: Stores) -> Sequence[Tenant]:
     """Every tenant of the installation. For the command line; no request can reach it."""
-    async with stores.database.reading() as connection:
+    async with stores.database.reading(None) as connection:
         return [table.tenant(row) for row in await connection.rows("select * from tenants order by tenant_id", {})]
 
 

@@ -6,7 +6,7 @@ from sqlmodel import Field, SQLModel
 
 from nexus_graph.scope.clock import moment
 from nexus_graph.scope.scope import Role
-from nexus_graph.stores.database import Row
+from nexus_graph.stores.database.base import Row
 from nexus_graph.stores.statement import Statement
 from nexus_graph.stores.tables import ScopedRow, TenantRow
 from nexus_graph.tenants.model import ApiKey, Member, MemberStatus, Tenant
@@ -71,7 +71,7 @@ REVOKE_KEY = Statement(
     "update api_keys set revoked_at = coalesce(revoked_at, :now) "
     "where tenant_id = :tenant_id and env = :env and key_id = :key_id returning *"
 )
-MEMBERS = "select * from members where tenant_id = :tenant_id and :env is not null"
+MEMBERS = "select * from members where tenant_id = :tenant_id and cast(:env as text) is not null"
 KEYS = "select * from api_keys where tenant_id = :tenant_id and env = :env"
 
 

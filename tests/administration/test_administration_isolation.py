@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import structlog
+from engines import behind
 
 from nexus_graph.administration.isolation import opening, operations, searching
 from nexus_graph.administration.isolation.callers import Answer, Caller
@@ -125,7 +126,7 @@ async def test_what_lies_in_the_wrong_place_is_found() -> None:
         one, _, two = world.places
         for place, word in ((one, one.word), (two, one.word)):
             tenant, env = place.tenant, place.env
-            async with house.stores.database.writing() as connection:
+            async with behind(house.stores) as connection:
                 await connection.rows(
                     "insert into follower_checkpoints (tenant_id, env, follower, seq) values (:tenant, :env, :name, 0)",
                     {"tenant": tenant, "env": env, "name": word},

@@ -23,7 +23,7 @@ from nexus_graph.administration.isolation.walking import Walk, checked
 from nexus_graph.api.paging import CursorList, Cursors
 from nexus_graph.cards import table as cards
 from nexus_graph.scope.errors import Unavailable
-from nexus_graph.stores import work
+from nexus_graph.stores import repeating
 from nexus_graph.stores.blobs.grants import Grant, Signer
 from nexus_graph.stores.statement import Statement
 from nexus_graph.tenants import table as tenants
@@ -88,7 +88,7 @@ def accept_cursors_of_nobody(patch: pytest.MonkeyPatch) -> None:
 
 def share_idempotency_keys(patch: pytest.MonkeyPatch) -> None:
     """An answer is found by its key alone."""
-    patch.setattr(work, "_FIND_ANSWER", wide(work._FIND_ANSWER))
+    patch.setattr(repeating, "FIND", wide(repeating.FIND))
 
 
 def sign_nothing(patch: pytest.MonkeyPatch) -> None:

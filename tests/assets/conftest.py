@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, cast
 
 import pytest
+from engines import behind
 
 from nexus_graph.assets import AssetRules, Reservation, Reserved
 from nexus_graph.scope.scope import Scope
@@ -61,7 +62,7 @@ def journal(stores: Stores) -> Journal:
     """Reads a scope's journal: all rows, in order."""
 
     async def rows(scope: Scope) -> list[dict[str, Any]]:
-        async with stores.database.reading() as connection:
+        async with behind(stores) as connection:
             found = await connection.rows(
                 "select * from journal_events where tenant_id = :tenant_id and env = :env order by seq",
                 {"tenant_id": scope.tenant_id, "env": scope.env.value},

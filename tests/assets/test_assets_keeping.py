@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from engines import behind
 
 from nexus_graph import assets
 from nexus_graph.assets import AssetRules, AtHand, Reservation
@@ -15,7 +16,6 @@ from nexus_graph.safeguards.switches import Known, Target
 from nexus_graph.safeguards.switches.engaging import engage
 from nexus_graph.scope.errors import Halted, Invalid, QuotaExceeded
 from nexus_graph.scope.scope import Role, Scope
-from nexus_graph.stores.database import Database
 from nexus_graph.stores.statement import Value
 from nexus_graph.stores.work import Stores
 
@@ -44,13 +44,14 @@ async def test_files_are_kept_in_one_transaction_and_each_has_a_run(
 ) -> None:
     """Reserved and sealed as any other; the run stays open for who reads them."""
     transactions = []
-    write = Database.write
+    engine = type(stores.database)
+    write = engine.write
 
-    async def counted(database: Database, transaction: Any) -> Any:
+    async def counted(database: Any, key: Any, transaction: Any) -> Any:
         transactions.append(transaction)
-        return await write(database, transaction)
+        return await write(database, key, transaction)
 
-    monkeypatch.setattr(Database, "write", counted)
+    monkeypatch.setattr(engine, "write", counted)
     came_to = await assets.keep_all(stores, rules, scope, at_hand(declare, b"one", b"two"))
     kept = [each[0] for each in came_to if isinstance(each, tuple) and each[1]]
     assert [asset.filename for asset in kept] == ["0.txt", "1.txt"]
@@ -87,7 +88,7 @@ async def test_a_refused_file_stops_no_other_and_leaves_nothing(
     stores: Stores, rules: AssetRules, scope: Scope, declare: Declare, journal: Journal
 ) -> None:
     """Neither a row nor an object, whether it breaks a rule or there is no room for it."""
-    async with stores.database.writing() as connection:
+    async with behind(stores) as connection:
         place: dict[str, Value] = {"tenant_id": scope.tenant_id, "env": scope.env.value, "resource": "STORED_BYTES"}
         await connection.rows(quotas.SET_LIMIT.sql, {**place, "upper_limit": 10, "changed_by": "me", "changed_at": 0})
     files = at_hand(declare, b"four", b"", b"far too large", b"three")

@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
+from engines import behind
 
 from nexus_graph import assets
 from nexus_graph.assets import AssetRules, Reservation, Reserved
@@ -16,7 +17,6 @@ from nexus_graph.scope.handling import Handling
 from nexus_graph.scope.redaction import redact
 from nexus_graph.scope.scope import Env, Role, Scope
 from nexus_graph.stores.blobs.base import ScopedBlobs
-from nexus_graph.stores.database import Database
 from nexus_graph.stores.journal import Event, RunKind
 from nexus_graph.stores.work import Stores
 
@@ -68,7 +68,7 @@ async def test_expired_reservations_of_every_scope_are_purged(
         last = (await journal(one))[-1]
         assert (last["action"], last["subject_id"]) == ("asset.purged", reserved.asset.asset_id)
     assert [*await assets.fetch(stores, scope, [fresh.asset.asset_id])] == [fresh.asset.asset_id]
-    async with stores.database.reading() as connection:
+    async with behind(stores) as connection:
         rows = await connection.rows("select * from assets where state = 'PURGED'", {})
     assert len(rows) == 3
     assert not any("shelf" in str(tuple(row)) or "report" in str(tuple(row)) for row in rows)
@@ -128,7 +128,7 @@ async def test_a_crash_between_object_and_row_leaves_an_object(
         raise Unavailable("power cut")
 
     with monkeypatch.context() as patch:
-        patch.setattr(Database, "write", dies)
+        patch.setattr(type(stores.database), "write", dies)
         with pytest.raises(Unavailable):
             await assets.keep(stores, rules, scope, declare(), DATA)
     assert len(await keys(stores)) == 1
@@ -215,7 +215,7 @@ async def test_sweeping_goes_on_after_a_failure(
     task.cancel()
     with suppress(asyncio.CancelledError):
         await task
-    async with stores.database.reading() as connection:
+    async with behind(stores) as connection:
         rows = await connection.rows("select state from assets", {})
     assert [row["state"] for row in rows] == ["PURGED"]
 

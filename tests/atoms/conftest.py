@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from engines import behind
 
 from nexus_graph import assets
 from nexus_graph.assets import Asset, AssetRules, Reservation
@@ -51,7 +52,7 @@ def rows(stores: Stores) -> Rows:
 
     async def read(scope: Scope, table: str = "journal_events", order: str = "seq") -> list[dict[str, Any]]:
         sql = f"select * from {table} where tenant_id = :tenant_id and env = :env order by {order}"  # noqa: S608
-        async with stores.database.reading() as connection:
+        async with behind(stores) as connection:
             found = await connection.rows(sql, {"tenant_id": scope.tenant_id, "env": scope.env.value})
         return [dict(row) for row in found]
 

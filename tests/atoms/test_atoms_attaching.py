@@ -9,6 +9,7 @@ from email.message import EmailMessage
 from typing import Any
 
 import pytest
+from engines import behind
 
 from nexus_graph import assets, atoms
 from nexus_graph.assets import Asset, AssetPart, AssetRules, Reservation
@@ -127,7 +128,7 @@ async def test_deriving_again_changes_nothing(
     asset = await keep(admin, BOTH, "offer.eml")
     await follow(stores, reader)
     before = await everything(rows, admin)
-    async with stores.database.writing() as connection:
+    async with behind(stores) as connection:
         await connection.rows("delete from follower_checkpoints", {})
     await follow(stores, reader)
     assert await everything(rows, admin) == before
@@ -144,7 +145,7 @@ async def test_verifying_and_checking_keep_no_attachment(
     """What derives to compare leaves what it finds: parts that were taken away do not come back by it."""
     asset = await keep(admin, BOTH, "offer.eml")
     await follow(stores, reader)
-    async with stores.database.writing() as connection:
+    async with behind(stores) as connection:
         await connection.rows("delete from asset_parts", {})
     [atom, *_] = (await atoms.of_asset(stores, admin, asset.asset_id, Window(9))).items
     assert (await atoms.verify(stores, reader, admin, atom.id)).matches
@@ -309,7 +310,7 @@ async def test_a_part_that_lost_its_asset_is_a_fault(stores: Stores, reader: San
     asset = await keep(admin, BOTH, "offer.eml")
     await follow(stores, reader)
     [first, second] = await parts_of(stores, admin, asset)
-    async with stores.database.writing() as connection:
+    async with behind(stores) as connection:
         await connection.rows("update assets set state = 'PURGED' where asset_id = :one", {"one": second.asset_id})
     assert await assets.check(stores, admin) == [f"asset {asset.asset_id}, part 1: its asset is gone"]
     assert await parts_of(stores, admin, asset) == (first,)
@@ -318,7 +319,7 @@ async def test_a_part_that_lost_its_asset_is_a_fault(stores: Stores, reader: San
 async def test_nothing_is_attached_to_what_is_gone(stores: Stores, admin: Scope, keep: Keep, rows: Rows) -> None:
     """A mail that went away meanwhile gets no parts, and its attachment no asset."""
     asset = await keep(admin, BOTH, "offer.eml")
-    async with stores.database.writing() as connection:
+    async with behind(stores) as connection:
         await connection.rows("update assets set state = 'PURGED'", {})
     with pytest.raises(NotFound):
         await attaching.attach(stores, admin, asset, RECIPES["mail.parts"], [ATTACHMENT])

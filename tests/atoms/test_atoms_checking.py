@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from engines import behind
 
 from nexus_graph import atoms
 from nexus_graph.assets import Asset
@@ -40,7 +41,7 @@ async def derived(stores: Stores, reader: Sandbox, admin: Scope, keep: Keep) -> 
 
 async def tamper(stores: Stores, sql: str, **values: Any) -> None:
     """Change the file behind the engine's back, foreign keys or not."""
-    async with stores.database.writing() as connection:
+    async with behind(stores) as connection:
         await connection.rows(sql.replace("FIRST", FIRST), values)
 
 
@@ -104,7 +105,7 @@ async def test_what_is_sound_keeps_its_time(
 ) -> None:
     """A damaged text is written over: no row is of a later time, and none that was sound is touched."""
     before = await rows(admin, "atoms", "atom_id")
-    await tamper(stores, "update atoms set text = 'Another.', stale = 1 where atom_id = FIRST")
+    await tamper(stores, "update atoms set text = 'Another.', stale = true where atom_id = FIRST")
     await atoms.check(stores, reader, ENGINE, repair=True)
     assert await rows(admin, "atoms", "atom_id") == before
     events = [json.loads(row["payload"]) for row in await rows(admin) if row["action"] == "atoms.repaired"]

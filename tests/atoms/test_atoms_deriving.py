@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from engines import SIDE, behind, place_of
 
 from nexus_graph import assets, atoms
 from nexus_graph.assets import Asset, AssetRules, Reservation
@@ -18,8 +19,9 @@ from nexus_graph.atoms import Sandbox, deriving, recipes
 from nexus_graph.scope.errors import Conflict, Forbidden, Invalid, NexusError, NotFound
 from nexus_graph.scope.scope import Env, Role, Scope
 from nexus_graph.stores.paging import Window
+from nexus_graph.stores.repeating import Once
 from nexus_graph.stores.statement import Statement
-from nexus_graph.stores.work import Once, Stores, Work
+from nexus_graph.stores.work import Stores, Work
 
 Keep = Callable[..., Awaitable[Asset]]
 Rows = Callable[..., Awaitable[list[dict[str, Any]]]]
@@ -108,7 +110,7 @@ from nexus_graph.atoms import deriving
 from nexus_graph.scope.clock import system_clock
 from nexus_graph.scope.scope import Env, Scope
 from nexus_graph.stores.blobs.files import FileBlobs
-from nexus_graph.stores.database import Database
+from engines import at
 from nexus_graph.stores.signals.local import LocalSignals
 from nexus_graph.stores.work import Stores, Work
 
@@ -118,8 +120,8 @@ async def write_and_die(work, statement, sets):
     await write_many(work, statement, sets)
     os.kill(os.getpid(), signal.SIGKILL)
 
-async def main(folder, asset_id):
-    database = Database(folder / "nexus.db")
+async def main(place, folder, asset_id):
+    database = at(place)
     await database.open()
     blobs = FileBlobs(folder / "objects", secret="-" * 40, address="http://127.0.0.1:1", clock=system_clock)
     sandbox = atoms.Sandbox(1, atoms.Limits())
@@ -129,16 +131,16 @@ async def main(folder, asset_id):
     await sandbox.close()
     await database.close()
 
-if sys.argv[3] == "die":
+if sys.argv[4] == "die":
     deriving._AT_ONCE, Work.write_many = 2, write_and_die
-asyncio.run(main(Path(sys.argv[1]), sys.argv[2]))
+asyncio.run(main(sys.argv[1], Path(sys.argv[2]), sys.argv[3]))
 """
 
 
-async def start(folder: Path, asset: Asset, fate: str) -> asyncio.subprocess.Process:
+async def start(stores: Stores, folder: Path, asset: Asset, fate: str) -> asyncio.subprocess.Process:
     """Another process that derives an asset of t_acme; its fate is to `live`, or to `die` in the middle of writing."""
-    command = (sys.executable, "-c", OTHER_PROCESS, str(folder), asset.asset_id, fate)
-    return await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+    command = (sys.executable, "-c", OTHER_PROCESS, place_of(stores.database), str(folder), asset.asset_id, fate)
+    return await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE, env=SIDE)
 
 
 async def test_two_processes_agree(
@@ -146,7 +148,7 @@ async def test_two_processes_agree(
 ) -> None:
     """Another process, started at the same time, ends with the same atoms; together they made each once."""
     asset = await keep(admin, NOTES, "notes.md")
-    other = await start(tmp_path, asset, "live")
+    other = await start(stores, tmp_path, asset, "live")
     own = await atoms.derive(stores, reader, admin, asset.asset_id, None, {})
     async with asyncio.timeout(60):
         told, _ = await other.communicate()
@@ -160,7 +162,7 @@ async def test_a_killed_process_leaves_nothing_half_kept(
     """Killed with some of the atoms written: no row and no event of it remains, and the next attempt makes all."""
     asset = await keep(admin, NOTES, "notes.md")
     before = await rows(admin), await rows(admin, "assets", "asset_id")
-    other = await start(tmp_path, asset, "die")
+    other = await start(stores, tmp_path, asset, "die")
     async with asyncio.timeout(60):
         assert await other.wait() == -signal.SIGKILL
     assert await rows(admin, "atoms", "atom_id") == []
@@ -397,7 +399,7 @@ async def test_an_asset_that_goes_away_meanwhile_gets_no_atoms(
 
     async def read(*arguments: Any) -> Any:
         derived = await unhurried(*arguments)
-        async with stores.database.writing() as connection:
+        async with behind(stores) as connection:
             await connection.rows("update assets set state = 'PURGED'", {})
         return derived
 

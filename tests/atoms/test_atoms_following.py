@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from engines import behind
 
 from nexus_graph import atoms
 from nexus_graph.assets import Asset
@@ -118,7 +119,7 @@ async def test_an_asset_that_is_gone_is_skipped(
 ) -> None:
     """Purged before its turn came: its run ends all the same."""
     asset = await keep(admin, NOTES, "notes.md")
-    async with stores.database.writing() as connection:
+    async with behind(stores) as connection:
         await connection.rows("update assets set state = 'PURGED'", {})
     await follow(stores, reader)
     assert (await run_of(rows, admin, asset))[:2] == ("SUCCEEDED", [*KEPT, (3, "atoms.skipped")])
@@ -133,7 +134,7 @@ async def test_entries_that_come_a_second_time_change_nothing(
         await keep(admin, data, name)
     await follow(stores, reader)
     before = [await rows(admin), await rows(admin, "journal_runs", "run_id"), await rows(admin, "atoms", "atom_id")]
-    async with stores.database.writing() as connection:
+    async with behind(stores) as connection:
         await connection.rows("delete from follower_checkpoints", {})
     await follow(stores, reader)
     after = [await rows(admin), await rows(admin, "journal_runs", "run_id"), await rows(admin, "atoms", "atom_id")]

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from engines import behind, migrated
 
 from nexus_graph import atoms
 from nexus_graph.assets import Asset
@@ -20,7 +20,6 @@ from nexus_graph.atoms.recipes import RECIPES, Kind
 from nexus_graph.scope.clock import system_clock
 from nexus_graph.scope.errors import Invalid
 from nexus_graph.scope.scope import Role, Scope
-from nexus_graph.stores.migrations import migrate
 from nexus_graph.stores.paging import Window
 from nexus_graph.stores.work import Stores
 
@@ -166,21 +165,17 @@ async def test_a_file_that_is_refused_now_keeps_no_fresh_atoms_of_before(
 
 
 async def test_assets_from_before_tell_what_the_journal_knows(
-    stores: Stores, reader: Sandbox, admin: Scope, keep: Keep, tmp_path: Path
+    stores: Stores, reader: Sandbox, admin: Scope, keep: Keep
 ) -> None:
     """A database of 0.2.0 gets an outcome for each asset that was read, and all of them are outdated."""
     kept = {name: await keep(admin, data, name) for name, (data, _, _) in FILES.items()}
     await follow(stores, reader)
     waiting = await keep(admin, b"later", "later.txt")
-    await stores.database.close()
-    with sqlite3.connect(tmp_path / "nexus.db") as database:
-        database.execute("drop table rulesets")
-        database.execute("drop table asset_parts")
-        database.execute("drop table asset_derivations")
-        database.execute("update alembic_version set version_num = '0014'")
-    database.close()
-    migrate(tmp_path / "nexus.db")
-    await stores.database.open()
+    async with behind(stores) as connection:
+        for table in ("rulesets", "follower_turns", "asset_parts", "asset_derivations"):
+            await connection.rows(f"drop table {table}", {})
+        await connection.rows("update alembic_version set version_num = '0014'", {})
+    await migrated(stores)
     outcomes = await atoms.outcomes(stores, admin, [*(asset.asset_id for asset in kept.values()), waiting.asset_id])
     states = {name: outcomes[asset.asset_id].state for name, asset in kept.items()}
     assert states == {name: state for name, (_, state, _) in FILES.items()} | {"half.jsonl": DerivationState.DONE}

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
+from engines import behind
 
 from nexus_graph import atoms
 from nexus_graph.assets import Asset
@@ -136,7 +137,7 @@ async def test_the_same_id_in_two_tenants_is_each_tenants_own(
 async def test_atoms_of_a_purged_asset_are_gone(stores: Stores, admin: Scope, derive: Derive) -> None:
     """Its atoms answer as if they had never been."""
     asset, ids = await derive(admin)
-    async with stores.database.writing() as connection:
+    async with behind(stores) as connection:
         await connection.rows("update assets set state = 'PURGED'", {})
     assert await atoms.fetch(stores, admin, ids) == {}
     with pytest.raises(NotFound):

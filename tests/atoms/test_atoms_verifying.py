@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from atom_files import pdf, word
+from engines import behind
 
 from nexus_graph import atoms
 from nexus_graph.assets import Asset
@@ -73,7 +74,7 @@ async def test_an_altered_row_does_not_match(
     stores: Stores, reader: Sandbox, admin: Scope, first: str, rows: Rows, column: str
 ) -> None:
     """Neither another text nor another digest passes, though the rest of the row is right."""
-    async with stores.database.writing() as connection:
+    async with behind(stores) as connection:
         await connection.rows(f"update atoms set {column} = 'other' where ordinal = 0", {})  # noqa: S608
     verification = await atoms.verify(stores, reader, admin, first)
     assert not verification.matches

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from card_texts import MANIFESTS, app, events, note, publish, surface
+from engines import behind
 
 from nexus_graph import assets, cards
 from nexus_graph.assets import AssetRules, Reservation
@@ -23,14 +24,13 @@ SECOND = "(select card_id from cards where key = 'app/two')"
 
 async def everything(stores: Stores) -> list[list[tuple[Any, ...]]]:
     """All rows of all cards, in an order of their own."""
-    async with stores.database.reading() as connection:
+    async with behind(stores) as connection:
         return [sorted(map(tuple, await connection.rows(f"select * from {name}", {})), key=repr) for name in TABLES]  # noqa: S608
 
 
 async def tamper(stores: Stores, sql: str, **values: Any) -> None:
     """Change the file behind the engine's back, foreign keys or not."""
-    async with stores.database.writing() as connection:
-        await connection.rows("pragma defer_foreign_keys = on", {})
+    async with behind(stores) as connection:
         await connection.rows(sql.replace("SECOND", SECOND), values)
 
 
@@ -137,7 +137,7 @@ async def test_a_version_that_is_gone_is_missed(
     ids = [(await publish(stores, scope, note(key=key))).card.card_id for key in ("first", "second", "third")]
     await publish(stores, scope, note("Again.\n", key="first"), expected_version=1)
     _, second, third = ids
-    async with stores.database.writing() as connection:
+    async with behind(stores) as connection:
         await connection.rows("delete from card_versions where version = 1", {})
     assert await cards.check(stores, MANIFESTS, ENGINE) == [
         *(f"card {card_id}: its newest version is not 1" for card_id in sorted((second, third))),

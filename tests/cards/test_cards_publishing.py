@@ -6,11 +6,11 @@ import asyncio
 import sys
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import orjson
 import pytest
 from card_texts import MANIFESTS, events, note, publish, surface
+from engines import SIDE, place_of
 from shipped import MANIFESTS as SHIPPED
 
 from nexus_graph import cards
@@ -19,7 +19,8 @@ from nexus_graph.scope.errors import Conflict, Forbidden, Invalid, NotFound
 from nexus_graph.scope.handling import Handling
 from nexus_graph.scope.scope import Role, Scope
 from nexus_graph.stores.paging import Window
-from nexus_graph.stores.work import Once, Stores
+from nexus_graph.stores.repeating import Once
+from nexus_graph.stores.work import Stores
 
 MakeScope = Callable[..., Scope]
 
@@ -310,12 +311,12 @@ from nexus_graph import cards
 from nexus_graph.scope.errors import Conflict
 from nexus_graph.scope.resources import resource
 from nexus_graph.scope.scope import Env, Scope
-from nexus_graph.stores.database import Database
+from engines import at
 from nexus_graph.stores.signals.local import LocalSignals
 from nexus_graph.stores.work import Stores
 
-async def main(folder, name):
-    database = Database(folder / "nexus.db")
+async def main(place, name):
+    database = at(place)
     await database.open()
     stores = Stores(database, None, LocalSignals())
     manifests = cards.Manifests.load(resource("core/manifests"))
@@ -334,17 +335,19 @@ async def main(folder, name):
     print(*won)
     await database.close()
 
-asyncio.run(main(Path(sys.argv[1]), sys.argv[2]))
+asyncio.run(main(sys.argv[1], sys.argv[2]))
 """
 
 
-async def test_of_two_processes_one_wins(stores: Stores, scope_of: MakeScope, tmp_path: Path) -> None:
+async def test_of_two_processes_one_wins(stores: Stores, scope_of: MakeScope) -> None:
     """Two processes race for each of twenty versions: every version is won at most once, and none is lost."""
     scope = scope_of()
     await publish(stores, scope, note("one\n"))
-    pipe = asyncio.subprocess.PIPE
+    pipe, place = asyncio.subprocess.PIPE, place_of(stores.database)
     racers = [
-        await asyncio.create_subprocess_exec(sys.executable, "-c", RACER, str(tmp_path), name, stdin=pipe, stdout=pipe)
+        await asyncio.create_subprocess_exec(
+            sys.executable, "-c", RACER, place, name, stdin=pipe, stdout=pipe, env=SIDE
+        )
         for name in ("red", "blue")
     ]
     async with asyncio.timeout(60):

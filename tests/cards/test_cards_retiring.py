@@ -12,7 +12,8 @@ from nexus_graph import cards
 from nexus_graph.scope.errors import Conflict, Forbidden, NotFound
 from nexus_graph.scope.scope import Env, Role, Scope
 from nexus_graph.stores.paging import Window
-from nexus_graph.stores.work import Once, Stores
+from nexus_graph.stores.repeating import Once
+from nexus_graph.stores.work import Stores
 
 MakeScope = Callable[..., Scope]
 

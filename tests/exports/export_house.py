@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+from engines import at
 
 from nexus_graph import assets, cards, exports
 from nexus_graph.assets import AssetRules, PartOf, Reservation
@@ -29,7 +30,6 @@ from nexus_graph.scope.resources import resource
 from nexus_graph.scope.scope import Env, Scope
 from nexus_graph.stores.blobs.base import ScopedBlobs, Stat
 from nexus_graph.stores.blobs.files import FileBlobs
-from nexus_graph.stores.database import Database
 from nexus_graph.stores.signals.local import LocalSignals
 from nexus_graph.stores.work import Stores
 
@@ -116,9 +116,9 @@ def excluded(found: Files) -> dict[str, str]:
     return {entry["id"]: f"{entry['reason']} {entry.get('layer', '')}".strip() for entry in manifest(found)["excluded"]}
 
 
-async def _main(folder: Path, export_id: str, step: str) -> None:
+async def _main(place: str, folder: Path, export_id: str, step: str) -> None:
     blobs = FileBlobs(folder / "objects", secret="s" * 32, address="http://127.0.0.1:8300", clock=system_clock)
-    database = Database(folder / "nexus.db")
+    database = at(place)
     await database.open()
     put, seen = blobs.put, 0
 
@@ -137,4 +137,4 @@ async def _main(folder: Path, export_id: str, step: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(_main(Path(sys.argv[1]), sys.argv[2], sys.argv[3]))
+    asyncio.run(_main(sys.argv[1], Path(sys.argv[2]), *sys.argv[3:]))

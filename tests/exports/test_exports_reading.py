@@ -15,8 +15,9 @@ from nexus_graph.safeguards.consent.releasing import Layer
 from nexus_graph.scope.errors import Conflict, Forbidden, Invalid, NotFound, Withheld
 from nexus_graph.scope.scope import Env, Role, Scope
 from nexus_graph.stores.paging import Window
+from nexus_graph.stores.repeating import Once
 from nexus_graph.stores.statement import Statement
-from nexus_graph.stores.work import Once, Stores
+from nexus_graph.stores.work import Stores
 
 MakeScope = Callable[..., Scope]
 DOWNLOADS = Statement(

@@ -11,6 +11,7 @@ from typing import Any
 
 import export_house as house
 import pytest
+from engines import SIDE, place_of
 from export_house import BOTH, SMALL, STEPS, excluded, export, files, fill, find, keep, lines, manifest, publish, settle
 
 from nexus_graph import cards, exports
@@ -208,8 +209,15 @@ async def test_a_killed_process_changes_no_byte(stores: Stores, anna: Scope, tmp
     rules = ExportRules(records=1)
     whole = await files(stores, anna, (await export(stores, anna, rules)).export_id)
     started = await exports.start(stores, anna, BOTH)
-    command = [sys.executable, str(Path(house.__file__)), str(tmp_path), started.export_id, step]
-    done = await asyncio.to_thread(subprocess.run, command, capture_output=True, timeout=30)
+    command = [
+        sys.executable,
+        str(Path(house.__file__)),
+        place_of(stores.database),
+        str(tmp_path),
+        started.export_id,
+        step,
+    ]
+    done = await asyncio.to_thread(subprocess.run, command, capture_output=True, timeout=30, env=SIDE)
     assert done.returncode == -9, done.stderr
     left = await find(stores, anna, started.export_id)
     assert 0 < left.parts < 9

@@ -35,7 +35,7 @@ DOCUMENTED: Mapping[str, set[str]] = {
     "prometheus_client": set(),
     "pydantic": {"pydantic.fields"},
     "semantic_text_splitter": set(),
-    "sqlalchemy": {"sqlalchemy.exc"},
+    "sqlalchemy": {"sqlalchemy.exc", "sqlalchemy.ext.asyncio", "sqlalchemy.ext.compiler", "sqlalchemy.pool"},
     "sqlmodel": set(),
     "starlette": {
         *("starlette.applications", "starlette.datastructures", "starlette.exceptions", "starlette.requests"),
@@ -124,7 +124,7 @@ def _named(tree: ast.AST) -> Iterator[str]:
 def _is_private(name: str) -> bool:
     """Whether a name is somebody's own; the language's own and those of named tuples are everybody's."""
     everybodys = {"_asdict", "_replace"} | set(dir(type)) | set(dir(lambda: 0)) | {"__path__", "__slots__"}
-    everybodys |= {"__cause__", "__traceback__", "__getitem__", "__tablename__", "__file__"}
+    everybodys |= {"_exit", "__cause__", "__traceback__", "__getitem__", "__tablename__", "__file__"}
     return name.startswith("_") and name not in everybodys
 
 

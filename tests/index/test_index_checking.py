@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable
 
 import pytest
+from engines import behind
 from index_house import DEFINITIONS, ENTRIES, VECTORS, actions, make_index, note, publish, rows, settle
 from shipped import MANIFESTS
 
@@ -21,8 +22,8 @@ ENGINE = Scope.system("t_acme", Env.DEV, "check")
 WRONG = {
     "missing": "delete from index_entries where card_id = :card_id",
     "stale": "update index_entries set version = 7 where card_id = :card_id",
-    "damaged": "update index_vectors set vector = x'0000' where card_id = :card_id",
-    "altered": "update index_vectors set vector = zeroblob(length(vector)) where card_id = :card_id",
+    "damaged": "update index_vectors set vector = :bytes where card_id = :card_id",
+    "altered": "update index_vectors set vector = :zeros where card_id = :card_id",
     "moved": "update index_vectors set end_at = end_at - 1 where card_id = :card_id",
     "text": "update index_vectors set vector = 'text' where card_id = :card_id",
     "counted": "update index_entries set chunks = 7 where card_id = :card_id",
@@ -70,9 +71,9 @@ async def test_each_disagreement_is_named_and_mended(stores: Stores, scope_of: M
     before = [await rows(stores, scope, VECTORS), (await rows(stores, scope, DEFINITIONS))[0]["state"]]
     clean = await index.check(stores, used, ENGINE, repair=True)
     assert (clean.agrees, clean.repaired, clean.cards, clean.indexed, clean.vectors) == (True, False, 3, 3, 3)
-    async with stores.database.writing() as connection:
+    async with behind(stores) as connection:
         card_id = cards.card_id_of(scope, "two")
-        await connection.rows(WRONG[kind], {"card_id": card_id} if ":card_id" in WRONG[kind] else {})
+        await connection.rows(WRONG[kind], {"card_id": card_id, "bytes": bytes(2), "zeros": bytes(1536)})
     assert named(await index.check(stores, used, ENGINE)) == NAMED[kind]
     report = await index.check(stores, used, ENGINE, repair=True)
     assert (named(report), report.repaired) == (NAMED[kind], True)
@@ -105,8 +106,8 @@ async def test_more_cards_than_one_page_are_compared(
     told: list[int] = []
     assert (await index.check(stores, used, ENGINE, looked=told.append)).agrees
     assert told == [2, 2, 1]
-    async with stores.database.writing() as connection:
-        await connection.rows("update index_vectors set vector = zeroblob(length(vector))", {})
+    async with behind(stores) as connection:
+        await connection.rows("update index_vectors set vector = :zeros", {"zeros": bytes(1536)})
     report = await index.check(stores, used, ENGINE, repair=True)
     assert (len(report.damaged), report.repaired) == (5, True)
 

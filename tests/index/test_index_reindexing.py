@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import pytest
+from engines import behind
 from index_house import DEFINITIONS, ENTRIES, RUNS, VECTORS, Meddled, actions, make_index, note, publish, rows, settle
 from lock_steps import approved
 from shipped import MANIFESTS
@@ -145,8 +146,8 @@ async def test_the_same_definition_can_be_rebuilt_in_place(stores: Stores, scope
     await settle(stores, used)
     before = await rows(stores, scope, VECTORS)
     state = (await rows(stores, scope, DEFINITIONS))[0]["state"]
-    async with stores.database.writing() as connection:
-        await connection.rows("update index_vectors set vector = zeroblob(1536)", {})
+    async with behind(stores) as connection:
+        await connection.rows("update index_vectors set vector = :zeros", {"zeros": bytes(1536)})
     assert await index.reindex(stores, used, ENGINE) == 5
     assert await rows(stores, scope, VECTORS) == before
     assert (await rows(stores, scope, DEFINITIONS))[0]["state"] == state

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
+from engines import behind
 from index_house import EVENTS, VECTORS, Meddled, make_index, note, publish, rows, settle
 from shipped import MANIFESTS
 
@@ -301,11 +302,11 @@ async def test_rows_that_do_not_fit_are_never_passed_over(stores: Stores, scope_
     await publish(stores, scope, note("one", "parcels"))
     await settle(stores, used)
     await index.search(stores, used, scope, "parcels", EVERYTHING, 1)
-    async with stores.database.writing() as connection:
-        await connection.rows("update index_vectors set vector = x'00000000'", {})
+    async with behind(stores) as connection:
+        await connection.rows("update index_vectors set vector = :bytes", {"bytes": bytes(4)})
     with pytest.raises(Unavailable, match="dimension"):
         await index.search(stores, used, scope, "parcels", EVERYTHING, 1)
-    async with stores.database.writing() as connection:
+    async with behind(stores) as connection:
         await connection.rows("delete from index_vectors", {})
     with pytest.raises(Unavailable, match="not there"):
         await index.search(stores, used, scope, "parcels", EVERYTHING, 1)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import sqlite3
 import time
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -13,6 +12,7 @@ from deed_examples import EXAMPLES, STRATEGIC, Cast, approved, document, done, n
 from graphql import GraphQLSchema, build_schema
 from journey_house import Caller, Furnished, MakeWorld, World, serving
 from journey_steps import upload
+from sqlmodel import SQLModel
 
 from nexus_graph.api.schema import sdl
 
@@ -73,15 +73,9 @@ def traces(world: World) -> dict[str, str]:
     """A digest of every table and of every stored object."""
     data = world.server.installation.folder / "nexus-data"
     found = {}
-    connection = sqlite3.connect(f"file:{data / 'nexus.db'}?mode=ro", uri=True)
-    try:
-        connection.execute("begin")
-        names = [name for (name,) in connection.execute("select name from sqlite_schema where type = 'table'")]
-        for name in sorted(set(names) - COUNTED):
-            rows = sorted(map(repr, connection.execute(f'select * from "{name}"')))  # noqa: S608 - a name of a table
-            found[name] = hashlib.sha256("\n".join(rows).encode()).hexdigest()
-    finally:
-        connection.close()
+    for name in sorted({*SQLModel.metadata.tables} - COUNTED):
+        rows = sorted(map(repr, world.server.installation.query(f'select * from "{name}"')))  # noqa: S608 - a name of a table
+        found[name] = hashlib.sha256("\n".join(rows).encode()).hexdigest()
     objects = sorted(path for path in (data / "objects").rglob("*") if path.is_file())
     found["objects"] = repr([(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in objects])
     return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from pathlib import Path
 from typing import Any
 
 from journey_house import WAIT_SECONDS, Caller, MakeWorld, World
@@ -118,10 +119,10 @@ def test_what_has_expired_is_swept(own_world: MakeWorld) -> None:
     member, owner = world.caller("t_acme", "member"), world.caller("t_acme", "owner")
     for name, words, seconds in (("short", "a gone canary", 1), ("long", "a living canary", 60)):
         member.ask(APPEND, {"input": {"sessionId": name, "entries": turns(words), "ttlSeconds": seconds}})
-    data = world.server.installation.folder / "nexus-data"
+    installation = world.server.installation
 
     def kept(words: bytes) -> bool:
-        return any(words in path.read_bytes() for path in data.rglob("*") if path.is_file())
+        return any(words in path.read_bytes() for path in installation.files())
 
     assert kept(b"a gone canary")
     time.sleep(1.0)
@@ -135,5 +136,7 @@ def test_what_has_expired_is_swept(own_world: MakeWorld) -> None:
     assert swept[0]["node"]["payload"]["output"] == {"sessions": 1, "entries": 1}
     assert contents(member) == {"long": ["a living canary"]}
     assert world.server.stop() == 0
+    if not isinstance(installation.place, Path):  # what its server does by itself, sooner or later
+        installation.query("vacuum full")
     assert not kept(b"a gone canary")
     assert kept(b"a living canary")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from journey_house import Caller, MakeWorld, World
+from journey_house import Caller, Installation, MakeWorld, World
 from journey_steps import card, derive, kept, published
 
 from nexus_graph import config
@@ -44,7 +44,7 @@ CARD = "query One($id: ID!) { card(id: $id) { text } }"
 
 def left(world: World, *words: str) -> set[str]:
     """Which of these words any file of the data folder holds, in its name or its bytes."""
-    files = [path for path in (world.server.installation.folder / "nexus-data").rglob("*") if path.is_file()]
+    files = world.server.installation.files()
     held = b"\n".join(str(path).encode() + b"\n" + path.read_bytes() for path in files)
     return {word for word in words if word.encode() in held}
 
@@ -103,9 +103,10 @@ def refusal(caller: Caller, document: str, **asked: Any) -> str:
     return str(error["code"])
 
 
-def chain_holds(folder: Path) -> bool:
+def chain_holds(installation: Installation) -> bool:
     """Whether the hash chain of t_acme/dev holds, as `audit verify` proves it."""
-    settings = config.load({}, folder / "nexus.toml", embedder="hashing").config
+    given = {name: value for name, value in installation.environment.items() if name.startswith("NEXUS_POSTGRES")}
+    settings = config.load(given, installation.folder / "nexus.toml", embedder="hashing").config
 
     async def deed() -> bool:
         async with open_stores(settings) as stores, stores.read(Scope.system("t_acme", Env.DEV, "test")) as read:
@@ -170,8 +171,10 @@ def test_a_subject_leaves_no_byte_and_no_restore_brings_one_back(own_world: Make
     assert server.stop() == 0
     assert left(world, *CANARIES) == set()
     assert SUE not in (folder / "erasures.jsonl").read_text()
-    assert chain_holds(folder)
+    assert chain_holds(server.installation)
 
+    if not isinstance(server.installation.place, Path):
+        return  # a server's backups are restored with its own tools
     shutil.rmtree(folder / "nexus-data")
     shutil.copytree(tmp_path / "backup", folder / "nexus-data")
     said = server.installation.run("serve", "--port", str(server.port), status=2)
@@ -179,7 +182,7 @@ def test_a_subject_leaves_no_byte_and_no_restore_brings_one_back(own_world: Make
     assert erasure_id in said
     assert f"{erasure_id} of t_acme/dev: CERTIFIED" in server.installation.run("erasure", "replay")
     assert left(world, *CANARIES) == set()
-    assert chain_holds(folder)
+    assert chain_holds(server.installation)
     server.start()
     assert certified(owner, erasure_id)["certificate"]["digest"]
     assert left(world, *STAYS) == set(STAYS)
@@ -218,4 +221,4 @@ def test_a_tenants_env_is_emptied(own_world: MakeWorld) -> None:
     assert other.ask("{ viewer { role } }") == {"viewer": {"role": "OWNER"}}
     assert world.server.stop() == 0
     assert left(world, *words, *STAYS) == set(STAYS)
-    assert chain_holds(world.server.installation.folder)
+    assert chain_holds(world.server.installation)

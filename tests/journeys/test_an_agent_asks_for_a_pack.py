@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -69,9 +68,7 @@ def test_what_rests_on_stale_atoms_says_so(own_world: MakeWorld) -> None:
         return [found["staleArtifacts"] for found in (answer["card"], hit["version"], ref, proof)]
 
     assert told() == [[]] * 4
-    with sqlite3.connect(world.server.installation.folder / "nexus-data" / "nexus.db") as database:
-        [[atom_id]] = database.execute("update atoms set stale = true returning atom_id").fetchall()
-    database.close()
+    [[atom_id]] = world.server.installation.query("update atoms set stale = true returning atom_id")
     assert told() == [[atom_id]] * 4
 
 

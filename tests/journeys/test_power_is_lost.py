@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-import shutil
 import signal
-import sqlite3
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
@@ -16,7 +14,7 @@ from typing import Any
 
 import httpx
 import pytest
-from journey_house import Caller, Credentials, Installation, Server
+from journey_house import Caller, Furnished, Installation, Server, copied
 from journey_steps import PUBLISH, RESERVE, SEAL, card, sha256
 from program import Program
 
@@ -139,16 +137,16 @@ class Writer:
 
 
 @pytest.fixture
-def server(tmp_path: Path, furnished: tuple[Path, Credentials]) -> Iterator[Server]:
+def server(tmp_path: Path, furnished: Furnished) -> Iterator[Server]:
     """A server of the test's own, not yet started; it is gone afterwards, whatever happened."""
-    shutil.copytree(furnished[0], tmp_path / "world")
-    made = Server(Installation(tmp_path / "world", index_wait_seconds="0"))
-    yield made
-    if made.running:
-        made.stop(signal.SIGKILL)
+    with copied(furnished, tmp_path / "world", index_wait_seconds="0") as installation:
+        made = Server(installation, processes=furnished[2].processes)
+        yield made
+        if made.running:
+            made.stop(signal.SIGKILL)
 
 
-async def test_nothing_acknowledged_is_lost(server: Server, furnished: tuple[Path, Credentials]) -> None:
+async def test_nothing_acknowledged_is_lost(server: Server, furnished: Furnished) -> None:
     """Killed amid writes, again and again: what was acknowledged is there once, and everything agrees with itself."""
     owner = Caller(server, "t_acme", furnished[1]["t_acme", "owner"])
     kept, dice = Kept(), random.Random(20261101)  # noqa: S311 - chance, not secrecy
@@ -188,15 +186,11 @@ def _check(server: Server, owner: Caller, kept: Kept) -> None:
         assert [entry["number"] for entry in entries] == list(range(1, len(entries) + 1))
         assert [e["payload"]["input"]["text"] for e in entries if e["type"] == "run.noted"] == notes
     assert server.stop() == 0, server.log.read_text()
-    database = sqlite3.connect(server.installation.folder / "nexus-data" / "nexus.db")
-    with database:
-        states = Counter(state for (state,) in database.execute("select state from assets"))
-        [(cards,)] = database.execute("select count(*) from cards")
-        packs = dict(database.execute("select pack_id, content from packs"))
-        served = {
-            pack for (pack,) in database.execute("select subject_id from journal_events where action = 'pack.served'")
-        }
-    database.close()
+    query = server.installation.query
+    states = Counter(state for (state,) in query("select state from assets"))
+    [(cards,)] = query("select count(*) from cards")
+    packs = dict(query("select pack_id, content from packs"))
+    served = {pack for (pack,) in query("select subject_id from journal_events where action = 'pack.served'")}
     assert states == {"SEALED": len(kept.assets)}
     assert cards == len(kept.cards)
     # A pack whose answer the kill cut off is kept too, and asking again after others wrote gives another one.
@@ -233,10 +227,15 @@ def _until_quiet(caller: Caller) -> None:
 CARDS, FILES = 80, 20
 
 
-def test_an_interrupted_import_is_finished_by_the_next(tmp_path: Path, furnished: tuple[Path, Credentials]) -> None:
+@pytest.fixture
+def installation(tmp_path: Path, furnished: Furnished) -> Iterator[Installation]:
+    """A furnished installation that nobody serves."""
+    with copied(furnished, tmp_path / "world") as copy:
+        yield copy
+
+
+def test_an_interrupted_import_is_finished_by_the_next(installation: Installation, tmp_path: Path) -> None:
     """An import that is killed three times, early and late, is completed by the fourth, with nothing kept twice."""
-    shutil.copytree(furnished[0], tmp_path / "world")
-    installation = Installation(tmp_path / "world")
     material = tmp_path / "material"
     material.mkdir()
     for n in range(CARDS):
@@ -257,13 +256,10 @@ def test_an_interrupted_import_is_finished_by_the_next(tmp_path: Path, furnished
         [],
         [],
     ]
-    database = sqlite3.connect(installation.folder / "nexus-data" / "nexus.db")
-    with database:
-        assert database.execute("select count(*), max(version) from card_versions").fetchone() == (CARDS, 1)
-        sealed = database.execute("select count(distinct sha256), count(*) from assets where state = 'SEALED'")
-        assert sealed.fetchone() == (FILES, FILES)
-        assert database.execute("select count(distinct asset_id) from atoms").fetchone() == (FILES,)
-    database.close()
+    assert installation.query("select count(*), max(version) from card_versions") == [(CARDS, 1)]
+    sealed = "select count(distinct sha256), count(*) from assets where state = 'SEALED'"
+    assert installation.query(sealed) == [(FILES, FILES)]
+    assert installation.query("select count(distinct asset_id) from atoms") == [(FILES,)]
     _agrees(installation)
 
 

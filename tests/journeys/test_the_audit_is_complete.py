@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import json
-import sqlite3
-from collections.abc import Sequence
-from contextlib import closing
 from typing import Any
 
 import pytest
-from journey_house import Caller, MakeWorld, World, subscription_error
+from journey_house import Caller, Installation, MakeWorld, World, subscription_error
 from journey_steps import PUBLISH, card, derive, kept, published, retire
 
 AUDIT = """query Audit($first: Int, $after: String, $last: Int, $before: String, $filter: AuditFilterInput) {
@@ -177,11 +174,9 @@ def test_the_journal_is_gapless_redacted_and_the_log_holds_no_content(own_world:
         assert secret not in log, secret
 
 
-def tampered(path: Any, statement: str, values: Sequence[Any] = ()) -> None:
-    """Change the database file behind the engine's back."""
-    with closing(sqlite3.connect(path)) as database:
-        assert database.execute(statement, values).rowcount == 1
-        database.commit()
+def tampered(installation: Installation, statement: str, seq: int) -> None:
+    """Change an entry behind the engine's back."""
+    assert len(installation.query(f"{statement} returning seq", seq=seq)) == 1
 
 
 def test_a_bent_journal_is_found_at_its_first_bad_entry(own_world: MakeWorld) -> None:
@@ -193,8 +188,7 @@ def test_a_bent_journal_is_found_at_its_first_bad_entry(own_world: MakeWorld) ->
     assert world.server.stop() == 0
     installation = world.server.installation
     place = ("--tenant", "t_acme", "--env", "dev")
-    file = installation.folder / "nexus-data" / "nexus.db"
-    where = "where tenant_id = 't_acme' and env = 'dev' and seq = ?"
+    where = "where tenant_id = 't_acme' and env = 'dev' and seq = :seq"
 
     def verified(status: int) -> Any:
         said = installation.run("audit", "verify", *place, "--json", status=status)
@@ -203,13 +197,13 @@ def test_a_bent_journal_is_found_at_its_first_bad_entry(own_world: MakeWorld) ->
 
     count = verified(0)["entries"]
     assert count >= 9
-    tampered(file, f"update journal_events set actor_id = 'somebody else' {where}", [count - 1])  # noqa: S608
+    tampered(installation, f"update journal_events set actor_id = 'somebody else' {where}", count - 1)  # noqa: S608
     bent = verified(1)
     assert (bent["firstBadSeq"], bent["entries"]) == (count - 1, count - 2)
     assert "actor, subject, payload or labels" in bent["reason"]
-    tampered(file, f"update journal_events set request_id = 'another' {where}", [count - 3])  # noqa: S608
+    tampered(installation, f"update journal_events set request_id = 'another' {where}", count - 3)  # noqa: S608
     assert verified(1)["firstBadSeq"] == count - 3
-    tampered(file, f"delete from journal_events {where}", [count - 5])  # noqa: S608
+    tampered(installation, f"delete from journal_events {where}", count - 5)  # noqa: S608
     said = installation.run("audit", "verify", status=1)
     assert f"t_acme/dev: broken at seq {count - 5}: " in said
     assert "t_globex/dev: " in said

@@ -12,6 +12,8 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from engines import at
+
 from nexus_graph import cards, index, packs
 from nexus_graph.cards import CardFilter
 from nexus_graph.packs import Ask, ExcerptChoice, ExcerptRule
@@ -19,7 +21,6 @@ from nexus_graph.scope.clock import system_clock
 from nexus_graph.scope.resources import resource
 from nexus_graph.scope.scope import Env, Scope
 from nexus_graph.stores.blobs.files import FileBlobs
-from nexus_graph.stores.database import Database
 from nexus_graph.stores.signals.local import LocalSignals
 from nexus_graph.stores.vectors.local import LocalVectors
 from nexus_graph.stores.work import Stores
@@ -65,9 +66,9 @@ async def fill(stores: Stores, scope: Scope, used: index.Index) -> None:
 
 
 @asynccontextmanager
-async def opened(folder: Path) -> AsyncIterator[Stores]:
-    """The stores in a folder."""
-    database = Database(folder / "nexus.db")
+async def opened(place: str, folder: Path) -> AsyncIterator[Stores]:
+    """The stores on a database, with the objects of a folder."""
+    database = at(place)
     await database.open()
     blobs = FileBlobs(folder / "objects", secret="s" * 32, address="http://127.0.0.1:8300", clock=system_clock)
     try:
@@ -76,12 +77,12 @@ async def opened(folder: Path) -> AsyncIterator[Stores]:
         await database.close()
 
 
-async def _main(folder: Path, embedder: str) -> None:
+async def _main(place: str, folder: Path, embedder: str) -> None:
     scope = replace(Scope.system("t_acme", Env.DEV, "second process"), policy_version="policy-test")
-    async with opened(folder) as stores:
+    async with opened(place, folder) as stores:
         served = await packs.request(stores, make_index(embedder), scope, ASK)
     sys.stdout.buffer.write(served.pack.content.encode())
 
 
 if __name__ == "__main__":
-    asyncio.run(_main(Path(sys.argv[1]), sys.argv[2]))
+    asyncio.run(_main(sys.argv[1], Path(sys.argv[2]), sys.argv[3]))

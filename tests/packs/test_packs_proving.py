@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import pack_house
 import pytest
+from engines import SIDE, Engine, behind, place_at
 from pack_house import ASK, MANIFESTS, fill, make_index, note, opened, publish, settle
 
 from nexus_graph import cards, packs
@@ -26,22 +26,22 @@ needs_model = pytest.mark.skipif(bool(MISSING), reason=f"nexus-graph[local] is n
 
 
 @pytest.mark.parametrize("embedder", ["hashing", pytest.param("onnx", marks=needs_model)])
-async def test_two_more_processes_seal_the_same_bytes(tmp_path: Path, empty_database: bytes, embedder: str) -> None:
+async def test_two_more_processes_seal_the_same_bytes(tmp_path: Path, engine: Engine, embedder: str) -> None:
     """Each with a hash seed of its own and nothing in its memory; one row is kept for all three."""
-    (tmp_path / "nexus.db").write_bytes(empty_database)
+    place = place_at(engine.fresh(tmp_path))
     scope = replace(Scope.system("t_acme", Env.DEV, "test"), policy_version="policy-test")
     used = make_index(embedder)
-    async with opened(tmp_path) as stores:
+    async with opened(place, tmp_path) as stores:
         await fill(stores, scope, used)
         served = await packs.request(stores, used, scope, ASK)
     await used.embedder.close()
     for seed in ("0", "4711"):
-        command = [sys.executable, "-W", "error", pack_house.__file__, str(tmp_path), embedder]
-        environment = {**os.environ, "PYTHONHASHSEED": seed}
+        command = [sys.executable, "-W", "error", pack_house.__file__, place, str(tmp_path), embedder]
+        environment = {**SIDE, "PYTHONHASHSEED": seed}
         answer = subprocess.run(command, capture_output=True, env=environment, timeout=120, check=False)
         assert answer.stderr == b""
         assert answer.stdout == served.pack.content.encode()
-    async with opened(tmp_path) as stores, stores.database.reading() as connection:
+    async with opened(place, tmp_path) as stores, behind(stores) as connection:
         (row,) = await connection.rows("select count(*) from packs", {})
     assert row[0] == 1
 
@@ -55,7 +55,7 @@ async def sealed(stores: Stores, scope: Scope) -> packs.Pack:
 
 async def spoil(stores: Stores, sql: str) -> None:
     """Change a row behind everybody's back."""
-    async with stores.database.writing() as connection:
+    async with behind(stores) as connection:
         await connection.rows(sql, {})
 
 

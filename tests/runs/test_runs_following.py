@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from engines import beside, in_use
 
 from nexus_graph import runs
 from nexus_graph.runs import EndFrame, EndReason, EntryFrame, Frame, GapFrame, HeartbeatFrame
@@ -19,7 +20,6 @@ from nexus_graph.scope.handling import Handling
 from nexus_graph.scope.permission import Permission
 from nexus_graph.scope.redaction import redact
 from nexus_graph.scope.scope import Env, Role, Scope
-from nexus_graph.stores.database import Database
 from nexus_graph.stores.journal import Event, RunKind, RunStatus
 from nexus_graph.stores.signals.local import LocalSignals
 from nexus_graph.stores.statement import Statement
@@ -145,15 +145,10 @@ async def test_entries_of_another_process_arrive_without_a_signal(stores: Stores
     """A second set of stores on the same file wakes nobody here; the poll finds what it wrote."""
     scope = scope_of()
     await write(stores, scope, "run_1")
-    database = Database(stores.database.path)
-    await database.open()
-    try:
-        elsewhere = replace(stores, database=database, signals=LocalSignals())
+    async with beside(stores) as elsewhere:
         following_task = asyncio.create_task(numbers(following(stores, scope, "run_1")))
         await write(elsewhere, scope, "run_1", 3, ends=RunStatus.SUCCEEDED)
         assert await following_task == [1, 2, 3, 4]
-    finally:
-        await database.close()
 
 
 async def test_erased_entries_are_told_as_gaps(stores: Stores, scope_of: ScopeOf) -> None:
@@ -253,13 +248,13 @@ async def test_nothing_is_held_while_suspended_waiting_or_closed(stores: Stores,
     await write(stores, scope, "run_1")
     frames = following(stores, scope, "run_1", poll=1000)
     await anext(frames)
-    assert stores.database._idle.qsize() == 4
+    assert in_use(stores.database) == 0
     assert signals._listeners
     waiting = asyncio.ensure_future(anext(frames))
     async with asyncio.timeout(TIMEOUT):
         while not next(iter(signals._listeners[scope.key]))._event._waiters:  # noqa: ASYNC110 - nothing tells of it
             await asyncio.sleep(0)
-    assert stores.database._idle.qsize() == 4
+    assert in_use(stores.database) == 0
     waiting.cancel()
     await asyncio.gather(waiting, return_exceptions=True)
     await frames.aclose()

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 import pytest
+from engines import behind
 
 from nexus_graph import runs
 from nexus_graph.scope.errors import Forbidden
@@ -45,7 +46,7 @@ async def story(stores: Stores, scope: Scope) -> None:
 
 async def tamper(stores: Stores, sql: str) -> None:
     """Change the file behind the engine's back."""
-    async with stores.database.writing() as connection:
+    async with behind(stores) as connection:
         await connection.rows(sql, {})
 
 
@@ -119,7 +120,7 @@ RUNS = "select * from journal_runs where kind <> 'ADMIN' order by tenant_id, run
 
 async def kept(stores: Stores) -> list[dict[str, object]]:
     """The rows of all runs but those of the engine's own repairs."""
-    async with stores.database.reading() as connection:
+    async with behind(stores) as connection:
         return [dict(row) for row in await connection.rows(RUNS, {})]
 
 
@@ -143,7 +144,7 @@ async def test_rows_are_rebuilt_from_the_entries(stores: Stores, scope_of: Scope
     assert (await runs.rebuild_check(stores, engine, repair=True))[1] != ()
     assert await kept(stores) == before
     assert (await runs.rebuild_check(stores, engine))[1] == ()
-    async with stores.database.reading() as connection:
+    async with behind(stores) as connection:
         told = await connection.rows("select * from journal_events where action = 'runs.rebuilt'", {})
     assert {(row["tenant_id"], row["actor_id"]) for row in told} == {("t_acme", "check")}
 

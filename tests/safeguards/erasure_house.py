@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from engines import files_at, is_embedded, place_of
 from lineage_house import derive
 from shipped import MANIFESTS
 
@@ -91,7 +92,10 @@ class House:
 
     def left(self, *words: str) -> dict[str, list[str]]:
         """The files of the installation that hold these words, by word."""
-        files = {path: path.read_bytes() for path in self.folder.rglob("*") if path.is_file()}
+        database = (
+            [] if is_embedded(self.stores) else files_at(place_of(self.stores.database))
+        )  # an embedded one lies in the folder
+        files = {path: path.read_bytes() for path in (*self.folder.rglob("*"), *database) if path.is_file()}
         named = [word for word in words if any(word in str(path) for path in files)]
         found = {word: [str(path) for path, data in files.items() if word.encode() in data] for word in words}
         return {word: paths for word, paths in found.items() if paths} | {word: ["a name"] for word in named}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from engines import behind
 from lineage_house import RULES, derive
 from lock_steps import proposed
 from shipped import MANIFESTS
@@ -89,14 +90,14 @@ async def flags(stores: Stores, scope: Scope) -> dict[str, dict[str, str]]:
 async def rows_of(stores: Stores, scope: Scope, sql: str) -> Any:
     """The scope's rows that an open SELECT answers with."""
     own: dict[str, Any] = {"tenant_id": scope.tenant_id, "env": scope.env.value}
-    async with stores.database.reading() as connection:
+    async with behind(stores) as connection:
         return await connection.rows(f"{sql} and tenant_id = :tenant_id and env = :env", own)
 
 
 async def change(stores: Stores, scope: Scope, sql: str, **values: Any) -> None:
     """Run an open UPDATE or DELETE over the scope's rows, past every rule."""
     own: dict[str, Any] = {"tenant_id": scope.tenant_id, "env": scope.env.value, **values}
-    async with stores.database.writing() as connection:
+    async with behind(stores) as connection:
         await connection.rows(f"{sql} and tenant_id = :tenant_id and env = :env", own)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from engines import behind
 from shipped import MANIFESTS
 
 from nexus_graph import assets, cards
@@ -50,7 +51,7 @@ async def labels(stores: Stores, scope: Scope) -> dict[str, dict[str, bool]]:
     """The effective consent of everything that is kept in a scope, by kind and id, as the rows tell it."""
     found: dict[str, dict[str, bool]] = {}
     own: dict[str, Any] = {"tenant_id": scope.tenant_id, "env": scope.env.value}
-    async with stores.database.reading() as connection:
+    async with behind(stores) as connection:
         for kind, sql in LABELS.items():
             rows = await connection.rows(f"{sql} and tenant_id = :tenant_id and env = :env", own)
             found[kind] = {row["id"]: bool(row["train_ok"]) for row in rows}

@@ -22,9 +22,10 @@ from nexus_graph.scope.permission import Permission
 from nexus_graph.scope.redaction import redact
 from nexus_graph.scope.scope import Env, Role, Scope
 from nexus_graph.stores.journal import RunKind
+from nexus_graph.stores.repeating import Once
 from nexus_graph.stores.statement import Statement
 from nexus_graph.stores.vectors.local import LocalVectors
-from nexus_graph.stores.work import Once, Stores
+from nexus_graph.stores.work import Stores
 
 MakeScope = Callable[..., Scope]
 NONE = {"assets": 0, "atoms": 0, "cards": 0, "packs": 0}

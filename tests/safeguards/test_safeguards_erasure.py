@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from engines import behind
 from erasure_house import CANARIES, STAYS, SUE, TOM, House, MakeScope, furnish, make
 from shipped import MANIFESTS
 
@@ -164,7 +165,7 @@ async def test_an_agents_key_is_a_subject(house: House) -> None:
 
 async def test_names_go_from_tables_that_no_room_erases(house: House) -> None:
     """Switches, opt-outs and repeated requests: keys that name the subject go, columns that do are overwritten."""
-    async with house.stores.database.writing() as connection:
+    async with behind(house.stores) as connection:
         own: dict[str, Value] = {"who": SUE, "reason": f"{SUE} says canary-reason"}
         await connection.rows(
             "insert into kill_switches (tenant_id, env, switch_id, target, name, reason, engaged_by, engaged_at) "
@@ -214,7 +215,7 @@ async def test_an_object_that_is_left_is_found(house: House, monkeypatch: pytest
 
 async def test_a_table_that_nobody_thought_of_is_covered(house: House) -> None:
     """A name in any column of the schema of record is found, also where no step or pass looks."""
-    async with house.stores.database.writing() as connection:
+    async with behind(house.stores) as connection:
         sql = "update card_labels set label = :label where card_id = :card_id"
         await connection.rows(sql, {"label": SUE, "card_id": house.ids["tom card 0"]})
     done = await house.erased()

@@ -12,6 +12,7 @@ from typing import Any
 
 import orjson
 import pytest
+from engines import file_of
 from erasure_house import CANARIES, SECRET, STAYS, SUE, House, MakeScope, furnish, make
 from shipped import MANIFESTS
 
@@ -21,7 +22,6 @@ from nexus_graph.safeguards.erasure import ErasureState, Ledger, LedgerEntry, Ps
 from nexus_graph.scope.canonical import sha256
 from nexus_graph.scope.errors import ConfigurationError
 from nexus_graph.scope.scope import Env, Role, Scope
-from nexus_graph.stores.database import Database
 from nexus_graph.stores.statement import Statement, Value
 from nexus_graph.stores.work import Stores
 from nexus_graph.tenants import membership
@@ -132,7 +132,7 @@ async def test_a_crash_anywhere_ends_in_a_certificate(house: House, monkeypatch:
     points: list[tuple[Any, str, Callable[..., Any]]] = [
         (naming, "erase_names", crash),
         (executing, "rescan", crash),
-        (Database, "compact", crash),
+        (type(house.stores.database), "forget_deleted", crash),
         (Ledger, "append", append),
     ]
     for place, name, deed in points:
@@ -161,6 +161,7 @@ async def test_what_comes_between_plan_and_deed_goes_too(house: House) -> None:
 
 async def test_a_restore_is_not_used_before_it_is_erased_again(house: House, tmp_path_factory: Any) -> None:
     """The ledger knows what an old copy brings back; a replay erases it once, and not what came later."""
+    file_of(house.stores)
     backup = tmp_path_factory.mktemp("backup")
     await house.stores.database.close()
     shutil.copy(house.folder / "nexus.db", backup)
@@ -225,13 +226,14 @@ def test_names_in_the_ledger_need_the_key() -> None:
 
 async def test_compacting_leaves_no_byte_where_pages_were_split(stores: Stores, tmp_path: Path) -> None:
     """What `secure_delete` overlooks is gone once the file is written anew; whoever still reads is waited for."""
+    file_of(stores)
     database, ids = stores.database, list[str]()
     dice = random.Random(21)  # noqa: S311 - the same story each time
 
     def held() -> list[Path]:
         return [path for path in tmp_path.rglob("*") if path.is_file() and b"split-canary" in path.read_bytes()]
 
-    async with database.writing() as connection:
+    async with database.writing(None) as connection:
         for _ in range(3000):
             ids.append(f"{dice.getrandbits(128):032x}")
             who = "split-canary" if dice.random() < 0.3 else "other"
@@ -243,12 +245,12 @@ async def test_compacting_leaves_no_byte_where_pages_were_split(stores: Stores, 
                 await connection.rows("update api_keys set name = name || :more where key_id = :id", longer)
             if dice.random() < 0.1:
                 await connection.rows("delete from api_keys where key_id = :id", {"id": dice.choice(ids)})
-    async with database.writing() as connection:
+    async with database.writing(None) as connection:
         await connection.rows("delete from api_keys where created_by = 'split-canary'", {})
     assert held()
-    async with database.reading() as connection:
+    async with database.reading(None) as connection:
         await connection.rows("select count(*) from api_keys", {})
-        compacting = asyncio.create_task(database.compact())
+        compacting = asyncio.create_task(database.forget_deleted())
         await asyncio.wait([compacting], timeout=0.2)
         assert not compacting.done()
     await compacting

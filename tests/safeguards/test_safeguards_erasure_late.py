@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 import pytest
+from engines import behind
 from erasure_house import SUE, TOM, House, MakeScope, furnish, make
 
 from nexus_graph.safeguards.erasure import ErasureState, Target, TargetKind, executing
@@ -44,7 +45,7 @@ def test_a_name_is_found_as_text_and_as_json(subject: str) -> None:
 @pytest.mark.parametrize(("subject", "text"), [(WINDOWS, WINDOWS), (SUE, f"Ask\n{SUE}")])
 async def test_a_name_that_json_writes_otherwise_goes_too(house: House, subject: str, text: str) -> None:
     """From columns that hold JSON, where a backslash is two, and a line begins with a letter."""
-    async with house.stores.database.writing() as connection:
+    async with behind(house.stores) as connection:
         own: dict[str, Value] = {"who": TOM, "answer": orjson.dumps([text]).decode()}
         await connection.rows(
             "insert into idempotency_keys (tenant_id, env, actor_id, key, request_digest, answer, at) "

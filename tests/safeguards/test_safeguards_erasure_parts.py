@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from engines import behind
 from erasure_house import RULES, SUE, TOM, House, MakeScope, make
 
 from nexus_graph import assets
@@ -58,7 +59,7 @@ async def left(house: House, *kept: Asset) -> list[Any]:
 
 async def links(house: House) -> list[tuple[str, str, bool]]:
     """All parts there are: parent, asset, and whether the asset was kept for it."""
-    async with house.stores.database.reading() as connection:
+    async with behind(house.stores) as connection:
         rows = await connection.rows("select * from asset_parts order by parent_id, position", {})
     return [(row["parent_id"], row["asset_id"], bool(row["brought"])) for row in rows]
 

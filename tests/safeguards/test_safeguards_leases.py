@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
+from engines import beside
 
 from nexus_graph import safeguards
 from nexus_graph.safeguards import Deed, Resource, quotas
@@ -17,7 +17,6 @@ from nexus_graph.scope.errors import QuotaExceeded
 from nexus_graph.scope.limits import Limits
 from nexus_graph.scope.permission import Permission
 from nexus_graph.scope.scope import Role, Scope
-from nexus_graph.stores.database import Database
 from nexus_graph.stores.statement import Statement
 from nexus_graph.stores.work import Stores
 
@@ -43,12 +42,10 @@ async def held(stores: Stores, scope: Scope, which: Resource) -> tuple[int, int]
 
 
 @pytest.fixture
-async def neighbour(stores: Stores, tmp_path: Path) -> AsyncIterator[Stores]:
+async def neighbour(stores: Stores) -> AsyncIterator[Stores]:
     """Another process on the same database."""
-    database = Database(tmp_path / "nexus.db")
-    await database.open()
-    yield replace(stores, database=database)
-    await database.close()
+    async with beside(stores) as elsewhere:
+        yield elsewhere
 
 
 async def test_streams_are_leased_exactly_over_processes(stores: Stores, neighbour: Stores, owner: Scope) -> None:

@@ -21,7 +21,8 @@ from nexus_graph.scope.permission import Permission
 from nexus_graph.scope.scope import Env, Role, Scope
 from nexus_graph.stores.journal import RunKind
 from nexus_graph.stores.paging import Window
-from nexus_graph.stores.work import Once, Stores
+from nexus_graph.stores.repeating import Once
+from nexus_graph.stores.work import Stores
 
 MakeScope = Callable[..., Scope]
 CHANGE = quota_change(Resource.CARDS, 7)

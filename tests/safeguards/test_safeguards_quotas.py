@@ -28,8 +28,9 @@ from nexus_graph.scope.redaction import redact
 from nexus_graph.scope.scope import Env, Role, Scope
 from nexus_graph.stores.blobs.base import ScopedBlobs
 from nexus_graph.stores.journal import Event, RunKind
+from nexus_graph.stores.repeating import Once
 from nexus_graph.stores.statement import Statement
-from nexus_graph.stores.work import Once, Stores, Work
+from nexus_graph.stores.work import Stores, Work
 
 MakeScope = Callable[..., Scope]
 

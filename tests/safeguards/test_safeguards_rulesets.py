@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
+from engines import behind, migrated
 from flagged_house import DATA, add_asset, age, change, flags, furnish, rows_of
 from lineage_house import RULES
 
@@ -23,7 +22,6 @@ from nexus_graph.scope.errors import Conflict
 from nexus_graph.scope.redaction import RULESET
 from nexus_graph.scope.scope import Env, Role, Scope
 from nexus_graph.stores import rulesets as stores_rulesets
-from nexus_graph.stores.migrations import migrate
 from nexus_graph.stores.statement import Statement, Value
 from nexus_graph.stores.work import Read, Stores
 
@@ -93,17 +91,15 @@ async def test_a_scope_older_than_the_table_is_evaluated(stores: Stores, scope: 
     assert (await entries(stores, scope))[0]["input"] == {"from": None, "to": RULESET}
 
 
-async def test_an_installation_of_an_older_version_is_evaluated(stores: Stores, scope: Scope, tmp_path: Path) -> None:
+async def test_an_installation_of_an_older_version_is_evaluated(stores: Stores, scope: Scope) -> None:
     """Its database has no rulesets; migrated and opened, all that it kept is flagged anew, and by one process alone."""
     fresh = await flags(stores, scope)
     await age(stores, scope)
-    await stores.database.close()
-    with sqlite3.connect(tmp_path / "nexus.db") as database:
-        database.execute("drop table rulesets")
-        database.execute("update alembic_version set version_num = '0017'")
-    database.close()
-    migrate(tmp_path / "nexus.db")
-    await stores.database.open()
+    async with behind(stores) as connection:
+        for table in ("rulesets", "follower_turns"):
+            await connection.rows(f"drop table {table}", {})
+        await connection.rows("update alembic_version set version_num = '0017'", {})
+    await migrated(stores)
     assert await flags(stores, scope) != fresh
     assert await rulesets.settle(stores, RULESET_STEPS) == {scope.key: EVERYTHING}
     assert await flags(stores, scope) == fresh

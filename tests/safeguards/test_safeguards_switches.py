@@ -22,8 +22,9 @@ from nexus_graph.scope.permission import Permission
 from nexus_graph.scope.scope import Env, Role, Scope
 from nexus_graph.stores.journal import RunKind
 from nexus_graph.stores.paging import Window
+from nexus_graph.stores.repeating import Once
 from nexus_graph.stores.statement import Statement
-from nexus_graph.stores.work import Once, Stores
+from nexus_graph.stores.work import Stores
 
 MakeScope = Callable[..., Scope]
 KNOWN = Known(frozenset({"publishCard", "runLog", "index"}), frozenset({"openai", "objects"}))

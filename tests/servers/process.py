@@ -72,10 +72,12 @@ def start(
     ready: Callable[[], bool],
     *,
     environment: Mapping[str, str] | None = None,
-    user: int | None = None,
-    group: int | None = None,
+    who: tuple[int, int] | None = None,
 ) -> Process:
-    """Start a server and wait until it is ready. Fails with what it wrote when it ends or takes over a minute."""
+    """Start a server and wait until it is ready. Fails with what it wrote when it ends or takes over a minute.
+
+    `who`: the user and group that run it, where it refuses to be run by ours.
+    """
     with log.open("ab") as out:
         popen = subprocess.Popen(
             [str(part) for part in command],
@@ -83,9 +85,9 @@ def start(
             stdout=out,
             stderr=out,
             env={**os.environ, **(environment or {})},
-            user=user,
-            group=group,
-            extra_groups=None if user is None else [],
+            user=None if who is None else who[0],
+            group=None if who is None else who[1],
+            extra_groups=None if who is None else [],
             start_new_session=True,  # an interrupted run ends it by pid, like every other
         )
     process = Process(popen, log)

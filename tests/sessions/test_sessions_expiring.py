@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from engines import bytes_of
 from session_memory import contents, events, names, said, stored
 
 from nexus_graph import sessions
@@ -128,7 +128,7 @@ async def test_the_bytes_are_gone_from_the_disk(
     """After a checkpoint no file of the database holds a word of it; before, they all do what one expects."""
     canary = "zanzibar-" + "canary " * 2000
     await said(stores, member, "chat", canary, "zanzibar-short", seconds=60)
-    assert b"zanzibar-" in on_disk(tmp_path)
+    assert b"zanzibar-" in bytes_of(stores)
     match how:
         case "sweep":
             clock.advance(seconds=60)
@@ -137,15 +137,7 @@ async def test_the_bytes_are_gone_from_the_disk(
             await sessions.erase(stores, member, "chat")
         case "snapshot":
             await sessions.put_snapshot(stores, member, "chat", NewEntry("nothing", True))
-    assert b"zanzibar-" not in on_disk(tmp_path)
-
-
-def on_disk(folder: Path) -> bytes:
-    """Everything that the database's files hold, once the write-ahead log is folded in."""
-    connection = sqlite3.connect(folder / "nexus.db")
-    assert connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0
-    connection.close()
-    return b"".join(path.read_bytes() for path in sorted(folder.glob("nexus.db*")))
+    assert b"zanzibar-" not in bytes_of(stores)
 
 
 async def test_an_erasure_takes_all_sessions_of_a_subject(stores: Stores, scope_of: MakeScope) -> None:

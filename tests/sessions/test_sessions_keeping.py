@@ -19,7 +19,8 @@ from nexus_graph.scope.limits import Limits
 from nexus_graph.scope.scope import Env, Role, Scope
 from nexus_graph.sessions import EntryKind, NewEntry, keeping, model
 from nexus_graph.stores.paging import Window
-from nexus_graph.stores.work import Once, Stores
+from nexus_graph.stores.repeating import Once
+from nexus_graph.stores.work import Stores
 
 MakeScope = Callable[..., Scope]
 

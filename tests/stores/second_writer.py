@@ -1,4 +1,4 @@
-"""Another process on the same database file, started by test_stores_journal: writes works and records."""
+"""Another process on the same database, started by test_stores_journal: writes works and records."""
 
 from __future__ import annotations
 
@@ -6,22 +6,23 @@ import asyncio
 import sys
 from pathlib import Path
 
+from engines import at
+
 from nexus_graph.scope.clock import system_clock
 from nexus_graph.scope.handling import Handling
 from nexus_graph.scope.redaction import redact
 from nexus_graph.scope.scope import Env, Scope
 from nexus_graph.stores.blobs.files import FileBlobs
-from nexus_graph.stores.database import Database
 from nexus_graph.stores.journal import Event, RunKind
 from nexus_graph.stores.signals.local import LocalSignals
 from nexus_graph.stores.work import Stores
 
 
-async def main(path: Path, name: str) -> None:
+async def main(place: str, folder: Path, name: str) -> None:
     """For each line on standard input, ten works of two events and ten records at once; then a line in answer."""
-    database = Database(path)
+    database = at(place)
     await database.open()
-    blobs = FileBlobs(path.parent / "objects", secret="x" * 32, address="http://127.0.0.1:1", clock=system_clock)
+    blobs = FileBlobs(folder / "objects", secret="x" * 32, address="http://127.0.0.1:1", clock=system_clock)
     stores, scope = Stores(database, blobs, LocalSignals()), Scope.system("t_acme", Env.DEV, name)
     event = Event("card.seen", "card", name, redact({}), Handling((), train_ok=False))
 
@@ -38,4 +39,4 @@ async def main(path: Path, name: str) -> None:
     await database.close()
 
 
-asyncio.run(main(Path(sys.argv[1]), sys.argv[2]))
+asyncio.run(main(sys.argv[1], Path(sys.argv[2]), sys.argv[3]))

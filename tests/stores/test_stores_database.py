@@ -1,36 +1,48 @@
-"""The embedded database: snapshots, rollback, and a writer that survives whatever happens to a task."""
+"""What every database promises: snapshots, rollback, one writer a scope, and works that survive whatever happens."""
 
 from __future__ import annotations
 
 import asyncio
 import random
-import sqlite3
-import threading
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import pytest
+from engines import Embedded, Engine, at, connected, in_use, place_of
 
 from nexus_graph.scope.errors import Unavailable
-from nexus_graph.stores.database import Database
-from nexus_graph.stores.work import Stores
+from nexus_graph.stores.database.base import Connection, Database, Transaction
 
-ADD = "insert into tenants (tenant_id, name, created_at) values (:id, 'x', 0)"
-IDS = "select tenant_id from tenants order by tenant_id"
+KEY, OTHER = ("t_acme", "dev"), ("t_globex", "dev")
+ADD = "insert into follower_checkpoints (tenant_id, env, follower, seq) values ('t_acme', 'dev', :id, 0)"
+IDS = "select follower from follower_checkpoints order by follower"
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+async def database(request: pytest.FixtureRequest, tmp_path: Path, empty_database: bytes) -> AsyncIterator[Database]:
+    """Each engine, migrated and empty."""
+    made: Engine = Embedded(empty_database)
+    if request.param == "postgres":
+        made = request.getfixturevalue("on_postgres")
+    place = made.fresh(tmp_path)
+    opened = connected(place)
+    await opened.open()
+    yield opened
+    await opened.close()
+    made.discard(place)
 
 
 async def ids(database: Database) -> list[str]:
-    """Every tenant id that a fresh reader sees."""
-    async with database.reading() as connection:
+    """Every name that a fresh reader sees."""
+    async with database.reading(KEY) as connection:
         return [row[0] for row in await connection.rows(IDS, {})]
 
 
-async def test_readers_see_neither_uncommitted_rows_nor_later_ones(stores: Stores) -> None:
+async def test_readers_see_neither_uncommitted_rows_nor_later_ones(database: Database) -> None:
     """A snapshot stays as it was at its first look while a writer writes and commits."""
-    database = stores.database
-    async with database.reading() as reader:
+    async with database.reading(KEY) as reader:
         assert await reader.rows(IDS, {}) == []
-        async with database.writing() as writer:
+        async with database.writing(KEY) as writer:
             await writer.rows(ADD, {"id": "a"})
             assert len(await writer.rows(IDS, {})) == 1
             assert await ids(database) == []
@@ -38,34 +50,34 @@ async def test_readers_see_neither_uncommitted_rows_nor_later_ones(stores: Store
     assert await ids(database) == ["a"]
 
 
-async def test_a_reader_cannot_write(stores: Stores) -> None:
+async def test_a_reader_cannot_write(database: Database) -> None:
     """The reading connections are read-only in the database itself."""
-    async with stores.database.reading() as connection:
+    async with database.reading(KEY) as connection:
         with pytest.raises(Unavailable):
             await connection.rows(ADD, {"id": "a"})
 
 
-async def test_an_exception_rolls_everything_back(stores: Stores) -> None:
+async def test_an_exception_rolls_everything_back(database: Database) -> None:
     """Rows written before the failure are gone, and the next work is not disturbed."""
 
     async def fail() -> None:
-        async with stores.database.writing() as writer:
+        async with database.writing(KEY) as writer:
             await writer.rows(ADD, {"id": "a"})
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
         await fail()
-    async with stores.database.writing() as writer:
+    async with database.writing(KEY) as writer:
         await writer.rows(ADD, {"id": "b"})
-    assert await ids(stores.database) == ["b"]
+    assert await ids(database) == ["b"]
 
 
-async def test_cancelling_at_any_await_leaves_all_or_nothing(stores: Stores) -> None:
+async def test_cancelling_at_any_await_leaves_all_or_nothing(database: Database) -> None:
     """Works of two rows, cancelled after a random number of steps: pairs only, and the writer goes on."""
-    database, chance = stores.database, random.Random(11)  # noqa: S311 - a repeatable one
+    chance = random.Random(11)  # noqa: S311 - a repeatable one
 
     async def pair(place: int) -> None:
-        async with database.writing() as writer:
+        async with database.writing(KEY) as writer:
             await writer.rows(ADD, {"id": f"{place:03}a"})
             await asyncio.sleep(0)
             await writer.rows(ADD, {"id": f"{place:03}b"})
@@ -80,7 +92,7 @@ async def test_cancelling_at_any_await_leaves_all_or_nothing(stores: Stores) -> 
             await asyncio.sleep(0)
             task.cancel()  # a second time, while it rolls back or commits
         outcomes.add(type((await asyncio.gather(task, return_exceptions=True))[0]))
-        async with database.writing() as writer:
+        async with database.writing(KEY) as writer:
             await writer.rows(ADD, {"id": f"{place:03}c"})
     kept = await ids(database)
     assert len([name for name in kept if name.endswith("c")]) == 150
@@ -88,11 +100,11 @@ async def test_cancelling_at_any_await_leaves_all_or_nothing(stores: Stores) -> 
     assert outcomes == {asyncio.CancelledError, type(None)}
 
 
-async def test_cancelled_readers_give_their_connections_back(stores: Stores) -> None:
-    """Readers cancelled while waiting for, opening and using a connection leave all four of them usable."""
+async def test_cancelled_readers_give_their_connections_back(database: Database) -> None:
+    """Readers cancelled while waiting for, opening and using a connection leave all of them usable."""
 
     async def look() -> None:
-        async with stores.database.reading() as connection:
+        async with database.reading(KEY) as connection:
             await connection.rows(IDS, {})
             await asyncio.sleep(0.001)
 
@@ -103,52 +115,23 @@ async def test_cancelled_readers_give_their_connections_back(stores: Stores) -> 
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-    assert stores.database._idle.qsize() == 4
+    assert in_use(database) == 0
     async with asyncio.timeout(10):
         await asyncio.gather(*(look() for _ in range(9)))
 
 
-async def test_a_commit_that_fails_is_rolled_back_and_told(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A disk that fills up at the commit is Unavailable, and the next work starts afresh."""
-    assert stores.database._writer is not None
-    connection = stores.database._writer._connection
-    real, failures = connection.commit, [sqlite3.OperationalError("database or disk is full")]
-
-    async def commit() -> None:
-        if failures:
-            raise failures.pop()
-        await real()
-
-    monkeypatch.setattr(connection, "commit", commit)
-    with pytest.raises(Unavailable, match="disk is full"):
-        async with stores.database.writing() as writer:
-            await writer.rows(ADD, {"id": "a"})
-    async with stores.database.writing() as writer:
-        await writer.rows(ADD, {"id": "b"})
-    assert await ids(stores.database) == ["b"]
-
-
-async def test_a_mistake_in_a_statement_is_not_called_unavailable(stores: Stores) -> None:
-    """Only a busy or broken file is; and no error is its own cause."""
-    async with stores.database.reading() as connection:
-        with pytest.raises(sqlite3.OperationalError) as mistake:
-            await connection.rows("select nonsense from nowhere", {})
-    assert mistake.value.__cause__ is None
-
-
-async def test_a_closed_database_is_unavailable(stores: Stores) -> None:
+async def test_a_closed_database_is_unavailable(database: Database) -> None:
     """Reading, writing and waiting for the writer all end in the same clear error."""
-    database = stores.database
     entered, leave = asyncio.Event(), asyncio.Event()
 
     async def hold() -> None:
-        async with database.writing() as writer:
+        async with database.writing(KEY) as writer:
             entered.set()
             await leave.wait()
             await writer.rows(ADD, {"id": "a"})
 
     async def late() -> None:
-        async with database.writing():
+        async with database.writing(KEY):
             pass
 
     holder = asyncio.create_task(hold())
@@ -166,56 +149,79 @@ async def test_a_closed_database_is_unavailable(stores: Stores) -> None:
     assert await ids(database) == ["a"]
 
 
-async def test_a_busy_file_is_unavailable(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Another process that holds the write lock for too long is told as such, and nothing breaks."""
-    assert stores.database._writer is not None
-    await stores.database._writer.rows("PRAGMA busy_timeout=20", {})
-    other = sqlite3.connect(stores.database.path, isolation_level=None)
-    other.execute("BEGIN IMMEDIATE")
-    with pytest.raises(Unavailable, match="busy"):
-        async with stores.database.writing():
-            pass
-    other.execute("ROLLBACK")
-    other.close()
-    async with stores.database.writing() as writer:
-        await writer.rows(ADD, {"id": "a"})
-    assert await ids(stores.database) == ["a"]
+async def test_of_many_each_is_whole_or_not_at_all(database: Database) -> None:
+    """One that fails takes nothing of its neighbours along, and is told in its place."""
+
+    def adding(*names: str, fails: bool = False) -> Transaction[None]:
+        async def add(connection: Connection) -> None:
+            for name in names:
+                await connection.rows(ADD, {"id": name})
+            if fails:
+                raise ZeroDivisionError
+
+        return add
+
+    async def elsewhere(connection: Connection) -> None:
+        await connection.rows(ADD.replace("t_acme", "t_globex"), {"id": "x"})
+
+    came_to = await database.write_each(
+        [(KEY, adding("a", "b")), (KEY, adding("c", fails=True)), (OTHER, elsewhere), (KEY, adding("d"))]
+    )
+    assert [type(each) for each in came_to] == [type(None), ZeroDivisionError, type(None), type(None)]
+    assert [name for name in await ids(database) if name != "x"] == ["a", "b", "d"]
 
 
-async def test_deleted_rows_leave_no_bytes(stores: Stores) -> None:
-    """After a deletion and a close the text is in no file of the database."""
-    secret: Any = "a-very-recognisable-name"
-    async with stores.database.writing() as writer:
-        await writer.rows("insert into tenants (tenant_id, name, created_at) values ('t', :name, 0)", {"name": secret})
-    async with stores.database.writing() as writer:
-        await writer.rows("delete from tenants", {})
-    await stores.database.close()
-    for file in stores.database.path.parent.glob("nexus.db*"):
-        assert secret.encode() not in file.read_bytes()
+async def test_two_who_read_decide_and_write_do_so_one_after_the_other(database: Database) -> None:
+    """Of two processes that count and then add, the second counts what the first added: in a scope there is one."""
+    other = at(place_of(database))
+    await other.open()
+
+    async def count_and_add(mine: Database, place: int) -> int:
+        async with mine.writing(KEY) as connection:
+            [found] = await connection.rows("select count(*) as there from follower_checkpoints", {})
+            await asyncio.sleep(0.002)
+            await connection.rows(ADD, {"id": f"{place:02}"})
+            return int(found["there"])
+
+    try:
+        counts = await asyncio.gather(*(count_and_add((database, other)[place % 2], place) for place in range(20)))
+    finally:
+        await other.close()
+    assert sorted(counts) == list(range(20))
 
 
-@pytest.mark.parametrize("damage", [0, 1])
-async def test_a_damaged_file_is_unavailable_and_no_thread_stays_behind(tmp_path: Path, damage: int) -> None:
-    """A start that fails ends: a connection's thread that lived on would keep the process from ending."""
-    path = tmp_path / "nexus.db"
-    path.write_bytes(b"this is no database at all" * 1000)
-    if damage:
-        path = tmp_path / "nowhere" / "nexus.db"
-    before = threading.active_count()
+async def test_what_is_held_by_name_is_held_until_the_end(database: Database) -> None:
+    """Two scopes that share something take turns over its name."""
+    inside, most = 0, 0
+
+    async def hold(key: tuple[str, str]) -> None:
+        nonlocal inside, most
+        async with database.writing(key) as connection:
+            await connection.hold("members/t_acme")
+            inside += 1
+            most = max(most, inside)
+            await asyncio.sleep(0.01)
+            inside -= 1
+
+    await asyncio.gather(*(hold(("t_acme", env)) for env in ("dev", "staging", "prod") for _ in range(2)))
+    assert (inside, most) == (0, 1)
+
+
+async def test_a_row_is_read_by_name_and_by_place(database: Database) -> None:
+    """The same on every engine; text in the order of its bytes, an empty list holding nothing."""
+    async with database.writing(KEY) as writer:
+        await writer.many(ADD, [{"id": name} for name in ("b", "B", "ä", "a-b", "ab", "a b")])
+        found = await writer.rows("select follower, seq as number, 'a:b' as text from follower_checkpoints", {})
+    row = found[0]
+    assert (len(row), list(row.keys()), list(row)) == (3, ["follower", "number", "text"], list(dict(row).values()))
+    assert (row["number"], row[1], row["text"]) == (0, 0, "a:b")
+    assert await ids(database) == ["B", "a b", "a-b", "ab", "b", "ä"]
+
+
+async def test_ready_tells_of_a_database_that_answers(database: Database) -> None:
+    """And of one that is closed."""
+    await database.ready()
+    await database.close()
     with pytest.raises(Unavailable):
-        await Database(path).open()
-    for _ in range(100):  # a thread ends a moment after its connection
-        if threading.active_count() == before:
-            return
-        await asyncio.sleep(0.01)
-    pytest.fail("a thread is left")
-
-
-async def test_a_file_whose_pages_are_damaged_is_unavailable(stores: Stores) -> None:
-    """Pages that make no sense are told in our words, without what stands in them."""
-    await stores.database.close()
-    content = bytearray(stores.database.path.read_bytes())
-    content[4096:] = b"\xff" * (len(content) - 4096)
-    stores.database.path.write_bytes(content)
-    with pytest.raises(Unavailable, match="damaged"):
-        await stores.database.open()
+        await database.ready()
+    await database.open()

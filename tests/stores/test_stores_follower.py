@@ -5,18 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
+from engines import behind, beside
 from structlog.testing import capture_logs
 
 from nexus_graph.scope.errors import Halted, Unavailable
 from nexus_graph.scope.handling import Handling
 from nexus_graph.scope.redaction import redact
 from nexus_graph.scope.scope import Env, PrincipalKind, Scope
-from nexus_graph.stores.database import Database
 from nexus_graph.stores.follower import Deed, Entry, Follower, reached, wait_for
 from nexus_graph.stores.journal import Event, RunKind, RunStatus
-from nexus_graph.stores.signals.local import LocalSignals
 from nexus_graph.stores.statement import Statement
 from nexus_graph.stores.work import Read, Stores
 
@@ -90,11 +90,15 @@ async def test_a_crash_between_deed_and_checkpoint_delivers_again(
     await write(stores, scope_of(), "wanted")
     seen: Seen = []
 
-    async def crash(*_: object) -> None:
-        raise KeyboardInterrupt
+    note = Stores.note
+
+    async def crash(stores: Stores, scope: Scope, statement: Statement, **values: Any) -> Any:
+        if "seq" in values:
+            raise KeyboardInterrupt
+        return await note(stores, scope, statement, **values)
 
     with monkeypatch.context() as patched:
-        patched.setattr(Stores, "move_checkpoint", crash)
+        patched.setattr(Stores, "note", crash)
         with pytest.raises(KeyboardInterrupt):
             await Follower("f", ("wanted",), noting(seen)).catch_up(stores)
     await drain(Follower("f", ("wanted",), noting(seen)), stores)
@@ -223,17 +227,14 @@ async def test_a_missing_signal_is_found_by_the_poll(stores: Stores, scope_of: S
     """Entries that another process wrote wake nobody here; a running follower finds them and others can wait for it."""
     seen: Seen = []
     following = asyncio.create_task(Follower("f", ("wanted",), noting(seen)).run(stores, 0.01))
-    database = Database(stores.database.path)
-    await database.open()
-    try:
-        elsewhere = replace(stores, database=database, signals=LocalSignals())
-        for _ in range(3):
-            seq = await write(elsewhere, scope_of(), "wanted")
-            assert await wait_for(elsewhere, scope_of(), "f", seq, 20, 0.01)
-    finally:
-        following.cancel()
-        await asyncio.gather(following, return_exceptions=True)
-        await database.close()
+    async with beside(stores) as elsewhere:
+        try:
+            for _ in range(3):
+                seq = await write(elsewhere, scope_of(), "wanted")
+                assert await wait_for(elsewhere, scope_of(), "f", seq, 20, 0.01)
+        finally:
+            following.cancel()
+            await asyncio.gather(following, return_exceptions=True)
     assert [seq for _, _, seq in seen] == [1, 2, 3]
 
 
@@ -264,7 +265,7 @@ async def test_a_scope_that_can_not_be_read_holds_up_no_other_and_ends_no_follow
     """A damaged row in one tenant's journal is told, round after round; the other tenant's entries are still taken."""
     for scope in (scope_of(), scope_of("t_globex")):
         await write(stores, scope, "wanted")
-    async with stores.database.writing() as connection:
+    async with behind(stores) as connection:
         await connection.rows("update journal_events set payload = '{broken' where tenant_id = 't_acme'", {})
     seen: Seen = []
     with capture_logs() as logs:

@@ -11,6 +11,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from engines import SIDE, behind, place_of
 
 from nexus_graph.scope.errors import Conflict, NotFound
 from nexus_graph.scope.handling import Handling
@@ -34,7 +35,7 @@ async def verified(stores: Stores, scope: Scope) -> tuple[int, Fault | None]:
 
 async def tamper(stores: Stores, *statements: str) -> None:
     """Change the file behind the engine's back."""
-    async with stores.database.writing() as connection:
+    async with behind(stores) as connection:
         for sql in statements:
             await connection.rows(sql, {})
 
@@ -72,11 +73,19 @@ async def test_works_and_records_and_failures_at_once_leave_no_gap(stores: Store
     assert total == sum(outcome for outcome in done if isinstance(outcome, int))
 
 
-async def test_two_processes_share_one_gapless_chain(stores: Stores, scope_of: ScopeOf) -> None:
+async def test_two_processes_share_one_gapless_chain(stores: Stores, scope_of: ScopeOf, tmp_path: Path) -> None:
     """A real second process writes into the same scope at the same time, in twelve rounds of both."""
     script, pipe = Path(__file__).parent / "second_writer.py", asyncio.subprocess.PIPE
     other = await asyncio.create_subprocess_exec(
-        sys.executable, str(script), str(stores.database.path), "other", stdin=pipe, stdout=pipe, stderr=pipe
+        sys.executable,
+        str(script),
+        place_of(stores.database),
+        str(tmp_path),
+        "other",
+        stdin=pipe,
+        stdout=pipe,
+        stderr=pipe,
+        env=SIDE,
     )
     assert other.stdin is not None
     assert other.stdout is not None
@@ -113,7 +122,7 @@ COLUMNS = {
     "severity": "'ERROR'",
     "payload": "'{}'",
     "pii_flags": "'[]'",
-    "train_ok": "0",
+    "train_ok": "false",
     "ends": "null",
     "trace_id": "'else'",
     "request_id": "'else'",

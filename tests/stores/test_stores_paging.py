@@ -11,14 +11,14 @@ import pytest
 from nexus_graph.scope.handling import Handling
 from nexus_graph.scope.redaction import redact
 from nexus_graph.scope.scope import Scope
-from nexus_graph.stores.database import Row
+from nexus_graph.stores.database.base import Row
 from nexus_graph.stores.journal import Event, RunKind
 from nexus_graph.stores.paging import Key, Page, Window, page
 from nexus_graph.stores.statement import Statement
 from nexus_graph.stores.work import Read, Stores
 
 ScopeOf = Callable[..., Scope]
-SELECT = "select changed_at, subject from members where tenant_id = :tenant_id and :env is not null"
+SELECT = "select changed_at, subject from members where tenant_id = :tenant_id and cast(:env as text) is not null"
 ADD = Statement(
     "insert into members (tenant_id, subject, role, status, changed_at) "
     "values (:tenant_id, :subject, 'member', 'ACTIVE', :at)",

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nexus_graph.scope.errors import Invalid
 from nexus_graph.stores.statement import MOST_IN_A_LIST, Statement
 
 WHERE = "select a from t where tenant_id = :tenant_id and env = :env"
@@ -73,3 +74,13 @@ def test_a_list_and_a_single_value_are_not_confused() -> None:
     for values in ({"ids": "abc"}, {"ids": b"abc"}, {"ids": 5}, {"b": ["x"]}):
         with pytest.raises(ValueError, match="must be"):
             statement.bind(values)
+
+
+def test_text_with_a_nul_is_refused_on_every_engine() -> None:
+    """Postgres keeps none, and what one engine keeps all do: the same answer everywhere, before anything is sent."""
+    statement = Statement("select 1 where tenant_id = :tenant_id and env = :env and a in (:names...) and b = :data")
+    assert statement.bind({"names": ["a"], "data": b"\0"})[1]["data"] == b"\0"
+    with pytest.raises(Invalid, match=r"U\+0000"):
+        statement.bind({"names": ["a", "b\0c"], "data": b""})
+    with pytest.raises(Invalid, match=r"U\+0000"):
+        statement.bind({"names": [], "data": "\0"})

@@ -15,8 +15,9 @@ from nexus_graph.scope.handling import Handling
 from nexus_graph.scope.redaction import redact
 from nexus_graph.scope.scope import Env, Scope
 from nexus_graph.stores.journal import Event, RunKind
+from nexus_graph.stores.repeating import Once
 from nexus_graph.stores.statement import Statement
-from nexus_graph.stores.work import Once, Stores, Verb, Work
+from nexus_graph.stores.work import Stores, Verb, Work
 
 ScopeOf = Callable[..., Scope]
 EVENT = Event("member.changed", "member", "m", redact({}), Handling((), train_ok=False))
@@ -175,21 +176,14 @@ async def test_many_works_are_taken_back_together_by_what_is_no_refusal(
     assert await seq(stores, scope_of()) == 0
 
 
-async def test_each_of_many_works_tells_what_it_wrote_and_waits_for_nothing_else(
-    stores: Stores, scope_of: ScopeOf
-) -> None:
-    """As a single work does; and the database's thread is not for waiting in."""
+async def test_each_of_many_works_tells_what_it_wrote(stores: Stores, scope_of: ScopeOf) -> None:
+    """As a single work does."""
 
     async def silent(work: Work) -> None:
         await work.write(ADD, subject="bob")
 
-    async def slow(work: Work) -> None:
-        await asyncio.sleep(0)
-
     with pytest.raises(RuntimeError, match="without recording an event"):
         await stores.works(scope_of(), RunKind.ADMIN, [Verb(silent)])
-    with pytest.raises(RuntimeError, match="awaited something else"):
-        await stores.works(scope_of(), RunKind.ADMIN, [Verb(slow)])
     assert await members(stores, scope_of()) == []
     assert await stores.works(scope_of(), RunKind.ADMIN, [adding("ada")]) == ["ada"]
 

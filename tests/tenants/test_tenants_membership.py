@@ -11,8 +11,9 @@ from lock_steps import approved
 from nexus_graph.scope.errors import Conflict, Forbidden, Invalid, LockRequired, NexusError, NotFound
 from nexus_graph.scope.scope import Env, Role, Scope
 from nexus_graph.stores.paging import Window
+from nexus_graph.stores.repeating import Once
 from nexus_graph.stores.statement import Statement
-from nexus_graph.stores.work import Once, Stores
+from nexus_graph.stores.work import Stores
 from nexus_graph.tenants.membership import (
     create_tenant,
     members,

@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from engines import behind
 from joserfc import jwt
 from joserfc.jwk import OctKey
 
@@ -76,7 +77,7 @@ async def test_the_journal_tells_of_a_ticket_and_not_the_ticket(
     scope = scope_of()
     text, _ = await create_ticket(stores, scope, tickets)
     await create_ticket(stores, replace(scope, rehearsal=True), tickets)
-    async with stores.database.reading() as connection:
+    async with behind(stores) as connection:
         rows = await connection.rows("select * from journal_events where action = 'ticket.created'", {})
     [row] = rows
     assert row["subject_id"].startswith("ticket_")

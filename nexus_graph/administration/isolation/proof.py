@@ -13,7 +13,7 @@ from nexus_graph.administration.isolation.filling import fill
 from nexus_graph.administration.isolation.model import Tally, World
 from nexus_graph.administration.isolation.places import introspect
 from nexus_graph.administration.isolation.walking import Walk
-from nexus_graph.stores.database import Database
+from nexus_graph.stores.database.base import Database
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from sqlalchemy import Table
 from sqlmodel import SQLModel
 
 from nexus_graph.administration.isolation.model import Place, Tally, World
-from nexus_graph.stores.database import Database
+from nexus_graph.stores.database.base import Database
 
 TABLES, FILES = "tables searched", "files searched"
 _PIECE = 1 << 20
@@ -32,10 +32,10 @@ async def _rows(database: Database, table: Table, place: Place) -> list[str]:
     """Rows of others that hold a place's word. The database looks for it, so that large tables stay where they are."""
     columns = table.columns.keys()
     whose = [name if name in columns else "null" for name in ("tenant_id", "env")]
-    held = " or ".join(f"instr(cast({name} as text), :word) > 0" for name in columns)
+    held = " or ".join(f"cast({name} as text) like :word" for name in columns)
     sql = f"select distinct {whose[0]} as tenant_id, {whose[1]} as env from {table.name} where {held}"  # noqa: S608 - names of our own schema
-    async with database.reading() as connection:
-        rows = await connection.rows(sql, {"word": place.word})
+    async with database.reading(None) as connection:
+        rows = await connection.rows(sql, {"word": f"%{place.word}%"})
     return [
         f"{table.name}: a row of {row['tenant_id']}/{row['env']} holds the word of {place.name}"
         for row in rows
@@ -46,7 +46,7 @@ async def _rows(database: Database, table: Table, place: Place) -> list[str]:
 def _files(world: World, database: Database, root: Path) -> tuple[int, list[str]]:
     paths = sorted(root.rglob("*")) if root.is_dir() else [root]
     # The database's own files are left out: its rows are looked at.
-    searched = [path for path in paths if path.is_file() and not path.name.startswith(database.path.name)]
+    searched = [path for path in paths if path.is_file() and not database.keeps(path)]
     return len(searched), [fault for path in searched for fault in _file(world, root, path)]
 
 

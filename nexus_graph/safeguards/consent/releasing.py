@@ -13,7 +13,7 @@ from nexus_graph.safeguards.consent.table import TENANT_ALLOWS, user_allows
 from nexus_graph.scope.canonical import Json
 from nexus_graph.scope.errors import Withheld
 from nexus_graph.scope.redaction import Redacted, redact
-from nexus_graph.stores.database import Row
+from nexus_graph.stores.database.base import Row
 from nexus_graph.stores.work import Read
 
 _made_by_release = object()

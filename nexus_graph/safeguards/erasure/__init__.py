@@ -6,6 +6,7 @@ Never: a step that is trusted to have worked. A second walk over everything look
     planning      what would go, counted, under a digest that changes with the state
     confirming    an owner names the digest; from then on nothing stops it
     executing     the follower that does it, room by room, and again from where it stopped
+    entries       what it does to the journal, whose chain goes on holding
     naming        replaces a name wherever a column holds it, and empties whole tenants and envs
     rescanning    looks for what is left, without asking the rooms
     certifying    compacts the files, writes the ledger, issues the certificate

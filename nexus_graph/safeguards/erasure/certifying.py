@@ -15,14 +15,14 @@ from nexus_graph.scope.canonical import Json, canonical, sha256
 from nexus_graph.scope.clock import iso, moment
 from nexus_graph.scope.redaction import redact
 from nexus_graph.scope.scope import Scope
-from nexus_graph.stores.database import Row
+from nexus_graph.stores.database.base import Row
 from nexus_graph.stores.journal import Event, RunKind
 from nexus_graph.stores.work import Stores
 
 
 async def certify(stores: Stores, eraser: Eraser, scope: Scope, row: Row) -> None:
     """Compact the files, write the ledger, and issue the certificate in the journal and in the erasure's row."""
-    await stores.database.compact()
+    await stores.database.forget_deleted()
     doomed: Any = orjson.loads(row["doomed"])
     certificate = _certificate(scope, row, doomed)
     digest = sha256(certificate)

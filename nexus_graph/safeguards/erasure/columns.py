@@ -9,7 +9,7 @@ from typing import Final
 from sqlalchemy import Boolean, Float, Integer, LargeBinary, Numeric, Table
 from sqlmodel import SQLModel
 
-from nexus_graph.stores.database import Row
+from nexus_graph.stores.database.base import Row
 from nexus_graph.stores.statement import Statement, Value
 from nexus_graph.stores.work import Read
 

@@ -19,7 +19,8 @@ from nexus_graph.scope.permission import Permission
 from nexus_graph.scope.redaction import redact
 from nexus_graph.scope.scope import Scope
 from nexus_graph.stores.journal import Event, RunKind
-from nexus_graph.stores.work import Once, Stores
+from nexus_graph.stores.repeating import Once
+from nexus_graph.stores.work import Stores
 
 _AGAIN = "Plan again, look at what would go, and confirm that plan."
 

@@ -23,7 +23,7 @@ from nexus_graph.scope.clock import micros
 from nexus_graph.scope.redaction import redact
 from nexus_graph.scope.scope import Scope
 from nexus_graph.stores.blobs.base import ScopedBlobs
-from nexus_graph.stores.database import Row
+from nexus_graph.stores.database.base import Row
 from nexus_graph.stores.follower import Entry, Follower
 from nexus_graph.stores.journal import Event, RunKind, RunStatus, Severity
 from nexus_graph.stores.work import Read, Stores, Work
@@ -161,7 +161,7 @@ class _Execution:
             erasure_id = self._row["erasure_id"]
             work.record(Event(action, "erasure", erasure_id, redact(detail), UNHANDLED, severity, ends))
         if found.findings:
-            await self._stores.database.compact()
+            await self._stores.database.forget_deleted()
         return row
 
     def _work(self) -> AbstractAsyncContextManager[Work]:

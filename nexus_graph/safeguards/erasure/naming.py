@@ -11,10 +11,17 @@ from typing import Final
 
 from nexus_graph.safeguards.erasure import table
 from nexus_graph.safeguards.erasure.columns import JOURNAL, OWN, Columns, tables
+from nexus_graph.safeguards.erasure.entries import (
+    ERASE_ALL,
+    ERASE_ENTRY,
+    ERASE_RUNS,
+    ERASE_RUNS_OF,
+    HEAD_SEQ,
+    LATER_ENTRIES,
+)
 from nexus_graph.safeguards.erasure.model import ERASED, Doomed
 from nexus_graph.scope.clock import micros
-from nexus_graph.stores.database import Row
-from nexus_graph.stores.journal import ERASE_ALL, ERASE_ENTRY, ERASE_RUNS, ERASE_RUNS_OF, HEAD_SEQ, LATER_ENTRIES
+from nexus_graph.stores.database.base import Row
 from nexus_graph.stores.statement import Value
 from nexus_graph.stores.work import Work
 
@@ -24,7 +31,14 @@ SEALED: Final = frozenset({"assets", "atoms", "card_fields", "card_labels", "car
 _NAMED: Final = {"assets": ("created_by",), "card_versions": ("created_by",), "packs": ("first_served_by",)}
 """Columns of such tables that are names and nothing else."""
 
-STAYS: Final = JOURNAL | {OWN, "follower_checkpoints", "index_definitions", "index_entries", "quota_usage"}
+STAYS: Final = JOURNAL | {
+    OWN,
+    "follower_checkpoints",
+    "follower_turns",
+    "index_definitions",
+    "index_entries",
+    "quota_usage",
+}
 """What stays of an erased tenant and env: the chain without its content, what tells of the erasure, how far followers
 are, how much is held (nothing), and retired index entries without vectors: copies in other processes learn from them
 that their cards are gone."""

@@ -20,8 +20,9 @@ from nexus_graph.scope.permission import Permission
 from nexus_graph.scope.redaction import redact
 from nexus_graph.scope.scope import Scope
 from nexus_graph.stores.journal import Event, RunKind
+from nexus_graph.stores.repeating import Once
 from nexus_graph.stores.statement import Statement
-from nexus_graph.stores.work import Once, Read, Stores
+from nexus_graph.stores.work import Read, Stores
 
 LIFE: Final = timedelta(hours=1)
 """How long a plan can be confirmed."""
@@ -29,6 +30,7 @@ LIFE: Final = timedelta(hours=1)
 RESTLESS: Final = JOURNAL | {
     OWN,
     "follower_checkpoints",
+    "follower_turns",
     "idempotency_keys",
     "quota_usage",
     "rate_buckets",

@@ -16,7 +16,7 @@ from nexus_graph.safeguards.erasure.columns import OWN, Columns, rows, tables
 from nexus_graph.safeguards.erasure.model import ERASED, Doomed, Finding, TargetKind
 from nexus_graph.safeguards.erasure.naming import STAYS
 from nexus_graph.safeguards.erasure.planning import RESTLESS
-from nexus_graph.stores.database import Row
+from nexus_graph.stores.database.base import Row
 from nexus_graph.stores.work import Read
 
 _WORD: Final = re.compile(r"\w+")

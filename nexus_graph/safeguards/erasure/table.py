@@ -8,7 +8,7 @@ from sqlmodel import Field
 
 from nexus_graph.safeguards.erasure.model import Erasure, ErasureState, Finding, Target, TargetKind
 from nexus_graph.scope.clock import moment
-from nexus_graph.stores.database import Row
+from nexus_graph.stores.database.base import Row
 from nexus_graph.stores.statement import Statement
 from nexus_graph.stores.tables import ScopedRow
 

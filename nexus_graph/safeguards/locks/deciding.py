@@ -11,7 +11,8 @@ from nexus_graph.scope.errors import Conflict
 from nexus_graph.scope.permission import Permission
 from nexus_graph.scope.scope import Scope
 from nexus_graph.stores.journal import RunKind
-from nexus_graph.stores.work import Once, Stores, Work
+from nexus_graph.stores.repeating import Once
+from nexus_graph.stores.work import Stores, Work
 
 
 async def approve(

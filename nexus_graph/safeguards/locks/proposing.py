@@ -16,8 +16,9 @@ from nexus_graph.scope.permission import Permission
 from nexus_graph.scope.redaction import pii_flags
 from nexus_graph.scope.scope import Scope
 from nexus_graph.stores.journal import RunKind
+from nexus_graph.stores.repeating import Once
 from nexus_graph.stores.statement import Value
-from nexus_graph.stores.work import Once, Stores, Work
+from nexus_graph.stores.work import Stores, Work
 
 MOST_DRAFTS = 100
 

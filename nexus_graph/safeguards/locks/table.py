@@ -15,7 +15,7 @@ from nexus_graph.safeguards.model import Change, StrategicAction
 from nexus_graph.scope.canonical import canonical
 from nexus_graph.scope.clock import micros, moment
 from nexus_graph.scope.handling import Handling
-from nexus_graph.stores.database import Row
+from nexus_graph.stores.database.base import Row
 from nexus_graph.stores.statement import Statement, Value
 from nexus_graph.stores.tables import ScopedRow
 

@@ -15,7 +15,7 @@ from nexus_graph.scope.errors import LockRequired, NexusError
 from nexus_graph.scope.handling import Handling
 from nexus_graph.scope.redaction import redact
 from nexus_graph.scope.scope import Role
-from nexus_graph.stores.database import Row
+from nexus_graph.stores.database.base import Row
 from nexus_graph.stores.journal import Event
 from nexus_graph.stores.work import Read, Work
 

@@ -22,7 +22,7 @@ from nexus_graph.scope.clock import micros
 from nexus_graph.scope.errors import NexusError, QuotaExceeded
 from nexus_graph.scope.limits import Limits
 from nexus_graph.scope.scope import Scope
-from nexus_graph.stores.database import Connection, Row
+from nexus_graph.stores.database.base import Connection, Row
 from nexus_graph.stores.statement import Statement, Value
 from nexus_graph.stores.work import Read, Stores
 

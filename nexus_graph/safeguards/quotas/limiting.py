@@ -14,7 +14,8 @@ from nexus_graph.scope.permission import Permission
 from nexus_graph.scope.redaction import redact
 from nexus_graph.scope.scope import Scope
 from nexus_graph.stores.journal import Event, RunKind
-from nexus_graph.stores.work import Once, Stores, Work
+from nexus_graph.stores.repeating import Once
+from nexus_graph.stores.work import Stores, Work
 
 
 async def all_usages(stores: Stores, scope: Scope) -> list[Usage]:

@@ -9,7 +9,7 @@ from sqlmodel import Field
 
 from nexus_graph.safeguards.rates.model import EVERY_ENV, Bucket, Budget, Level, Rate
 from nexus_graph.scope.clock import micros
-from nexus_graph.stores.database import Connection
+from nexus_graph.stores.database.base import Connection
 from nexus_graph.stores.statement import Statement, Value
 from nexus_graph.stores.tables import ScopedRow
 from nexus_graph.stores.work import Read

@@ -22,7 +22,7 @@ from nexus_graph.scope.handling import Handling
 from nexus_graph.scope.redaction import RULESET, redact
 from nexus_graph.scope.scope import Env, Scope
 from nexus_graph.stores import rulesets
-from nexus_graph.stores.database import Row
+from nexus_graph.stores.database.base import Row
 from nexus_graph.stores.journal import Event, RunKind
 from nexus_graph.stores.statement import Statement, Value
 from nexus_graph.stores.work import Read, Stores, Work

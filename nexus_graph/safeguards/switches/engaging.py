@@ -14,7 +14,8 @@ from nexus_graph.scope.permission import Permission
 from nexus_graph.scope.redaction import pii_flags, redact
 from nexus_graph.scope.scope import Scope
 from nexus_graph.stores.journal import Event, RunKind, Severity
-from nexus_graph.stores.work import Once, Stores
+from nexus_graph.stores.repeating import Once
+from nexus_graph.stores.work import Stores
 
 
 async def engage(

@@ -14,7 +14,8 @@ from nexus_graph.scope.permission import Permission
 from nexus_graph.scope.redaction import redact
 from nexus_graph.scope.scope import Scope
 from nexus_graph.stores.journal import Event, RunKind, Severity
-from nexus_graph.stores.work import Once, Read, Stores
+from nexus_graph.stores.repeating import Once
+from nexus_graph.stores.work import Read, Stores
 
 
 async def release(stores: Stores, scope: Scope, switch_id: str, *, once: Once | None = None) -> Switch:

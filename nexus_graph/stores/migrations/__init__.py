@@ -1,45 +1,77 @@
-"""Alembic migrations: the only way in which the schema of a database changes."""
+"""Alembic migrations: the only way in which the schema of a database changes. One history for every engine."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 
 from alembic import command
 from alembic.config import Config as AlembicConfig
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine, create_engine
+from sqlalchemy import Connection, Engine, create_engine
 from sqlalchemy.exc import DatabaseError
 
 from nexus_graph.scope.errors import ConfigurationError
+from nexus_graph.stores.database.place import Place, PostgresPlace
 
 _HERE = Path(__file__).resolve().parent
 
 
-def migrate(database: Path) -> str:
-    """Bring the SQLite file to the newest schema, making it if need be. Returns the revision that it is at now.
+def migrate(place: Place) -> str:
+    """Bring the database to the newest schema, making what is missing. Returns the revision that it is at now.
 
-    Raises ConfigurationError for a file that is no sound database.
+    Of several at once, one migrates and the others wait. Raises ConfigurationError for a database that can't be used.
     """
-    with _engine(database) as engine, engine.begin() as connection:
-        alembic = _alembic()
-        alembic.attributes["connection"] = connection
-        command.upgrade(alembic, "head")
-    return _newest()
+    if isinstance(place, PostgresPlace):
+        _walls().migrate(place, _upgrade)
+    else:
+        with _engine(place) as engine, engine.begin() as connection:
+            _upgrade(connection)
+    return newest()
 
 
-def require_newest(database: Path) -> None:
-    """Raises ConfigurationError unless the SQLite file has the newest schema."""
-    if not database.exists():
-        raise ConfigurationError(f"There is no database at {database}. Run `nexus-graph migrate` first.")
-    with _engine(database) as engine, engine.connect() as connection:
-        found = MigrationContext.configure(connection).get_current_revision()
-    if found != _newest():
+def require_newest(place: Place) -> None:
+    """Raises ConfigurationError unless the database has the newest schema, and on Postgres the walls around it."""
+    if isinstance(place, PostgresPlace):
+        found = _walls().examine(place, _revision)
+    elif not place.exists():
+        raise ConfigurationError(f"There is no database at {place}. Run `nexus-graph migrate` first.")
+    else:
+        with _engine(place) as engine, engine.connect() as connection:
+            found = _revision(connection)
+    if found != newest():
         raise ConfigurationError(
-            f"The database is at schema {found or 'none'}, this program needs {_newest()}. Run `nexus-graph migrate`."
+            f"The database is at schema {found or 'none'}, this program needs {newest()}. Run `nexus-graph migrate`."
         )
+
+
+def newest() -> str:
+    """The newest revision."""
+    return ScriptDirectory.from_config(_alembic()).get_current_head() or "none"
+
+
+def _walls() -> ModuleType:
+    """What is about Postgres, whose driver is there only where it was chosen. Raises ConfigurationError without it."""
+    try:
+        from nexus_graph.stores.migrations import walls
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(
+            f"NEXUS_POSTGRES needs the package {error.name}. Run `pip install 'nexus-graph[postgres]'`."
+        ) from error
+    return walls
+
+
+def _upgrade(connection: Connection) -> None:
+    alembic = _alembic()
+    alembic.attributes["connection"] = connection
+    command.upgrade(alembic, "head")
+
+
+def _revision(connection: Connection) -> str | None:
+    return MigrationContext.configure(connection).get_current_revision()
 
 
 @contextmanager
@@ -58,7 +90,3 @@ def _alembic() -> AlembicConfig:
     config = AlembicConfig()
     config.set_main_option("script_location", str(_HERE).replace("%", "%%"))
     return config
-
-
-def _newest() -> str:
-    return ScriptDirectory.from_config(_alembic()).get_current_head() or "none"

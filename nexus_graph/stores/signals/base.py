@@ -19,6 +19,15 @@ class Listener(Protocol):
 class Signals(Protocol):
     """Wake-ups by scope. An adapter that can't tell actions apart may wake too many, never too few."""
 
+    async def open(self) -> None:
+        """Begin to hear of others. Raises Unavailable when that can't be."""
+
+    async def close(self) -> None:
+        """Stop hearing of others."""
+
+    async def ready(self) -> None:
+        """Raises Unavailable while nothing is heard of other processes but by the poll."""
+
     def wake(self, key: ScopeKey | None, actions: Collection[str] | None = None) -> None:
         """Wake everybody who listens to this scope, or to all; with None, everybody there is.
 

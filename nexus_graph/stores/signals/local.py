@@ -34,6 +34,15 @@ class LocalSignals:
     def __init__(self) -> None:
         self._listeners: dict[ScopeKey | None, set[_Listener]] = {}
 
+    async def open(self) -> None:
+        """Nothing to do."""
+
+    async def close(self) -> None:
+        """Nothing to do."""
+
+    async def ready(self) -> None:
+        """There is nobody else to hear of."""
+
     def wake(self, key: ScopeKey | None, actions: Collection[str] | None = None) -> None:
         """Wake everybody who listens to this scope, or to all, and to any of these actions; with None, to whatever."""
         keys = tuple(self._listeners) if key is None else (key, None)

@@ -10,19 +10,18 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any
 
 import aiosqlite
 
 from nexus_graph.scope.errors import Unavailable
-from nexus_graph.stores.aiosqlite_inside import in_thread
+from nexus_graph.stores.database.aiosqlite_inside import in_thread
+from nexus_graph.stores.database.base import Connection, Result, Row, ScopeKey, Transaction
+from nexus_graph.stores.database.uninterrupted import uninterrupted
 from nexus_graph.stores.statement import Value
-
-Row = sqlite3.Row
-Result = TypeVar("Result")
 
 _READERS = 4
 _BUSY_MILLISECONDS = 10_000
@@ -43,20 +42,6 @@ _WRITING = (
 _READING = ("PRAGMA query_only=ON",)
 
 
-class Connection(Protocol):
-    """One database connection, held by one task at a time."""
-
-    async def rows(self, sql: str, parameters: dict[str, Value]) -> Sequence[Row]:
-        """Run one statement and return its rows."""
-
-    async def many(self, sql: str, parameters: Iterable[dict[str, Value]]) -> None:
-        """Run one statement for each set of parameters."""
-
-
-Transaction = Callable[[Connection], Coroutine[Any, Any, Result]]
-"""What is done in one transaction, and awaits nothing but its connection."""
-
-
 class _AtHand:
     """A connection in its own thread: a statement is done when it returns, and nothing is ever waited for."""
 
@@ -70,6 +55,9 @@ class _AtHand:
     async def many(self, sql: str, parameters: Iterable[dict[str, Value]]) -> None:
         with _translated():
             self._connection.executemany(sql, parameters)
+
+    async def hold(self, name: str) -> None:
+        """Nothing to do: whoever writes holds the whole file."""
 
 
 class _Connection:
@@ -88,6 +76,9 @@ class _Connection:
         with _translated():
             await self._connection.executemany(sql, parameters)
 
+    async def hold(self, name: str) -> None:
+        """Nothing to do: whoever writes holds the whole file."""
+
     async def begin(self, *, write: bool) -> None:
         """Open a transaction; a writing one takes the write lock at once."""
         await self.rows("BEGIN IMMEDIATE" if write else "BEGIN", {})
@@ -95,19 +86,19 @@ class _Connection:
     async def end(self, *, commit: bool) -> None:
         """Close the transaction. Not interrupted by cancellation: it is over, one way or the other, on return."""
         with _translated():
-            await _uninterrupted(self._connection.commit() if commit else self._connection.rollback())
+            await uninterrupted(self._connection.commit() if commit else self._connection.rollback())
 
     async def whole(self, transaction: Transaction[Result]) -> Result:
         """A writing transaction from its beginning to its commit, in one hop. Not interrupted by cancellation."""
-        return await _uninterrupted(in_thread(self._connection, lambda at_hand: _whole(at_hand, transaction)))
+        return await uninterrupted(in_thread(self._connection, lambda at_hand: _whole(at_hand, transaction)))
 
     async def close(self) -> None:
         """Close the connection."""
         await self._connection.close()
 
 
-class Database:
-    """The one SQLite file of an embedded installation."""
+class SqliteDatabase:
+    """The one SQLite file of an embedded installation. Whoever writes, writes alone."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -139,12 +130,12 @@ class Database:
 
     async def ready(self) -> None:
         """Raises Unavailable unless a row can be read."""
-        async with self.reading() as connection:
+        async with self.reading(None) as connection:
             await connection.rows("select 1", {})
 
     @asynccontextmanager
-    async def reading(self) -> AsyncIterator[Connection]:
-        """A connection inside a read transaction: every statement sees the same state."""
+    async def reading(self, key: ScopeKey | None) -> AsyncIterator[Connection]:
+        """See `base.Database`."""
         if not self._readers:
             raise _closed()
         idle = self._idle
@@ -159,8 +150,8 @@ class Database:
             idle.put_nowait(connection)
 
     @asynccontextmanager
-    async def writing(self) -> AsyncIterator[Connection]:
-        """The connection inside a write transaction: commits on a clean exit, rolls back on any exception."""
+    async def writing(self, key: ScopeKey | None) -> AsyncIterator[Connection]:
+        """See `base.Database`."""
         async with self._writing:
             if (writer := self._writer) is None:
                 raise _closed()
@@ -175,17 +166,22 @@ class Database:
                     await writer.end(commit=False)
                 raise
 
-    async def write(self, transaction: Transaction[Result]) -> Result:
-        """A write transaction as a whole: commits on a clean exit, rolls back on any exception.
-
-        Raises RuntimeError, having written nothing, when it awaits anything but its connection.
-        """
+    async def write(self, key: ScopeKey | None, transaction: Transaction[Result]) -> Result:
+        """See `base.Database`. Raises RuntimeError, having written nothing, when it awaits more than its connection."""
         async with self._writing:
             if (writer := self._writer) is None:
                 raise _closed()
             return await writer.whole(transaction)
 
-    async def compact(self, seconds: float = _COMPACT_SECONDS) -> None:
+    async def write_each(self, transactions: Sequence[tuple[ScopeKey, Transaction[None]]]) -> list[Exception | None]:
+        """See `base.Database`. One commit for all."""
+
+        async def all_of_them(connection: Connection) -> list[Exception | None]:
+            return [await _set_apart(connection, transaction) for _, transaction in transactions]
+
+        return await self.write(None, all_of_them)
+
+    async def forget_deleted(self, seconds: float = _COMPACT_SECONDS) -> None:
         """Leave no byte of what was deleted in any file: write the database anew, and empty the write-ahead log.
 
         `secure_delete` alone is not enough: when pages are split, copies stay in the room between rows. Writers wait
@@ -205,6 +201,10 @@ class Database:
                     await asyncio.sleep(0.05)
             finally:
                 await connection.close()
+
+    def keeps(self, file: Path) -> bool:
+        """See `base.Database`."""
+        return file.name.startswith(self.path.name)
 
     async def _connect(self, *, read_only: bool = False) -> _Connection:
         with _translated():
@@ -233,6 +233,21 @@ def _whole(connection: sqlite3.Connection, transaction: Transaction[Result]) -> 
         raise
 
 
+async def _set_apart(connection: Connection, transaction: Transaction[None]) -> Exception | None:
+    """A part of a transaction that is taken back by itself. What makes the whole impossible is raised."""
+    await connection.rows("SAVEPOINT apart", {})
+    failure: Exception | None = None
+    try:
+        await transaction(connection)
+    except Unavailable:
+        raise
+    except Exception as error:
+        failure = error
+        await connection.rows("ROLLBACK TO apart", {})
+    await connection.rows("RELEASE apart", {})
+    return failure
+
+
 def _ended(steps: Coroutine[Any, Any, Result]) -> Result:
     """What a coroutine comes to that never waits."""
     try:
@@ -242,17 +257,6 @@ def _ended(steps: Coroutine[Any, Any, Result]) -> Result:
         return result
     steps.close()
     raise RuntimeError("A transaction awaited something else than its connection.")
-
-
-async def _uninterrupted(awaitable: Awaitable[Result]) -> Result:
-    task = asyncio.ensure_future(awaitable)
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait([task])
-        with suppress(asyncio.CancelledError):
-            task.exception()  # looked at; the cancellation goes first
-        raise
 
 
 def _closed() -> Unavailable:

@@ -1,0 +1,246 @@
+"""Postgres, 15 or newer: one database for any number of processes.
+
+A read is one REPEATABLE READ, READ ONLY transaction. A write is READ COMMITTED, and its first statement takes an
+advisory lock on tenant and env, so that each of its statements sees all that was committed before: one writer a scope.
+The settings `nexus.tenant_id` and `nexus.env` of the transaction are what the row-level security of every table looks
+at. Who crosses tenants becomes the role `nexus_doors` until the transaction ends; see `migrations.walls`.
+
+Nothing is kept on a connection between transactions but prepared statements, so a pooler may stand in between.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import ssl
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
+from pathlib import Path
+from typing import Any, Final
+
+import asyncpg
+
+from nexus_graph.scope.errors import Conflict, Unavailable
+from nexus_graph.stores.database.base import Connection, Result, Row, ScopeKey, Transaction
+from nexus_graph.stores.database.place import PostgresPlace
+from nexus_graph.stores.database.placeholders import numbered
+from nexus_graph.stores.database.uninterrupted import uninterrupted
+from nexus_graph.stores.statement import Value
+
+DOORS: Final = "nexus_doors"
+"""The role of what crosses tenants."""
+
+_APPLICATION = "nexus-graph"
+_CONNECT_SECONDS = 5.0
+_STATEMENTS = 512  # prepared on each connection
+_READ = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY"
+_WRITE = "BEGIN ISOLATION LEVEL READ COMMITTED, READ WRITE"
+_OWN_TABLES = (
+    "select oid::regclass::text from pg_class where relkind = 'r' and relowner = current_user::regrole order by 1"
+)
+_FASTER = ("23505", "40001", "40P01")  # unique violation, serialization failure, deadlock
+_BUSY = ("55P03", "57014")  # a lock or a statement that took too long
+_AWAY = ("08", "25006", "53", "57P", "58")  # connection, read-only standby, resources, shutdown, system
+
+
+class _Connection:
+    """A connection inside a transaction."""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+
+    async def rows(self, sql: str, parameters: dict[str, Value]) -> Sequence[Row]:
+        """See `base.Connection`."""
+        text, names = numbered(sql)
+        with _translated():
+            found: Sequence[Row] = await self._connection.fetch(text, *[parameters[name] for name in names])
+            return found
+
+    async def many(self, sql: str, parameters: Iterable[dict[str, Value]]) -> None:
+        """See `base.Connection`."""
+        text, names = numbered(sql)
+        with _translated():
+            await self._connection.executemany(text, [[values[name] for name in names] for values in parameters])
+
+    async def hold(self, name: str) -> None:
+        """See `base.Connection`."""
+        with _translated():
+            await self._connection.execute(_lock(name))
+
+
+class PostgresDatabase:
+    """A database on a Postgres server, reached with the role of the application, which owns nothing there."""
+
+    def __init__(self, place: PostgresPlace) -> None:
+        self.place = place
+        self._pool: Any = None
+        self._under_way = 0
+        self._idle = asyncio.Event()
+        milliseconds = round(place.seconds * 1000)
+        self._limits = f"SET LOCAL statement_timeout = {milliseconds}; SET LOCAL lock_timeout = {milliseconds}"
+
+    async def open(self) -> None:
+        """See `base.Database`."""
+        with _translated():
+            pool = asyncpg.create_pool(
+                self.place.address,
+                min_size=1,
+                max_size=self.place.connections,
+                timeout=_CONNECT_SECONDS,
+                statement_cache_size=_STATEMENTS if self.place.prepared else 0,
+                max_cacheable_statement_size=0,
+                server_settings={"application_name": _APPLICATION},
+                reset=_nothing,
+            )
+            self._pool = await pool
+        self._idle.set()
+
+    async def close(self) -> None:
+        """See `base.Database`."""
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            await self._idle.wait()
+            with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                await pool.close()
+
+    async def ready(self) -> None:
+        """See `base.Database`."""
+        async with self.reading(None) as connection:
+            await connection.rows("select 1", {})
+
+    @asynccontextmanager
+    async def reading(self, key: ScopeKey | None) -> AsyncIterator[Connection]:
+        """See `base.Database`."""
+        async with self._transaction(f"{_READ}; {self._limits}; {_whose(key)}") as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def writing(self, key: ScopeKey | None) -> AsyncIterator[Connection]:
+        """See `base.Database`."""
+        lock = f"; {_lock('/'.join(key))}" if key else ""
+        async with self._transaction(f"{_WRITE}; {self._limits}; {_whose(key)}{lock}") as connection:
+            yield connection
+
+    async def write(self, key: ScopeKey | None, transaction: Transaction[Result]) -> Result:
+        """See `base.Database`. Not interrupted by cancellation."""
+
+        async def whole() -> Result:
+            async with self.writing(key) as connection:
+                return await transaction(connection)
+
+        return await uninterrupted(whole())
+
+    async def write_each(self, transactions: Sequence[tuple[ScopeKey, Transaction[None]]]) -> list[Exception | None]:
+        """See `base.Database`. A commit each: those that come at once are flushed together by the server."""
+        came_to = await asyncio.gather(
+            *(self.write(key, transaction) for key, transaction in transactions), return_exceptions=True
+        )
+        for each in came_to:
+            if isinstance(each, BaseException) and not isinstance(each, Exception):
+                raise each
+        return [each if isinstance(each, Exception) else None for each in came_to]
+
+    async def forget_deleted(self) -> None:
+        """See `base.Database`: write every table anew, which its owner alone may.
+
+        Readers and writers of a table wait meanwhile. The server's log and its backups are its operator's.
+        """
+        if self.place.owner is None:
+            raise Unavailable(
+                "What was deleted can't be forgotten without the role that owns the tables.",
+                hint="Set NEXUS_POSTGRES_OWNER where erasures are carried out.",
+            )
+        with _translated():
+            owner = await asyncpg.connect(self.place.owner, timeout=_CONNECT_SECONDS, statement_cache_size=0)
+            try:
+                await owner.execute(f"SET lock_timeout = {round(self.place.seconds * 1000)}")
+                for row in await owner.fetch(_OWN_TABLES):
+                    await owner.execute(f"VACUUM (FULL) {row[0]}")
+            finally:
+                await owner.close()
+
+    def keeps(self, file: Path) -> bool:
+        """See `base.Database`. Its files are the server's."""
+        return False
+
+    @asynccontextmanager
+    async def _transaction(self, begin: str) -> AsyncIterator[Connection]:
+        pool = self._pool
+        if pool is None:
+            raise Unavailable("The database is closed.", hint="The server is stopping; try again.")
+        self._enter()
+        try:
+            with _translated():
+                connection = await pool.acquire(timeout=self.place.seconds)
+            try:
+                try:
+                    with _translated():
+                        await connection.execute(begin)
+                    yield _Connection(connection)
+                    with _translated():
+                        await uninterrupted(connection.execute("COMMIT"))
+                except BaseException:
+                    with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                        await uninterrupted(connection.execute("ROLLBACK"))
+                    raise
+            finally:
+                with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                    await uninterrupted(pool.release(connection))
+        finally:
+            self._leave()
+
+    def _enter(self) -> None:
+        self._under_way += 1
+        self._idle.clear()
+
+    def _leave(self) -> None:
+        self._under_way -= 1
+        if not self._under_way:
+            self._idle.set()
+
+
+async def _nothing(_: Any) -> None:
+    """Between two users of a connection there is nothing to take back: a transaction takes its settings with it."""
+
+
+def _whose(key: ScopeKey | None) -> str:
+    if key is None:
+        return f"SET LOCAL ROLE {DOORS}"
+    tenant_id, env = (_quoted(part) for part in key)
+    return f"SET LOCAL nexus.tenant_id = {tenant_id}; SET LOCAL nexus.env = {env}"
+
+
+def _lock(name: str) -> str:
+    """Equal names are one lock; different ones share one in a case of 2**64."""
+    number = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big", signed=True)
+    return f"SELECT pg_advisory_xact_lock({number})"
+
+
+def _quoted(text: str) -> str:
+    if "\\" in text or "\0" in text:
+        raise ValueError(f"{text!r} is no tenant or env")
+    return "'" + text.replace("'", "''") + "'"
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """What the server says of others and of itself becomes our own error; a mistake in a statement stays what it is."""
+    try:
+        yield
+    except asyncpg.PostgresError as error:
+        state = str(error.sqlstate or "")
+        if state in _FASTER:
+            raise Conflict("Another was faster.", hint="Read again, and try again.") from error
+        if state in _BUSY:
+            raise Unavailable("The database is busy.", hint="Try again.") from error
+        if state.startswith(_AWAY):
+            raise Unavailable("The database can't be used now.", hint="Try again.") from error
+        raise
+    except asyncpg.InterfaceError as error:
+        if "clos" not in str(error):  # a mistake of ours, in a statement's parameters
+            raise
+        raise Unavailable("The connection to the database was lost.", hint="Try again.") from error
+    except TimeoutError as error:
+        raise Unavailable("The database is busy.", hint="Try again.") from error
+    except (OSError, ssl.SSLError) as error:
+        raise Unavailable("The database can't be reached.", hint="Try again.") from error
