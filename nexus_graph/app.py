@@ -9,7 +9,6 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from pathlib import Path
 
 import structlog
 from starlette.applications import Starlette
@@ -44,8 +43,9 @@ from nexus_graph.cards import erasing as cards_erasing
 from nexus_graph.cards import reflagging as cards_reflagging
 from nexus_graph.cards.consenting import CARDS
 from nexus_graph.config import Config
+from nexus_graph.engines import open_copies, open_stores
 from nexus_graph.exports import erasing as exports_erasing
-from nexus_graph.index import Copies, Index
+from nexus_graph.index import Index
 from nexus_graph.index import erasing as index_erasing
 from nexus_graph.index.embedding import load_embedder
 from nexus_graph.packs import erasing as packs_erasing
@@ -59,26 +59,17 @@ from nexus_graph.safeguards.locks import reflagging as locks_reflagging
 from nexus_graph.safeguards.quotas import Leases
 from nexus_graph.safeguards.rates import Rates
 from nexus_graph.safeguards.rates.refusals import GATHER_SECONDS
-from nexus_graph.scope.clock import system_clock
-from nexus_graph.scope.errors import Invalid, NexusError, NotFound
+from nexus_graph.scope.errors import Invalid, NexusError, NotFound, Unavailable
 from nexus_graph.scope.ids import NewId, new_id, new_trace_id
 from nexus_graph.scope.policy import Policy
 from nexus_graph.scope.resources import resource
 from nexus_graph.scope.scope import Scope as Tenancy
 from nexus_graph.sessions import erasing as sessions_erasing
 from nexus_graph.sessions import reflagging as sessions_reflagging
+from nexus_graph.stores.blobs.base import Blobs
 from nexus_graph.stores.blobs.files import FileBlobs
-from nexus_graph.stores.database.base import Database
-from nexus_graph.stores.database.place import Place
-from nexus_graph.stores.database.sqlite import SqliteDatabase
 from nexus_graph.stores.follower import Follower
-from nexus_graph.stores.migrations import require_newest
-from nexus_graph.stores.signals.base import Signals
-from nexus_graph.stores.signals.local import LocalSignals
 from nexus_graph.stores.vectors.local import LocalVectors
-from nexus_graph.stores.vectors.weaviate import WeaviateVectors
-from nexus_graph.stores.vectors.weaviate_client import WeaviateConnection
-from nexus_graph.stores.work import Stores
 from nexus_graph.tenants import erasing as tenants_erasing
 from nexus_graph.tenants.admission import Admission
 from nexus_graph.tenants.tickets import Tickets
@@ -114,30 +105,6 @@ ERASURE_PAUSE = 1.5 * GATHER_SECONDS
 
 _ROUTES = ("/graphql", "/graphiql", "/healthz", "/readyz", "/metrics", "/objects")
 _SWEEP_SECONDS = 60.0
-
-
-@asynccontextmanager
-async def open_stores(config: Config, new_id: NewId = new_id) -> AsyncIterator[Stores]:
-    """Open the stores alone. Raises ConfigurationError unless the database has the newest schema."""
-    require_newest(config.database)
-    secret = config.signing_secret.get_secret_value()
-    database, signals = _database(config.database)
-    blobs = FileBlobs(config.objects, secret=secret, address=config.address, clock=system_clock)
-    async with AsyncExitStack() as opened:
-        for store in (database, signals):
-            await store.open()
-            opened.push_async_callback(store.close)
-        yield Stores(database, blobs, signals, new_id=new_id, limits=config.limits)
-
-
-def _database(place: Place) -> tuple[Database, Signals]:
-    """The database at a place, and the wake-ups that go with it. Raises ConfigurationError for a missing driver."""
-    if isinstance(place, Path):
-        return SqliteDatabase(place), LocalSignals()
-    from nexus_graph.stores.database.postgres import PostgresDatabase
-    from nexus_graph.stores.signals.postgres import PostgresSignals
-
-    return PostgresDatabase(place), PostgresSignals(place.signals or place.address)
 
 
 @asynccontextmanager
@@ -194,6 +161,7 @@ async def open_house(config: Config, *, any_embedder: bool = False, new_id: NewI
                 watch=Watch(traces=traces),
             )
             await erasure.require_replayed(stores, house.eraser.ledger)
+            await _require_fit(stores.blobs)
             if not any_embedder:
                 await index.require_definition(stores, house.index)
             yield house
@@ -204,21 +172,12 @@ async def open_house(config: Config, *, any_embedder: bool = False, new_id: NewI
             await embedder.close()
 
 
-@asynccontextmanager
-async def open_copies(config: Config, stores: Stores) -> AsyncIterator[Copies | None]:
-    """Connect with the vector server, if there is one. Raises ConfigurationError when it isn't as it must be."""
-    if config.vectors == "local":
-        yield None
-        return
-    key = None if config.weaviate_key is None else config.weaviate_key.get_secret_value()
-    addresses = (config.weaviate_address or "", config.weaviate_grpc_address or "")
-    connection = WeaviateConnection(*addresses, key, config.weaviate_seconds)
-    vectors = WeaviateVectors(connection, index.CopyBook(stores), config.weaviate_prefix)
+async def _require_fit(blobs: Blobs) -> None:
+    """An object server that is away stops no start: what needs no object goes on without it."""
     try:
-        await vectors.open()
-        yield Copies(vectors, LocalVectors(config.vectors_memory), config.vectors_least, config.vectors_rows)
-    finally:
-        await vectors.close()
+        await blobs.require_fit()
+    except Unavailable:
+        log.warning("store.unavailable", store="objects")
 
 
 def eraser(

@@ -15,14 +15,15 @@ from pathlib import Path
 from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 
 from nexus_graph.scope.errors import ConfigurationError
 from nexus_graph.scope.issuers import TokenIssuer, require_told_apart
 from nexus_graph.scope.limits import Limits
+from nexus_graph.scope.objects import ObjectSettings, object_problems
 from nexus_graph.scope.redaction import redact_text
 from nexus_graph.scope.scope import Env
-from nexus_graph.stores.database.place import Place, PostgresPlace
+from nexus_graph.stores.database.place import Place, PostgresPlace, PostgresSettings
 
 PREFIX = "NEXUS_"
 FILE_SETTING = "NEXUS_CONFIG"
@@ -36,30 +37,12 @@ _NOBODY = (
 )
 
 
-class Config(BaseModel):
+class Config(PostgresSettings, ObjectSettings):
     """The settings of one process. Times in seconds, sizes in bytes, unless the name says otherwise."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     data: Path = Field(description="Folder of the embedded stores: database and objects.")
-    postgres: SecretStr | None = Field(
-        None,
-        description="Address of a Postgres database with the application's role, postgresql://ROLE:PASSWORD@HOST/NAME; "
-        "the file nexus.db in the data folder when unset.",
-    )
-    postgres_owner: SecretStr | None = Field(
-        None, description="The same database with the role that owns the tables: for `migrate`, and to erase."
-    )
-    postgres_signals: SecretStr | None = Field(
-        None, description="The same database around a pooler, for LISTEN; NEXUS_POSTGRES when unset."
-    )
-    postgres_connections: int = Field(10, ge=2, le=1000, description="Connections of one server to Postgres.")
-    postgres_seconds: float = Field(
-        10.0, gt=0, description="How long a statement, a lock or a free connection is waited for."
-    )
-    postgres_prepared: bool = Field(
-        True, description="Whether statements are prepared; false behind a pooler that can't keep them."
-    )
     issuers: tuple[TokenIssuer, ...] = Field(
         (),
         description="Whose bearer tokens are believed: tables in the file, a JSON list in the environment; see below.",
@@ -156,13 +139,6 @@ class Config(BaseModel):
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe line to log.")
 
-    @field_validator("postgres", "postgres_owner", "postgres_signals")
-    @classmethod
-    def _of_postgres(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None and not value.get_secret_value().startswith(("postgresql://", "postgres://")):
-            raise ValueError("is no address. Write postgresql://ROLE:PASSWORD@HOST/NAME")
-        return value
-
     @field_validator("issuers", mode="before")
     @classmethod
     def _from_json(cls, value: object) -> object:
@@ -212,6 +188,8 @@ class Config(BaseModel):
             raise ValueError(f"NEXUS_VECTORS is weaviate, and {names} is missing")
         if self.vectors == "local" and len(missing) < 2:
             raise ValueError("NEXUS_VECTORS is local, and an address of Weaviate is set; one of them is not meant")
+        if wrong := object_problems({name: getattr(self, name) for name in self.model_fields_set}):
+            raise ValueError("; ".join(wrong))
         return self
 
     @property
@@ -252,18 +230,10 @@ class Config(BaseModel):
         """Where the database is: on a Postgres server, or the embedded file."""
         if self.postgres is None:
             return self.data / "nexus.db"
-        owner = None if self.postgres_owner is None else self.postgres_owner.get_secret_value()
-        return PostgresPlace(
-            self.postgres.get_secret_value(),
-            owner,
-            (self.postgres_signals or self.postgres).get_secret_value(),
-            self.postgres_connections,
-            self.postgres_seconds,
-            self.postgres_prepared,
-        )
+        return PostgresPlace.of(self)
 
     @property
-    def objects(self) -> Path:
+    def objects_folder(self) -> Path:
         """The folder of the embedded object store."""
         return self.data / "objects"
 
@@ -304,7 +274,7 @@ def load(environment: Mapping[str, str] | None = None, file: Path | None = None,
     }
     given = {name: value for name, value in given.items() if value is not None}
     merged: dict[str, Any] = {**from_file, **from_environment, **given}
-    for name in ("data", "erasure_ledger", "development_key", "embedder_model", "operations", "graphiql"):
+    for name in ("data", "erasure_ledger", "development_key", "embedder_model", "operations", "graphiql", "s3_ca"):
         if name in from_file and merged[name] is from_file[name]:
             merged[name] = _beside(path, from_file[name])
     if "issuers" in from_file and merged["issuers"] is from_file["issuers"]:
@@ -313,7 +283,9 @@ def load(environment: Mapping[str, str] | None = None, file: Path | None = None,
         config = Config(**merged)
     except ValidationError as error:
         nobody = [] if "issuers" in merged or "development_key" in merged else [_NOBODY]
-        raise ConfigurationError(_explain([*_problems(error), *nobody], path)) from error
+        alone = any(problem["loc"] for problem in error.errors())  # what goes together was not looked at then
+        together = [f"{line}." for line in object_problems(merged)] if alone else []
+        raise ConfigurationError(_explain([*_problems(error), *together, *nobody], path)) from error
     if not config.issuers and config.development_key is None:
         raise ConfigurationError(_explain([_NOBODY], path))
     sources = {**dict.fromkeys(from_file, str(path)), **dict.fromkeys(from_environment, "environment")}

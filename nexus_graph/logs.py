@@ -14,7 +14,10 @@ from typing import Any, TextIO
 
 import structlog
 
-_SILENT = ("strawberry.execution", "strawberry.ws.task", "httpx", "httpcore", "weaviate-client", "opentelemetry")
+_SILENT = (
+    *("strawberry.execution", "strawberry.ws.task", "httpx", "httpcore", "weaviate-client", "opentelemetry"),
+    *("aiobotocore", "botocore"),
+)
 
 
 def configure(level: str, to: TextIO | None = None) -> None:

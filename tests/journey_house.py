@@ -28,7 +28,7 @@ from websockets.typing import Subprotocol
 from nexus_graph import config
 from nexus_graph.administration.directory import development_token
 from nexus_graph.administration.installing import install
-from nexus_graph.app import open_stores
+from nexus_graph.engines import open_stores
 from nexus_graph.scope.scope import Env, Scope, Surface
 from nexus_graph.stores.database.place import Place, PostgresPlace
 from nexus_graph.stores.migrations import migrate

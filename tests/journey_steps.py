@@ -119,8 +119,9 @@ def reserve(caller: Caller, filename: str, content_type: str, data: bytes, /, **
 
 def upload(address: Any, data: bytes) -> httpx.Response:
     """Send bytes to a presigned upload."""
-    headers = {item["name"]: item["value"] for item in address["headers"]}
-    return http(address["method"], address["address"], content=data, headers=headers)
+    headers, fields = ({item["name"]: item["value"] for item in address[each]} for each in ("headers", "fields"))
+    body: dict[str, Any] = {"data": fields, "files": {"file": data}} if fields else {"content": data}
+    return http(address["method"], address["address"], headers=headers, **body)
 
 
 def seal(caller: Caller, asset_id: str) -> Any:

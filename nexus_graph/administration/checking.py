@@ -13,7 +13,8 @@ from nexus_graph.administration.console import Ticker
 from nexus_graph.administration.directory import Env, Tenant, existing
 from nexus_graph.administration.installing import AsJson
 from nexus_graph.api.house import House
-from nexus_graph.app import followers, open_house, open_stores
+from nexus_graph.app import followers, open_house
+from nexus_graph.engines import open_stores
 from nexus_graph.index import IndexReport
 from nexus_graph.safeguards import quotas
 from nexus_graph.scope.scope import Env as EnvName

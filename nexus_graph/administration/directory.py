@@ -11,8 +11,8 @@ from joserfc.jwk import OKPKey
 
 from nexus_graph.administration import console
 from nexus_graph.administration.installing import AsJson
-from nexus_graph.app import open_stores
 from nexus_graph.config import Config
+from nexus_graph.engines import open_stores
 from nexus_graph.scope.clock import iso, system_clock
 from nexus_graph.scope.errors import ConfigurationError, NotFound
 from nexus_graph.scope.scope import Scope

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
+from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin
 
 from graphql import ConstDirectiveNode, InterfaceTypeDefinitionNode, ObjectTypeDefinitionNode, StringValueNode, parse
 from pydantic import SecretStr
@@ -109,7 +109,8 @@ def permissions_page(policy: Policy, fields: Mapping[str, Sequence[str]]) -> str
 def configuration_page() -> str:
     """The page of settings: one row for each, what it takes, its default, and what it is."""
     columns = ["takes", "default", "what it is"]
-    settings = [[f"`{PREFIX}{name.upper()}`", *_row(field)] for name, field in Config.model_fields.items()]
+    required_first = sorted(Config.model_fields.items(), key=lambda item: not item[1].is_required())
+    settings = [[f"`{PREFIX}{name.upper()}`", *_row(field)] for name, field in required_first]
     members = [[f"`{name}`", *_row(field)] for name, field in TokenIssuer.model_fields.items()]
     return "\n".join(
         [_CONFIGURATION, table(["setting", *columns], settings), _ISSUERS, table(["member", *columns], members)]
@@ -164,7 +165,7 @@ def _row(field: FieldInfo) -> list[str]:
 
 def _takes(field: FieldInfo) -> str:
     annotation: Any = field.annotation
-    if get_origin(annotation) is UnionType:
+    if get_origin(annotation) in (UnionType, Union):
         annotation = next(kind for kind in get_args(annotation) if kind is not NoneType)
     if get_origin(annotation) is Literal:
         return ", ".join(f"`{value}`" for value in get_args(annotation))

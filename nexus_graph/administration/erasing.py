@@ -8,7 +8,8 @@ import typer
 
 from nexus_graph.administration import console
 from nexus_graph.administration.installing import AsJson
-from nexus_graph.app import eraser, open_copies, open_stores
+from nexus_graph.app import eraser
+from nexus_graph.engines import open_copies, open_stores
 from nexus_graph.safeguards import erasure
 from nexus_graph.safeguards.erasure import ErasureState, Ledger, Replayed
 from nexus_graph.scope.errors import ConfigurationError

@@ -6,7 +6,8 @@ import typer
 
 from nexus_graph.administration import console
 from nexus_graph.administration.installing import AsJson
-from nexus_graph.app import RULESET_STEPS, open_stores
+from nexus_graph.app import RULESET_STEPS
+from nexus_graph.engines import open_stores
 from nexus_graph.safeguards import rulesets
 from nexus_graph.safeguards.rulesets import Changed, Standing
 from nexus_graph.scope.redaction import RULESET

@@ -6,9 +6,7 @@ Nothing of an object is ever logged, and no browser shows one in place: a downlo
 
 from __future__ import annotations
 
-import re
 from collections.abc import Awaitable, Callable
-from urllib.parse import quote
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
@@ -21,6 +19,7 @@ from nexus_graph.scope.canonical import Json, canonical
 from nexus_graph.scope.clock import iso
 from nexus_graph.scope.errors import Conflict, Forbidden, Halted, Invalid, NexusError, NotFound, Unavailable
 from nexus_graph.scope.scope import Env, Scope
+from nexus_graph.stores.blobs.attachments import disposition, inert_type
 from nexus_graph.stores.blobs.base import Download, Exchange
 from nexus_graph.stores.work import Stores
 
@@ -38,9 +37,6 @@ _GUARDS = {
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
-# What a browser would run, were it ever persuaded to show it.
-_ACTIVE = re.compile(r"text/(html|xml|javascript|ecmascript)|application/(xml|.*(java|ecma)script)|.*\+xml", re.ASCII)
-_OPAQUE = "application/octet-stream"
 
 
 Guard = Callable[[str, str], Awaitable[None]]
@@ -92,12 +88,11 @@ async def _take(blobs: Exchange, token: str, request: Request) -> Response:
 
 
 def _give(download: Download, *, body: bool) -> Response:
-    essence = download.content_type.partition(";")[0].strip().lower()
     headers = {
         **_GUARDS,
-        "Content-Disposition": _disposition(download.filename),
+        "Content-Disposition": disposition(download.filename),
         "Content-Length": str(download.size),
-        "Content-Type": _OPAQUE if _ACTIVE.fullmatch(essence) else download.content_type,
+        "Content-Type": inert_type(download.content_type),
     }
     if body:
         return _Attachment(download, headers)
@@ -119,12 +114,6 @@ class _Attachment(StreamingResponse):
             return
         finally:
             self._download.close()
-
-
-def _disposition(filename: str) -> str:
-    """RFC 6266 with the extended name of RFC 5987; the plain name is for clients that know only that."""
-    plain = re.sub(r"[^A-Za-z0-9._ -]", "_", filename)
-    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(filename, safe='')}"
 
 
 def _refuse(error: NexusError, status: int) -> Response:

@@ -34,7 +34,7 @@ async def check(stores: Stores, scope: Scope, *, looked: Looked | None = None) -
     while window is not None:
         page = await list_assets(stores, scope, AssetFilter(states=(AssetState.SEALED,)), window)
         for asset in page.items:
-            found = await blobs.stat(asset.object_key)
+            found = await blobs.measure(asset.object_key)
             if found is None:
                 faults.append(f"asset {asset.asset_id}: its object is missing")
             elif found != Stat(asset.size, asset.sha256):

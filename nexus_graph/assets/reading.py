@@ -57,7 +57,7 @@ async def download(stores: Stores, rules: AssetRules, scope: Scope, asset_id: st
     detail = redact({"input": {"seconds": rules.address_seconds}, "output": {"size": asset.size}})
     event = Event("asset.downloaded", "asset", asset_id, detail, asset.handling)
     await stores.record(scope, RunKind.READ, event)
-    return read.blobs.download(
+    return await read.blobs.download(
         asset.object_key,
         filename=asset.filename,
         content_type=asset.content_type,

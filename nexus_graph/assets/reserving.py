@@ -18,6 +18,7 @@ from nexus_graph.scope.errors import Conflict
 from nexus_graph.scope.permission import Permission
 from nexus_graph.scope.redaction import redact
 from nexus_graph.scope.scope import Scope
+from nexus_graph.stores.blobs.base import Upload
 from nexus_graph.stores.journal import Event, RunKind, RunStatus
 from nexus_graph.stores.repeating import Once
 from nexus_graph.stores.work import Read, Stores, Work
@@ -39,14 +40,18 @@ async def reserve(
     """
     scope.require(Permission.ASSETS_WRITE)
     reservation = model.validated(reservation, rules)
+    duplicate = False
     async with stores.work(scope, RunKind.INGEST, once=once) as work:
         if isinstance(answer := await work.earlier_answer(), dict):
-            return await _again(work, str(answer["asset_id"]))
-        asset, duplicate = await declare(work, rules, reservation, None, work.new_id("asset"))
-        if duplicate:
-            return Reserved(asset, None, duplicate=True)
-        await work.keep_answer({"asset_id": asset.asset_id})
-        return _open(work, asset)
+            asset = await _again(work, str(answer["asset_id"]))
+        else:
+            asset, duplicate = await declare(work, rules, reservation, None, work.new_id("asset"))
+            if not duplicate:
+                await work.keep_answer({"asset_id": asset.asset_id})
+    # Outside of the transaction, which must not wait for an object store's credentials. Nothing waits for the bytes of
+    # what is here or of a rehearsal.
+    waits = asset.state is AssetState.RESERVED and not duplicate and not scope.rehearsal
+    return Reserved(asset, await _upload(work, asset) if waits else None, duplicate)
 
 
 async def declare(
@@ -103,31 +108,27 @@ async def _duplicate(work: Work, sealed: Asset, reservation: Reservation, part: 
     return labelled
 
 
-async def _again(work: Work, asset_id: str) -> Reserved:
+async def _again(work: Work, asset_id: str) -> Asset:
     row = await work.row(table.FIND, asset_id=asset_id)
     if row is not None and row["state"] == AssetState.PURGED and row["duplicate_of"] is not None:
         row = await work.row(table.FIND, asset_id=row["duplicate_of"])
     if row is None or row["state"] == AssetState.PURGED or _expired(work, table.asset(row)):
         raise Conflict("The reservation has expired.", hint="Reserve again with a fresh idempotency key.")
-    asset = table.asset(row)
-    return _open(work, asset) if asset.state is AssetState.RESERVED else Reserved(asset, None, duplicate=False)
+    return table.asset(row)
 
 
 def _expired(read: Read, asset: Asset) -> bool:
     return asset.state is AssetState.RESERVED and asset.expires_at <= read.now
 
 
-def _open(read: Read, asset: Asset) -> Reserved:
-    if read.scope.rehearsal:  # nothing waits for the bytes
-        return Reserved(asset, None, duplicate=False)
-    upload = read.blobs.upload(
+async def _upload(read: Read, asset: Asset) -> Upload:
+    return await read.blobs.upload(
         asset.object_key,
         size=asset.size,
         sha256=asset.sha256,
         content_type=asset.content_type,
         expires_at=asset.expires_at,
     )
-    return Reserved(asset, upload, duplicate=False)
 
 
 def _event(asset: Asset, part: PartOf | None, *, duplicate: bool) -> Event:

@@ -17,7 +17,7 @@ from nexus_graph.assets import table
 from nexus_graph.assets.model import Asset, AssetState
 from nexus_graph.safeguards import quotas
 from nexus_graph.scope.clock import micros
-from nexus_graph.scope.errors import NexusError
+from nexus_graph.scope.errors import NexusError, Unavailable
 from nexus_graph.scope.redaction import redact
 from nexus_graph.scope.scope import Env, Scope
 from nexus_graph.stores.blobs.base import ScopedBlobs
@@ -42,10 +42,12 @@ async def sweep_forever(stores: Stores, seconds: float) -> NoReturn:
         try:
             count = await sweep_expired(stores)
             if stores.clock() >= orphans_due:
-                orphans_due = stores.clock() + GRACE
                 count += await sweep_orphans(stores)
+                orphans_due = stores.clock() + GRACE
             if count:
                 log.info("assets.swept", count=count)
+        except Unavailable:
+            log.warning("assets.sweep_put_off")
         except Exception as error:  # tried again: a sweeper that ended would go unnoticed
             log.error(
                 "assets.sweep_failed", error=error.code if isinstance(error, NexusError) else type(error).__name__

@@ -98,7 +98,7 @@ async def _address(
     detail: Json = {"input": {"file": name, "seconds": seconds}}
     event = Event("export.downloaded", "export", export_id, redact(detail), Handling((), train_ok=True))
     await stores.record(scope, RunKind.READ, event)
-    return read.blobs.download(
+    return await read.blobs.download(
         object_key(export_id, name),
         filename=f"{export_id}-{name}",
         content_type=content_type,

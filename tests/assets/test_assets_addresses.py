@@ -53,16 +53,16 @@ async def client() -> AsyncIterator[httpx.AsyncClient]:
         yield http
 
 
-def upload(blobs: FileBlobs, clock: Any, data: bytes = DATA) -> Upload:
+async def upload(blobs: FileBlobs, clock: Any, data: bytes = DATA) -> Upload:
     """An upload address that is good for a minute."""
     expires = clock() + timedelta(minutes=1)
-    return blobs.upload(KEY, size=len(data), sha256=sha256(data), content_type="text/plain", expires_at=expires)
+    return await blobs.upload(KEY, size=len(data), sha256=sha256(data), content_type="text/plain", expires_at=expires)
 
 
-def download(blobs: FileBlobs, clock: Any, content_type: str = "text/plain", filename: str = "r.txt") -> str:
+async def download(blobs: FileBlobs, clock: Any, content_type: str = "text/plain", filename: str = "r.txt") -> str:
     """A download address that is good for a minute."""
     expires = clock() + timedelta(minutes=1)
-    return blobs.download(KEY, filename=filename, content_type=content_type, expires_at=expires)
+    return await blobs.download(KEY, filename=filename, content_type=content_type, expires_at=expires)
 
 
 async def stream(data: bytes) -> AsyncIterator[bytes]:
@@ -84,11 +84,11 @@ def failed(answer: httpx.Response, status: int, code: str) -> str:
 
 async def test_bytes_go_up_and_come_down(blobs: FileBlobs, client: httpx.AsyncClient, clock: Any) -> None:
     """PUT answers 201, the same again 204; GET gives the bytes, HEAD only their size."""
-    up = upload(blobs, clock)
+    up = await upload(blobs, clock)
     assert (await client.put(up.address, content=DATA, headers=up.headers)).status_code == 201
     again = await client.put(up.address, content=DATA, headers=up.headers)
     assert (again.status_code, again.content) == (204, b"")
-    address = download(blobs, clock)
+    address = await download(blobs, clock)
     got = await client.get(address)
     assert (got.status_code, got.content) == (200, DATA)
     head = await client.head(address)
@@ -104,7 +104,7 @@ async def test_another_size_is_told_before_the_body_is_read(
     blobs: FileBlobs, client: httpx.AsyncClient, clock: Any
 ) -> None:
     """No length is 411, more than declared 413, less 400; nothing is stored."""
-    up = upload(blobs, clock)
+    up = await upload(blobs, clock)
     failed(await client.put(up.address, content=stream(DATA)), 411, "INVALID")
     failed(await client.put(up.address, content=DATA + b"."), 413, "INVALID")
     short = failed(await client.put(up.address, content=DATA[:-1]), 400, "INVALID")
@@ -115,7 +115,7 @@ async def test_another_size_is_told_before_the_body_is_read(
 
 async def test_another_checksum_is_refused(blobs: FileBlobs, client: httpx.AsyncClient, clock: Any) -> None:
     """Other bytes of the right size are 400, and nothing is stored."""
-    answer = await client.put(upload(blobs, clock).address, content=DATA[:-1] + b"?")
+    answer = await client.put((await upload(blobs, clock)).address, content=DATA[:-1] + b"?")
     assert "SHA-256" in failed(answer, 400, "INVALID")
     assert await blobs.stat(KEY) is None
 
@@ -123,7 +123,7 @@ async def test_another_checksum_is_refused(blobs: FileBlobs, client: httpx.Async
 async def test_other_bytes_at_the_key_are_a_conflict(blobs: FileBlobs, client: httpx.AsyncClient, clock: Any) -> None:
     """An object that is there is never overwritten: 409."""
     await blobs.put(KEY, b"first")
-    failed(await client.put(upload(blobs, clock).address, content=DATA), 409, "CONFLICT")
+    failed(await client.put((await upload(blobs, clock)).address, content=DATA), 409, "CONFLICT")
     assert await blobs.read(KEY) == b"first"
 
 
@@ -131,7 +131,7 @@ async def test_wrong_and_expired_addresses_are_refused_alike(
     blobs: FileBlobs, client: httpx.AsyncClient, clock: Any
 ) -> None:
     """403 with the same bytes for a forged, a foreign-method and an expired address; 404 for an object that is gone."""
-    up, down = upload(blobs, clock).address, download(blobs, clock)
+    up, down = (await upload(blobs, clock)).address, await download(blobs, clock)
     failed(await client.get(down), 404, "NOT_FOUND")
     forged = down[:-1] + ("A" if down[-1] != "A" else "B")
     answers = [await client.get(forged), await client.get(up), await client.put(down, content=DATA)]
@@ -145,7 +145,7 @@ async def test_wrong_and_expired_addresses_are_refused_alike(
 async def test_other_methods_are_not_allowed(blobs: FileBlobs, client: httpx.AsyncClient, clock: Any) -> None:
     """Nothing but PUT, GET and HEAD."""
     for method in ("POST", "DELETE", "PATCH", "OPTIONS"):
-        assert (await client.request(method, download(blobs, clock))).status_code == 405
+        assert (await client.request(method, await download(blobs, clock))).status_code == 405
 
 
 @pytest.mark.parametrize(
@@ -156,7 +156,7 @@ async def test_nothing_that_a_browser_runs_is_served_as_such(
 ) -> None:
     """A page or a script comes as opaque bytes, as an attachment, in a sandbox."""
     await blobs.put(KEY, b"<script>alert(1)</script>")
-    answer = await client.get(download(blobs, clock, active))
+    answer = await client.get(await download(blobs, clock, active))
     assert answer.headers["content-type"] == "application/octet-stream"
     assert answer.headers["content-disposition"].startswith("attachment;")
     assert "sandbox" in answer.headers["content-security-policy"]
@@ -176,7 +176,7 @@ async def test_a_filename_is_spelled_for_every_client(
 ) -> None:
     """RFC 5987 for the name as it is, plain ASCII for the rest; a quote in the name ends nothing."""
     await blobs.put(KEY, DATA)
-    answer = await client.head(download(blobs, clock, filename=filename))
+    answer = await client.head(await download(blobs, clock, filename=filename))
     assert answer.headers["content-disposition"] == header
 
 
@@ -184,8 +184,8 @@ async def test_a_client_that_hangs_up_leaves_nothing(
     blobs: FileBlobs, tmp_path: Path, clock: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A connection that breaks in the middle of an upload or download leaves no file and no traceback."""
-    up = httpx.URL(upload(blobs, clock).address)
-    down = httpx.URL(download(blobs, clock))
+    up = httpx.URL((await upload(blobs, clock)).address)
+    down = httpx.URL(await download(blobs, clock))
     host, port = str(up.host), up.port or 0
     request = f"PUT {up.path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: {len(DATA)}\r\n\r\n"
     with caplog.at_level(logging.INFO):
@@ -210,9 +210,9 @@ async def test_content_is_never_logged(
 ) -> None:
     """Neither a stored nor a refused upload puts a byte of it into a log line."""
     with caplog.at_level(logging.DEBUG):
-        await client.put(upload(blobs, clock).address, content=DATA[:-1] + b"?")
-        await client.put(upload(blobs, clock).address, content=DATA)
-        await client.get(download(blobs, clock))
+        await client.put((await upload(blobs, clock)).address, content=DATA[:-1] + b"?")
+        await client.put((await upload(blobs, clock)).address, content=DATA)
+        await client.get(await download(blobs, clock))
     assert not [record for record in caplog.records if "Confidential" in record.getMessage()]
 
 

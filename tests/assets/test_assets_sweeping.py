@@ -13,8 +13,11 @@ from engines import behind
 from nexus_graph import assets
 from nexus_graph.assets import AssetRules, Reservation, Reserved
 from nexus_graph.scope.errors import NotFound, Unavailable
+from nexus_graph.scope.handling import Handling
+from nexus_graph.scope.redaction import redact
 from nexus_graph.scope.scope import Env, Role, Scope
 from nexus_graph.stores.blobs.base import ScopedBlobs
+from nexus_graph.stores.journal import Event, RunKind
 from nexus_graph.stores.work import Stores
 
 Declare = Callable[..., Reservation]
@@ -215,3 +218,32 @@ async def test_sweeping_goes_on_after_a_failure(
     async with behind(stores) as connection:
         rows = await connection.rows("select state from assets", {})
     assert [row["state"] for row in rows] == ["PURGED"]
+
+
+async def test_orphans_are_swept_as_soon_as_the_store_is_back(
+    stores: Stores, scope: Scope, advance: Advance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A store that was away when its daily turn came gets the next turn, not that of the next day."""
+    await ScopedBlobs(stores.blobs, scope).put("raw/asset_lost/report.txt", DATA)
+    async with stores.work(scope, RunKind.INGEST) as work:
+        work.record(Event("asset.seen", "asset", "a", redact({}), Handling((), train_ok=True)))
+    advance(days=2)
+    sweep_orphans, asked, swept = assets.sweep_orphans, 0, asyncio.Event()
+
+    async def at_first_unavailable(given: Stores) -> int:
+        nonlocal asked
+        asked += 1
+        if asked == 1:
+            raise Unavailable("not now")
+        count = await sweep_orphans(given)
+        swept.set()
+        return count
+
+    monkeypatch.setattr("nexus_graph.assets.sweeping.sweep_orphans", at_first_unavailable)
+    task = asyncio.create_task(assets.sweep_forever(stores, 0.01))
+    async with asyncio.timeout(5):
+        await swept.wait()
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+    assert await keys(stores) == []

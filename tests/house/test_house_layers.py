@@ -26,7 +26,7 @@ TOP_LEVEL = {
     "policies",
     "findings",
 }
-BESIDE_THE_ROOMS = {"__init__.py", "__main__.py", "app.py", "config.py", "logs.py", "py.typed"}
+BESIDE_THE_ROOMS = {"__init__.py", "__main__.py", "app.py", "config.py", "engines.py", "logs.py", "py.typed"}
 ATTRACTORS = {"service", "services", "manager", "managers", "utils", "util", "common", "helpers", "helper"}
 
 

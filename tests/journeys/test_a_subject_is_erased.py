@@ -16,7 +16,7 @@ from journey_steps import card, derive, kept, published
 
 from nexus_graph import config
 from nexus_graph.administration.directory import development_token
-from nexus_graph.app import open_stores
+from nexus_graph.engines import open_stores
 from nexus_graph.scope.scope import Env, Scope
 
 SUE = "sue.canary.7731"

@@ -53,17 +53,18 @@ async def pieces(data: bytes, size: int = 65_536) -> AsyncIterator[bytes]:
         yield data[start : start + size]
 
 
-def upload_token(blobs: FileBlobs, clock: Clock, data: bytes = DATA, key: str = KEY) -> str:
+async def upload_token(blobs: FileBlobs, clock: Clock, data: bytes = DATA, key: str = KEY) -> str:
     """The token of an upload address that is good for a minute."""
     expires = clock() + timedelta(minutes=1)
-    upload = blobs.upload(key, size=len(data), sha256=sha256(data), content_type="text/plain", expires_at=expires)
+    upload = await blobs.upload(key, size=len(data), sha256=sha256(data), content_type="text/plain", expires_at=expires)
     return upload.address.rpartition("/")[2]
 
 
-def download_token(blobs: FileBlobs, clock: Clock, key: str = KEY) -> str:
+async def download_token(blobs: FileBlobs, clock: Clock, key: str = KEY) -> str:
     """The token of a download address that is good for a minute."""
     expires = clock() + timedelta(minutes=1)
-    return blobs.download(key, filename="r.txt", content_type="text/plain", expires_at=expires).rpartition("/")[2]
+    address = await blobs.download(key, filename="r.txt", content_type="text/plain", expires_at=expires)
+    return address.rpartition("/")[2]
 
 
 def everything(folder: Path) -> Sequence[str]:
@@ -99,7 +100,7 @@ async def test_a_linked_file_is_no_object(blobs: FileBlobs, folder: Path, tmp_pa
     assert await blobs.stat(KEY) is None
     assert [key async for key in blobs.keys("")] == []
     with pytest.raises(NotFound):
-        await blobs.send(download_token(blobs, clock))
+        await blobs.send(await download_token(blobs, clock))
     with pytest.raises(Conflict):
         await blobs.put(KEY, b"data")
     assert (tmp_path / "passwd").read_text() == "secret"
@@ -115,7 +116,7 @@ async def test_a_pipe_in_the_place_of_an_object_blocks_nobody(blobs: FileBlobs, 
 
 async def test_an_upload_is_taken_in_pieces(blobs: FileBlobs, folder: Path, clock: Clock) -> None:
     """The bytes arrive whole; a second upload of them says that they were there, and leaves no trace."""
-    token = upload_token(blobs, clock)
+    token = await upload_token(blobs, clock)
     assert blobs.expected(token) == len(DATA)
     assert await blobs.receive(token, pieces(DATA)) is True
     assert await blobs.receive(token, pieces(DATA, 7919)) is False
@@ -134,7 +135,7 @@ async def test_an_upload_stops_the_moment_it_is_too_long(blobs: FileBlobs, folde
             yield b"x" * 1000
 
     with pytest.raises(Invalid, match="More than the 2500 bytes"):
-        await blobs.receive(upload_token(blobs, clock, b"x" * 2500), endless())
+        await blobs.receive(await upload_token(blobs, clock, b"x" * 2500), endless())
     assert asked == 3
     assert everything(folder) == []
 
@@ -142,7 +143,7 @@ async def test_an_upload_stops_the_moment_it_is_too_long(blobs: FileBlobs, folde
 async def test_a_refused_upload_leaves_no_folder(blobs: FileBlobs, folder: Path, clock: Clock) -> None:
     """A wrong checksum leaves neither file nor empty folder behind."""
     with pytest.raises(Invalid, match="SHA-256"):
-        await blobs.receive(upload_token(blobs, clock), pieces(DATA[:-1] + b"?"))
+        await blobs.receive(await upload_token(blobs, clock), pieces(DATA[:-1] + b"?"))
     assert list(folder.iterdir()) == []
 
 
@@ -150,7 +151,7 @@ async def test_an_upload_never_replaces_other_bytes(blobs: FileBlobs, clock: Clo
     """A right address to a key that holds other bytes is a conflict, and the object stays."""
     await blobs.put(KEY, b"the first")
     with pytest.raises(Conflict):
-        await blobs.receive(upload_token(blobs, clock), pieces(DATA))
+        await blobs.receive(await upload_token(blobs, clock), pieces(DATA))
     assert await blobs.read(KEY) == b"the first"
 
 
@@ -163,14 +164,14 @@ async def test_an_upload_that_outlives_its_address_is_refused(blobs: FileBlobs, 
         yield DATA[10:]
 
     with pytest.raises(Forbidden):
-        await blobs.receive(upload_token(blobs, clock), slow())
+        await blobs.receive(await upload_token(blobs, clock), slow())
     assert everything(folder) == []
 
 
 async def test_a_silent_client_is_let_go_when_its_address_expires(blobs: FileBlobs, folder: Path, clock: Clock) -> None:
     """Waiting for bytes ends with the address, and nothing is left."""
     expires = clock() + timedelta(milliseconds=50)
-    upload = blobs.upload(KEY, size=9, sha256=sha256(b""), content_type="text/plain", expires_at=expires)
+    upload = await blobs.upload(KEY, size=9, sha256=sha256(b""), content_type="text/plain", expires_at=expires)
 
     async def silent() -> AsyncIterator[bytes]:
         yield b"x"
@@ -186,7 +187,7 @@ async def test_a_cancelled_upload_leaves_nothing(blobs: FileBlobs, folder: Path,
     """A client that hangs up in the middle, at whatever moment, leaves no file and no open descriptor."""
     before = open_descriptors()
     for ticks in range(0, 40, 3):
-        task = asyncio.create_task(blobs.receive(upload_token(blobs, clock), pieces(DATA)))
+        task = asyncio.create_task(blobs.receive(await upload_token(blobs, clock), pieces(DATA)))
         for _ in range(ticks):
             await asyncio.sleep(0.0001)
         task.cancel()
@@ -217,7 +218,7 @@ async def test_a_token_that_was_not_made_here_is_refused(blobs: FileBlobs, token
 async def test_a_token_binds_method_time_and_secret(blobs: FileBlobs, folder: Path, clock: Clock) -> None:
     """The other method, a later time and another installation's secret are refused in the same words."""
     await blobs.put(KEY, DATA)
-    up, down = upload_token(blobs, clock), download_token(blobs, clock)
+    up, down = await upload_token(blobs, clock), await download_token(blobs, clock)
     other = FileBlobs(folder, secret=SECRET + "!", address="", clock=clock)
     words = set()
     for deed in (blobs.send(up), blobs.receive(down, pieces(DATA)), other.send(down), other.receive(up, pieces(DATA))):
@@ -237,7 +238,7 @@ async def test_a_token_says_the_same_in_every_process(blobs: FileBlobs, clock: C
     """The payload is canonical JSON of what it grants, so that equal grants are equal addresses."""
     expires = clock.now
     tokens = {
-        blobs.upload(KEY, size=9, sha256="0" * 64, content_type="text/plain", expires_at=expires).address
+        (await blobs.upload(KEY, size=9, sha256="0" * 64, content_type="text/plain", expires_at=expires)).address
         for _ in range(3)
     }
     assert len(tokens) == 1
@@ -258,7 +259,7 @@ async def test_a_download_is_closed_when_nobody_reads_on(blobs: FileBlobs, clock
     """A client that hangs up leaves no open file."""
     await blobs.put(KEY, DATA)
     before = open_descriptors()
-    download = await blobs.send(download_token(blobs, clock))
+    download = await blobs.send(await download_token(blobs, clock))
     assert await anext(download.chunks)
     download.close()
     assert [chunk async for chunk in download.chunks] == []

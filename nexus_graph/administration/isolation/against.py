@@ -12,8 +12,8 @@ from nexus_graph.administration.directory import development_token
 from nexus_graph.administration.isolation.model import World
 from nexus_graph.administration.isolation.opening import LIFETIME, connections
 from nexus_graph.administration.isolation.people import dismiss, settle
-from nexus_graph.app import open_stores
 from nexus_graph.config import Config
+from nexus_graph.engines import open_stores
 from nexus_graph.scope.errors import Unavailable
 from nexus_graph.stores.work import Stores
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -61,38 +62,70 @@ class Download:
 class Blobs(Protocol):
     """Objects under keys such as `tenants/t_acme/dev/raw/asset_1/report.pdf`.
 
-    An object never changes: a key takes its bytes once, and nothing but `remove` touches them again.
+    An object never changes: a key takes its bytes once, and nothing but `remove` touches them again. What is removed is
+    gone: no version of it can be read any more, also where the store keeps versions. Every method that asks the store
+    raises Unavailable when it does not answer in time, or answers what it should not; and nothing of the driver's own.
     """
 
-    def upload(self, key: str, *, size: int, sha256: str, content_type: str, expires_at: datetime) -> Upload:
-        """A presigned upload."""
+    async def open(self) -> None:
+        """Make ready for use, without asking the store. Belongs to the running event loop until `close`."""
 
-    def download(self, key: str, *, filename: str, content_type: str, expires_at: datetime) -> str:
+    async def close(self) -> None:
+        """Let go of connections."""
+
+    async def require_fit(self) -> None:
+        """Raises ConfigurationError when the store answers, and does not hold what is promised here."""
+
+    async def ready(self) -> None:
+        """Raises Unavailable when the store can't be written."""
+
+    async def upload(self, key: str, *, size: int, sha256: str, content_type: str, expires_at: datetime) -> Upload:
+        """A presigned upload. Made here, where it does not need credentials that have to be fetched first."""
+
+    async def download(self, key: str, *, filename: str, content_type: str, expires_at: datetime) -> str:
         """A presigned address that answers with the object as an attachment of that name."""
 
     async def stat(self, key: str) -> Stat | None:
-        """Size and checksum of the stored object, computed by the store, or None."""
+        """Size and checksum of the stored object, as the store computed them, or None.
 
-    async def read(self, key: str) -> bytes:
-        """The object. Raises NotFound."""
+        Where the store knows no SHA-256 of the whole object, it is read and hashed.
+        """
+
+    async def measure(self, key: str) -> Stat | None:
+        """The same of the bytes as they are read now, whatever the store remembers of them."""
+
+    async def read(self, key: str, *, start: int = 0, size: int | None = None) -> bytes:
+        """The object, or `size` bytes of it from `start` on: fewer, or none, where it ends before. Raises NotFound."""
+
+    def reading(
+        self, key: str, *, start: int = 0, size: int | None = None
+    ) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+        """The same in pieces, none of them large; what is left is not fetched. Raises NotFound on entering."""
 
     async def put(self, key: str, data: bytes) -> Stat:
         """Store an object whole, or not at all, and say what was stored. Raises Conflict when the key holds others."""
 
+    async def put_pieces(self, key: str, pieces: AsyncIterator[bytes], declared: Stat) -> Stat:
+        """The same with bytes that come in pieces and never are in memory together.
+
+        Raises Invalid, too, when they are not those that were declared; then nothing is stored.
+        """
+
     async def remove(self, key: str) -> None:
-        """Remove an object; nothing happens when there is none."""
+        """Remove an object in all its versions; nothing happens when there is none."""
 
     def keys(self, prefix: str, *, stored_before: datetime | None = None) -> AsyncIterator[str]:
-        """Every key that begins with a prefix, in order; only objects stored before an instant, if one is given."""
+        """Every key that begins with a prefix, in order; only objects stored before an instant, if one is given.
+
+        That is every key of which anything can be read: also one that was removed by somebody else, while the store
+        keeps a version of it.
+        """
 
     async def clear_unfinished(self, before: datetime | None, prefix: str = "") -> int:
         """Remove what uploads that began before an instant (None: ever) and never ended left behind.
 
         Returns how many there were, of those under keys that begin with a prefix.
         """
-
-    async def ready(self) -> None:
-        """Raises Unavailable when the store can't be written."""
 
 
 class Exchange(Protocol):
@@ -126,21 +159,25 @@ class ScopedBlobs:
         self._rehearsal = scope.rehearsal
         self.root = f"tenants/{scope.tenant_id}/{scope.env}/"
 
-    def upload(self, key: str, *, size: int, sha256: str, content_type: str, expires_at: datetime) -> Upload:
+    async def upload(self, key: str, *, size: int, sha256: str, content_type: str, expires_at: datetime) -> Upload:
         """A presigned upload."""
-        return self._blobs.upload(
+        return await self._blobs.upload(
             self._rooted(key), size=size, sha256=sha256, content_type=content_type, expires_at=expires_at
         )
 
-    def download(self, key: str, *, filename: str, content_type: str, expires_at: datetime) -> str:
+    async def download(self, key: str, *, filename: str, content_type: str, expires_at: datetime) -> str:
         """A presigned download."""
-        return self._blobs.download(
+        return await self._blobs.download(
             self._rooted(key), filename=filename, content_type=content_type, expires_at=expires_at
         )
 
     async def stat(self, key: str) -> Stat | None:
-        """Size and checksum of the stored object, or None."""
+        """Size and checksum of the stored object, as the store computed them, or None."""
         return await self._blobs.stat(self._rooted(key))
+
+    async def measure(self, key: str) -> Stat | None:
+        """Size and checksum of the bytes as they are read now, or None."""
+        return await self._blobs.measure(self._rooted(key))
 
     async def read(self, key: str) -> bytes:
         """The object. Raises NotFound."""
@@ -153,7 +190,7 @@ class ScopedBlobs:
         return await self._blobs.put(self._rooted(key), data)
 
     async def remove(self, key: str) -> None:
-        """Remove an object; nothing happens when there is none."""
+        """Remove an object in all its versions; nothing happens when there is none."""
         if not self._rehearsal:
             await self._blobs.remove(self._rooted(key))
 

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
 from datetime import datetime
 from io import FileIO
 from itertools import islice
@@ -21,6 +22,7 @@ from nexus_graph.stores.blobs.grants import GET, PUT, Grant, Signer, refused
 _PIECE = 1024 * 1024  # bytes that go to a thread at once
 _BATCH = 1000  # paths listed at once
 _PROBE = "probe/object"
+_ATTEMPTS = 16  # where others remove the same object at the same moment
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
@@ -39,12 +41,21 @@ class FileBlobs:
         self._address = address
         self._clock = clock
 
-    def upload(self, key: str, *, size: int, sha256: str, content_type: str, expires_at: datetime) -> Upload:
+    async def open(self) -> None:
+        """Nothing to do."""
+
+    async def close(self) -> None:
+        """Nothing to do."""
+
+    async def require_fit(self) -> None:
+        """Nothing to ask: what the folder is missing, `ready` says."""
+
+    async def upload(self, key: str, *, size: int, sha256: str, content_type: str, expires_at: datetime) -> Upload:
         """A presigned PUT of the bare bytes."""
         grant = Grant(PUT, valid_key(key), size, sha256, content_type, "", micros(expires_at))
         return Upload(self._lead(grant), PUT, {"Content-Type": content_type}, {}, expires_at)
 
-    def download(self, key: str, *, filename: str, content_type: str, expires_at: datetime) -> str:
+    async def download(self, key: str, *, filename: str, content_type: str, expires_at: datetime) -> str:
         """A presigned GET of the object, as an attachment of that name."""
         return self._lead(Grant(GET, valid_key(key), 0, "", content_type, filename, micros(expires_at)))
 
@@ -52,24 +63,50 @@ class FileBlobs:
         """Size and checksum, computed from the file as it is now, or None."""
         return await _in_thread(self._stat, key)
 
-    async def read(self, key: str) -> bytes:
-        """The object. Raises NotFound."""
-        data = await _in_thread(self._read, key)
+    async def measure(self, key: str) -> Stat | None:
+        """The same: the file is read each time."""
+        return await self.stat(key)
+
+    async def read(self, key: str, *, start: int = 0, size: int | None = None) -> bytes:
+        """The object, or `size` bytes of it from `start` on. Raises NotFound."""
+        data = await _in_thread(self._read, key, start, size)
         if data is None:
             raise NotFound("object")
         return data
+
+    @asynccontextmanager
+    async def reading(
+        self, key: str, *, start: int = 0, size: int | None = None
+    ) -> AsyncIterator[AsyncIterator[bytes]]:
+        """The same in pieces. Raises NotFound on entering."""
+        file = await _in_thread(self._folder.open, valid_key(key))
+        if file is None:
+            raise NotFound("object")
+        outgoing = _Outgoing(file)
+        try:
+            yield outgoing.chunks(start, size)
+        finally:
+            outgoing.close()
 
     async def put(self, key: str, data: bytes) -> Stat:
         """Store an object whole, or not at all, and say what was stored. Raises Conflict when the key holds others."""
         incoming = Incoming(self._folder, key)
         try:
-            new = await _in_thread(self._put, incoming, data)
+            if not await _in_thread(self._put, incoming, data):
+                await self._publish(incoming, key)
         finally:
-            incoming.discard()  # done by then, unless the task was cancelled
-        stored = Stat(len(data), incoming.sha256)
-        if not new:
-            await self._require_same(key, stored.sha256)
-        return stored
+            incoming.discard()  # done by then, unless the task was cancelled or the key was taken
+        return Stat(len(data), incoming.sha256)
+
+    async def put_pieces(self, key: str, pieces: AsyncIterator[bytes], declared: Stat) -> Stat:
+        """Store what comes in pieces. Raises Invalid for other bytes than those declared, Conflict as `put` does."""
+        incoming = Incoming(self._folder, key)
+        try:
+            await _fill(incoming, declared, pieces)
+            await self._publish(incoming, key)
+        finally:
+            incoming.discard()
+        return declared
 
     async def remove(self, key: str) -> None:
         """Remove an object; nothing happens when there is none."""
@@ -119,7 +156,7 @@ class FileBlobs:
         incoming = Incoming(self._folder, grant.key)
         try:
             async with asyncio.timeout((moment(grant.expires) - now).total_seconds()):
-                await _fill(incoming, grant, chunks)
+                await _fill(incoming, Stat(grant.size, grant.sha256), chunks)
             if micros(self._clock()) >= grant.expires:
                 raise refused()
             return await self._publish(incoming, grant.key)
@@ -142,22 +179,23 @@ class FileBlobs:
         return f"{self._address}/objects/{self._signer.token(grant)}"
 
     async def _publish(self, incoming: Incoming, key: str) -> bool:
-        new = await _in_thread(incoming.publish, self._clock())
-        if not new:
-            await self._require_same(key, incoming.sha256)
-        return new
-
-    async def _require_same(self, key: str, checksum: str) -> None:
-        there = await self.stat(key)
-        if there is None or there.sha256 != checksum:
-            raise Conflict("Another object is stored there already.", hint="Objects never change; use a new key.")
+        """Whether it is new. Raises Conflict when the key holds other bytes."""
+        for _ in range(_ATTEMPTS):
+            if await _in_thread(incoming.publish, self._clock()):
+                return True
+            there = await self.stat(key)
+            if there is not None and there.sha256 == incoming.sha256:
+                return False
+            if there is not None:
+                break
+        raise Conflict("Another object is stored there already.", hint="Objects never change; use a new key.")
 
     def _put(self, incoming: Incoming, data: bytes) -> bool:
-        try:
-            incoming.write((data,))
-            return incoming.publish(self._clock())
-        finally:
+        incoming.write((data,))
+        new = incoming.publish(self._clock())
+        if new:
             incoming.discard()
+        return new
 
     async def _files(self, prefix: str) -> AsyncIterator[Stored]:
         files = self._folder.files(prefix)
@@ -173,12 +211,13 @@ class FileBlobs:
             checksum = hashlib.file_digest(file, "sha256").hexdigest()
             return Stat(file.tell(), checksum)
 
-    def _read(self, key: str) -> bytes | None:
+    def _read(self, key: str, start: int, size: int | None) -> bytes | None:
         file = self._folder.open(key)
         if file is None:
             return None
         with file:
-            return file.read()
+            file.seek(start)
+            return file.read(-1 if size is None else size)
 
 
 class _Outgoing:
@@ -192,37 +231,48 @@ class _Outgoing:
         """Bytes of the whole file."""
         return self._file.seek(0, 2) + self._file.seek(0)
 
-    async def chunks(self) -> AsyncIterator[bytes]:
-        """The file in pieces."""
-        while piece := await _in_thread(self._next):
+    async def chunks(self, start: int = 0, size: int | None = None) -> AsyncIterator[bytes]:
+        """The file in pieces, or `size` bytes of it from `start` on."""
+        if start:
+            await _in_thread(self._skip, start)
+        left = size
+        while piece := await _in_thread(self._next, _PIECE if left is None else min(_PIECE, left)):
             yield piece
+            left = None if left is None else left - len(piece)
 
     def close(self) -> None:
         """Close the file."""
         with self._lock:
             self._file.close()
 
-    def _next(self) -> bytes:
+    def _skip(self, count: int) -> None:
         with self._lock:
-            return b"" if self._file.closed else self._file.read(_PIECE)
+            if not self._file.closed:
+                self._file.seek(count)
+
+    def _next(self, most: int) -> bytes:
+        with self._lock:
+            return b"" if self._file.closed else self._file.read(most)
 
 
-async def _fill(incoming: Incoming, grant: Grant, chunks: AsyncIterator[bytes]) -> None:
+async def _fill(incoming: Incoming, declared: Stat, chunks: AsyncIterator[bytes]) -> None:
     size = held = 0
     pieces: list[bytes] = []
     async for chunk in chunks:
         size += len(chunk)
-        if size > grant.size:
-            raise Invalid(f"More than the {grant.size} bytes that were declared.", hint="Reserve the size of the file.")
+        if size > declared.size:
+            raise Invalid(
+                f"More than the {declared.size} bytes that were declared.", hint="Reserve the size of the file."
+            )
         pieces.append(chunk)
         held += len(chunk)
         if held >= _PIECE:
             await _in_thread(incoming.write, pieces)
             pieces, held = [], 0
     await _in_thread(incoming.write, pieces)
-    if size != grant.size:
-        raise Invalid(f"{size} bytes came where {grant.size} were declared.", hint="Send the whole file.")
-    if incoming.sha256 != grant.sha256:
+    if size != declared.size:
+        raise Invalid(f"{size} bytes came where {declared.size} were declared.", hint="Send the whole file.")
+    if incoming.sha256 != declared.sha256:
         raise Invalid("The SHA-256 of the bytes is not the declared one.", hint="Send the file that was reserved.")
 
 

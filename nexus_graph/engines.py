@@ -1,0 +1,106 @@
+"""Which engines keep rows, objects, vectors and wake-ups: chosen by the settings, here alone.
+
+A driver is imported where its engine was chosen, and not before: whoever keeps everything on this machine needs none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+from nexus_graph import index
+from nexus_graph.config import Config
+from nexus_graph.index import Copies
+from nexus_graph.scope.clock import system_clock
+from nexus_graph.scope.ids import NewId, new_id
+from nexus_graph.stores.blobs.base import Blobs
+from nexus_graph.stores.blobs.bucket import ObjectServer
+from nexus_graph.stores.blobs.files import FileBlobs
+from nexus_graph.stores.database.base import Database
+from nexus_graph.stores.database.place import Place
+from nexus_graph.stores.database.sqlite import SqliteDatabase
+from nexus_graph.stores.migrations import require_newest
+from nexus_graph.stores.signals.base import Signals
+from nexus_graph.stores.signals.local import LocalSignals
+from nexus_graph.stores.vectors.local import LocalVectors
+from nexus_graph.stores.vectors.weaviate import WeaviateVectors
+from nexus_graph.stores.vectors.weaviate_client import WeaviateConnection
+from nexus_graph.stores.work import Stores
+
+
+@asynccontextmanager
+async def open_stores(config: Config, new_id: NewId = new_id) -> AsyncIterator[Stores]:
+    """Open the stores alone. Raises ConfigurationError unless the database has the newest schema."""
+    require_newest(config.database)
+    database, signals = _database(config.database)
+    async with AsyncExitStack() as opened:
+        blobs = await opened.enter_async_context(open_blobs(config))
+        for store in (database, signals):
+            await store.open()
+            opened.push_async_callback(store.close)
+        yield Stores(database, blobs, signals, new_id=new_id, limits=config.limits)
+
+
+def _database(place: Place) -> tuple[Database, Signals]:
+    """The database at a place, and the wake-ups that go with it. Raises ConfigurationError for a missing driver."""
+    if isinstance(place, Path):
+        return SqliteDatabase(place), LocalSignals()
+    from nexus_graph.stores.database.postgres import PostgresDatabase
+    from nexus_graph.stores.signals.postgres import PostgresSignals
+
+    return PostgresDatabase(place), PostgresSignals(place.signals or place.address)
+
+
+@asynccontextmanager
+async def open_blobs(config: Config) -> AsyncIterator[Blobs]:
+    """Open the object store that the settings choose, asking nobody.
+
+    Raises ConfigurationError when the extra `s3` is needed and not installed, or its settings can't be used.
+    """
+    blobs: Blobs
+    if config.objects == "s3":
+        from nexus_graph.stores.blobs.s3 import S3Blobs
+
+        blobs = S3Blobs(_object_server(config), clock=system_clock, prefix=config.s3_prefix)
+    else:
+        secret = config.signing_secret.get_secret_value()
+        blobs = FileBlobs(config.objects_folder, secret=secret, address=config.address, clock=system_clock)
+    await blobs.open()
+    try:
+        yield blobs
+    finally:
+        await blobs.close()
+
+
+def _object_server(config: Config) -> ObjectServer:
+    return ObjectServer(
+        bucket=config.s3_bucket or "",  # both are there, or there would be no config
+        region=config.s3_region or "",
+        endpoint=config.s3_endpoint,
+        public_endpoint=config.s3_public_endpoint,
+        access_key=config.s3_access_key,
+        secret_key=config.s3_secret_key.get_secret_value() if config.s3_secret_key else None,
+        addressing=config.s3_addressing or ("path" if config.s3_endpoint else "virtual"),
+        authorities=config.s3_ca,
+        encryption=config.s3_encryption,
+        encryption_key=config.s3_encryption_key,
+        seconds=config.s3_seconds,
+    )
+
+
+@asynccontextmanager
+async def open_copies(config: Config, stores: Stores) -> AsyncIterator[Copies | None]:
+    """Connect with the vector server, if there is one. Raises ConfigurationError when it isn't as it must be."""
+    if config.vectors == "local":
+        yield None
+        return
+    key = None if config.weaviate_key is None else config.weaviate_key.get_secret_value()
+    addresses = (config.weaviate_address or "", config.weaviate_grpc_address or "")
+    connection = WeaviateConnection(*addresses, key, config.weaviate_seconds)
+    vectors = WeaviateVectors(connection, index.CopyBook(stores), config.weaviate_prefix)
+    try:
+        await vectors.open()
+        yield Copies(vectors, LocalVectors(config.vectors_memory), config.vectors_least, config.vectors_rows)
+    finally:
+        await vectors.close()

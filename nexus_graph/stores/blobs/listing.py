@@ -1,0 +1,51 @@
+"""The listings of a bucket, page by page."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from operator import itemgetter
+
+from nexus_graph.stores.blobs.bucket import Answer, Bucket, Entry
+
+
+async def current(bucket: Bucket, prefix: str) -> AsyncIterator[Entry]:
+    """The objects whose keys begin with a prefix, as the server orders them."""
+    marks: dict[str, str] = {}
+    while True:
+        answer = await bucket.call("list_objects_v2", {"Prefix": prefix, **marks})
+        for entry in answer.get("Contents", ()):
+            yield entry
+        if not answer.get("IsTruncated"):
+            return
+        marks = {"ContinuationToken": answer["NextContinuationToken"]}
+
+
+async def versions(bucket: Bucket, prefix: str) -> AsyncIterator[Entry]:
+    """All versions, and the markers of what was removed, by key, the newest of each key first."""
+    marks: dict[str, str] = {}
+    while True:
+        answer = await bucket.call("list_object_versions", {"Prefix": prefix, **marks})
+        for entry in _by_key(answer):
+            yield entry
+        if not answer.get("IsTruncated"):
+            return
+        marks = {"KeyMarker": answer["NextKeyMarker"], "VersionIdMarker": answer.get("NextVersionIdMarker", "")}
+
+
+async def unfinished(bucket: Bucket, prefix: str) -> AsyncIterator[Entry]:
+    """Uploads in parts that were begun and neither ended nor given up."""
+    marks: dict[str, str] = {}
+    while True:
+        answer = await bucket.call("list_multipart_uploads", {"Prefix": prefix, **marks})
+        for upload in answer.get("Uploads", ()):
+            yield upload
+        if not answer.get("IsTruncated"):
+            return
+        marks = {"KeyMarker": answer["NextKeyMarker"], "UploadIdMarker": answer["NextUploadIdMarker"]}
+
+
+def _by_key(answer: Answer) -> list[Entry]:
+    """Versions and markers come in two lists, each by key and then the newest first."""
+    both = [*answer.get("Versions", ()), *answer.get("DeleteMarkers", ())]
+    newest = sorted(both, key=itemgetter("LastModified"), reverse=True)
+    return sorted(newest, key=itemgetter("Key"))
