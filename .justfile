@@ -21,9 +21,10 @@ render:
     python -m nexus_graph.administration.documenting
     python -m nexus_graph.administration.redaction_report
 
-# Lock the newest versions that the ranges of pyproject.toml allow, for both commands of the README.
+# Lock the newest versions that the ranges of pyproject.toml allow, for the commands of the README.
 lock:
     {{compile}} --extra production --extra test --output-file .ci/test.lock pyproject.toml
+    echo hatchling | {{compile}} --extra production --constraint .ci/test.lock --output-file .ci/production.lock pyproject.toml -
     echo hatchling | {{compile}} --extra local --constraint .ci/test.lock --output-file .ci/demo.lock pyproject.toml -
 
 # Release what stands under Unreleased in docs/changelog.md, as the version of pyproject.toml.

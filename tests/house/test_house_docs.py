@@ -21,11 +21,12 @@ import pytest
 import typer
 from graphql import build_schema, parse, validate
 from house_tree import DOCS, PACKAGE, ROOT, SCHEMA, pages, python_files, told
+from servers.postgres import ROLES
 
 from nexus_graph import __main__
 from nexus_graph.config import FILE_SETTING, PREFIX, Config, load
 
-LANGUAGES = {"graphql", "python", "sh", "json", "toml", "text", "mermaid", "python client", "javascript client"}
+LANGUAGES = {"graphql", "python", "sh", "sql", "json", "toml", "text", "mermaid", "python client", "javascript client"}
 PROGRAMS = {
     "nexus-graph",
     "curl",
@@ -36,6 +37,7 @@ PROGRAMS = {
     "pytest",
     "just",
     "pre-commit",
+    "export",
     "cd",
     "mkdir",
     "source",
@@ -109,6 +111,13 @@ def test_a_graphql_example_is_valid(block: Block) -> None:
     """It could be sent to the server as it stands."""
     schema = build_schema((SCHEMA / "nexus.graphql").read_text("utf-8"))
     assert [error.message for error in validate(schema, parse(block.text))] == []
+
+
+@pytest.mark.parametrize("block", blocks("sql"))
+def test_a_role_is_made_as_the_tests_make_it(block: Block) -> None:
+    """The servers of the tests run these statements; only the database is named otherwise there."""
+    statements = [each.strip() for each in block.text.split(";") if each.strip()]
+    assert [each for each in statements if not each.startswith("create database")] == ROLES, block.place
 
 
 @pytest.mark.parametrize("block", blocks("json"))

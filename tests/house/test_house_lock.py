@@ -81,10 +81,11 @@ def disagreements(requirements: Iterable[str], locked: Mapping[str, set[str]]) -
 
 
 def test_the_readme_installs_from_locks_alone() -> None:
-    """Two commands, for the demo and for the tests; nothing else in the README installs this project."""
+    """For the demo, for the tests and for the big house; nothing else in the README installs this project."""
     assert [(each.lock, each.extras, each.rest) for each in COMMANDS] == [
         (".ci/demo.lock", "local", "nexus-graph demo"),
         (".ci/test.lock", "local,test", "pytest"),
+        (".ci/production.lock", "production", "nexus-graph demo"),
     ]
     text = COMMAND.sub("", (ROOT / "README.md").read_text("utf-8"))
     assert re.findall(r"pip install -.*", text) == []
@@ -109,8 +110,8 @@ def test_a_disagreement_would_be_seen() -> None:
 
 def test_the_demo_is_a_part_of_what_is_tested() -> None:
     """What the demo installs, the tests install at the same versions."""
-    demo, test = pins(".ci/demo.lock"), pins(".ci/test.lock")
-    assert demo.items() <= test.items(), REFRESH
+    demo, production, test = (pins(f".ci/{name}.lock") for name in ("demo", "production", "test"))
+    assert demo.items() <= production.items() <= test.items(), REFRESH
     assert len(demo) > len(DEPENDENCIES)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import re
 import shutil
 import signal
 import subprocess
@@ -18,12 +19,9 @@ from nexus_graph.stores.database.place import PostgresPlace
 from servers.process import Process, free_ports, program, start
 
 OWNER, APPLICATION = "nexus_owner", "nexus_app"
-ROLES = (
-    f"create role {OWNER} login",
-    f"create role {APPLICATION} login noinherit",
-    "create role nexus_doors nologin",
-    f"grant nexus_doors to {APPLICATION}",
-)
+_PAGE = Path(__file__).parents[2] / "docs" / "postgres.md"
+ROLES = re.findall(r"^((?:create role|grant) .*);$", _PAGE.read_text("utf-8"), re.MULTILINE)
+"""As the documentation makes them."""
 _QUICK = ("fsync=off", "full_page_writes=off", "max_connections=200", "listen_addresses=127.0.0.1")
 
 
