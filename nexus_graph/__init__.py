@@ -15,6 +15,6 @@
 - `stores`   the only floor that touches the world: database, journal, objects, signals
 - `tenants`  the directory: tenants, members, API keys; admits a principal into a Scope
 
-`app.py` puts them together, `engines.py` chooses what keeps everything, `config.py` reads the settings, and `__main__.py`
-is the command line.
+`app.py` puts them together, `engines.py` chooses what keeps everything, `config.py` reads the settings,
+and `__main__.py` is the command line.
 """
