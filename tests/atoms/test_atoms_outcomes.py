@@ -172,7 +172,7 @@ async def test_assets_from_before_tell_what_the_journal_knows(
     await follow(stores, reader)
     waiting = await keep(admin, b"later", "later.txt")
     async with behind(stores) as connection:
-        for table in ("rulesets", "follower_turns", "asset_parts", "asset_derivations"):
+        for table in ("rulesets", "index_copies", "follower_turns", "asset_parts", "asset_derivations"):
             await connection.rows(f"drop table {table}", {})
         await connection.rows("update alembic_version set version_num = '0014'", {})
     await migrated(stores)
