@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,9 +10,11 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from engines import OnPostgres
 from house_tree import PACKAGE, ROOT, python_files
 from sqlalchemy import Table, UniqueConstraint, create_engine, inspect
 from sqlalchemy.engine import Connection
+from sqlalchemy.ext.asyncio import create_async_engine
 from sqlmodel import SQLModel
 
 from nexus_graph.stores.migrations import migrate
@@ -52,6 +55,30 @@ def test_migrations_make_what_the_rooms_declare(migrated: Connection) -> None:
         columns = {column["name"]: column["nullable"] for column in found.get_columns(name)}
         assert columns == {column.name: column.nullable for column in table.columns}, name
         assert found.get_pk_constraint(name)["constrained_columns"] == [key.name for key in table.primary_key], name
+
+
+def test_migrations_make_the_same_on_postgres(on_postgres: OnPostgres, tmp_path: Path) -> None:
+    """One history for both engines: no difference there either, and text in the order of its bytes."""
+    declared, place = tables(), on_postgres.fresh(tmp_path)
+
+    def compare(connection: Connection) -> tuple[list[object], list[str]]:
+        found = compare_metadata(MigrationContext.configure(connection, opts={"compare_type": True}), SQLModel.metadata)
+        texts = "select table_name || '.' || column_name from information_schema.columns "
+        unordered = (
+            f"{texts} where table_schema = 'public' and data_type = 'text' and collation_name is distinct from 'C'"
+        )
+        return [*found], [row[0] for row in connection.exec_driver_sql(unordered)]
+
+    async def compared() -> tuple[list[object], list[str]]:
+        engine = create_async_engine((place.owner or "").replace("postgresql://", "postgresql+asyncpg://"))
+        async with engine.connect() as connection:
+            answer = await connection.run_sync(compare)
+        await engine.dispose()
+        return answer
+
+    assert asyncio.run(compared()) == ([], [])
+    assert len(declared) > 15
+    on_postgres.discard(place)
 
 
 def test_a_difference_would_be_seen(migrated: Connection) -> None:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 import pytest
+from engines import beside
 from lock_steps import approved
 
 from nexus_graph.scope.errors import Conflict, Forbidden, Invalid, LockRequired, NexusError, NotFound
@@ -118,6 +119,23 @@ async def test_two_owners_who_revoke_each_other_at_once_leave_one(
         return_exceptions=True,
     )
     assert sum(isinstance(outcome, Conflict) for outcome in outcomes) == 1
+
+
+async def test_owners_who_are_revoked_in_two_envs_at_once_leave_one(
+    stores: Stores, acme: Scope, scope_of: ScopeOf
+) -> None:
+    """Each env has a writer of its own; who decides about members holds what the envs share."""
+    async with beside(stores) as elsewhere:
+        for _ in range(8):
+            for subject in ("ada", "zoe"):
+                await set_member(stores, acme, subject, "owner")
+            engine = {env: Scope.system("t_acme", env, "test") for env in (Env.DEV, Env.PROD)}
+            outcomes = await asyncio.gather(
+                revoke_member(stores, engine[Env.DEV], "zoe"),
+                revoke_member(elsewhere, engine[Env.PROD], "ada"),
+                return_exceptions=True,
+            )
+            assert sum(isinstance(outcome, Conflict) for outcome in outcomes) == 1
 
 
 async def test_members_and_agents_change_nobody(stores: Stores, acme: Scope, scope_of: ScopeOf) -> None:
