@@ -11,6 +11,7 @@ from nexus_graph import assets, atoms, cards, index, runs, sessions
 from nexus_graph.administration import console
 from nexus_graph.administration.console import Ticker
 from nexus_graph.administration.directory import Env, Tenant, existing
+from nexus_graph.administration.following import catch_up
 from nexus_graph.administration.installing import AsJson
 from nexus_graph.api.house import House
 from nexus_graph.app import followers, open_house
@@ -72,8 +73,8 @@ async def check_all(house: House, *, repair: bool, tick: Ticker) -> Found:
         found["/".join(scope.key)] += await _log(house, scope, repair, tick)
     if repair:
         for follower in followers(house):
-            while await follower.catch_up(house.stores):
-                tick(f"Following: {follower.name}")
+            for scope in scopes:
+                await catch_up(house, scope, follower, tick)
     for scope in scopes:
         found["/".join(scope.key)] += await _rooms(house, scope, repair, tick)
     return found

@@ -15,13 +15,18 @@ _LOOK_SECONDS = 0.5
 
 
 async def catch_up(house: House, scope: Scope, follower: Follower, tick: Ticker) -> None:
-    """Let a follower take everything that waits, of this scope."""
+    """Let a follower take everything that waits, of this scope, or wait for the process that does so at the moment."""
     waiting = await follower.waiting(house.stores, scope)
-    while left := await follower.waiting(house.stores, scope):
-        if not await follower.catch_up(house.stores):
-            break
-        now = await follower.waiting(house.stores, scope)
-        tick(f"Following: {follower.name}", total=waiting, advance=left - now)
+    try:
+        while left := await follower.waiting(house.stores, scope):
+            if not await follower.catch_up(house.stores):
+                if not await follower.is_elsewhere(house.stores, scope):
+                    break
+                await asyncio.sleep(_LOOK_SECONDS)
+            now = await follower.waiting(house.stores, scope)
+            tick(f"Following: {follower.name}", total=waiting, advance=left - now)
+    finally:
+        await follower.end(house.stores)
 
 
 @asynccontextmanager

@@ -138,18 +138,31 @@ class Follower:
     batch: int = _BATCH
     halted: IsHalted = _never
     _positions: dict[tuple[str, str], int] = field(default_factory=dict)
+    _turns: set[tuple[str, str]] = field(default_factory=set)
 
     async def run(self, stores: Stores, poll_seconds: float) -> None:
         """Follow every scope until cancelled. `poll_seconds` bounds how long another process's writes go unseen."""
-        with stores.signals.listen(None, self.actions) as listener:
-            while True:
-                try:
-                    moved = await self.catch_up(stores)
-                except Exception as error:  # whatever it was: a follower that ended by itself would go unnoticed
-                    log.error("follower.unavailable", follower=self.name, error=_cause(error))
-                    moved = False
-                if not moved:
-                    await listener.wait(poll_seconds)
+        try:
+            with stores.signals.listen(None, self.actions) as listener:
+                while True:
+                    try:
+                        moved = await self.catch_up(stores)
+                    except Exception as error:  # whatever it was: a follower that ended by itself would go unnoticed
+                        log.error("follower.unavailable", follower=self.name, error=_cause(error))
+                        moved = False
+                    if not moved:
+                        await listener.wait(poll_seconds)
+        finally:
+            await self.end(stores)
+
+    async def end(self, stores: Stores) -> None:
+        """Let another process follow from now on, without waiting for our turns to run out."""
+        turns_held, self._turns = self._turns, set()
+        for tenant_id, env in turns_held:
+            try:
+                await turns.end(stores, Scope.system(tenant_id, Env(env), f"follower:{self.name}"), self.name)
+            except Unavailable:
+                return  # they run out by themselves
 
     async def catch_up(self, stores: Stores) -> bool:
         """Take one batch in every scope that has news. True when something was done.
@@ -169,6 +182,11 @@ class Follower:
         if failed is not None:
             raise failed
         return moved
+
+    async def is_elsewhere(self, stores: Stores, scope: Scope) -> bool:
+        """Whether another process follows this scope at the moment."""
+        async with stores.read(scope) as read:
+            return await turns.is_anothers(stores, read, self.name)
 
     async def waiting(self, stores: Stores, scope: Scope) -> int:
         """How many entries it has still to take in a scope."""
@@ -194,8 +212,10 @@ class Follower:
             head = await read.value(_HEAD) or 0
             if rows and await turns.is_anothers(stores, read, self.name):
                 return False
-        if rows and not await turns.take(stores, scope, self.name):
-            return False
+        if rows:
+            if not await turns.take(stores, scope, self.name):
+                return False
+            self._turns.add(scope.key)
         entries = [entry(row) for row in rows[: self.batch]]
         if entries and not await self._unless_halted(stores, scope, entries):
             return False

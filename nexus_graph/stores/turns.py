@@ -39,6 +39,10 @@ _TAKE = Statement(
     "set process = :process, until = :until where follower_turns.process = :process or follower_turns.until <= :now "
     "returning until"
 )
+_END = Statement(
+    "update follower_turns set until = 0 "
+    "where tenant_id = :tenant_id and env = :env and follower = :follower and process = :process"
+)
 
 
 async def is_anothers(stores: Stores, read: Read, follower: str) -> bool:
@@ -54,3 +58,8 @@ async def take(stores: Stores, scope: Scope, follower: str) -> bool:
         scope, _TAKE, follower=follower, process=stores.process, until=micros(now + LENGTH), now=micros(now)
     )
     return bool(taken)
+
+
+async def end(stores: Stores, scope: Scope, follower: str) -> None:
+    """Let go of the turn, if it is ours: the next process need not wait until it runs out."""
+    await stores.note(scope, _END, follower=follower, process=stores.process)

@@ -66,6 +66,26 @@ async def test_one_process_follows_a_scope_at_a_time(stores: Stores, scope_of: S
         assert await one.follower.catch_up(stores)
 
 
+async def test_who_ends_leaves_its_turn_to_the_next(stores: Stores, scope_of: ScopeOf) -> None:
+    """A process that stops, or a command that is through, lets go at once."""
+    told: list[tuple[str, int]] = []
+    one, two = Seen("one", told), Seen("two", told)
+    async with beside(stores) as elsewhere:
+        await write(stores, scope_of())
+        running = asyncio.create_task(one.follower.run(stores, 0.01))
+        await one.entered.wait()
+        await write(stores, scope_of())
+        while len(told) < 2:  # noqa: ASYNC110 - nothing tells of it
+            await asyncio.sleep(0.01)
+        assert await two.follower.is_elsewhere(elsewhere, scope_of())
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        assert not await two.follower.is_elsewhere(elsewhere, scope_of())
+        await write(stores, scope_of())
+        assert await two.follower.catch_up(elsewhere)
+        assert [name for name, _ in told] == ["one", "one", "two"]
+
+
 async def test_the_turn_of_a_dead_process_runs_out(stores: Stores, scope_of: ScopeOf, clock: Any) -> None:
     """Seconds later another goes on where it was."""
     told: list[tuple[str, int]] = []
