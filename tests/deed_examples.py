@@ -141,7 +141,7 @@ def _declared() -> tuple[Input, bytes]:
 
 def _uploaded(cast: Cast) -> str:
     given, data = _declared()
-    chosen = "asset { id } upload { address method headers { name value } }"
+    chosen = "asset { id } upload { address method headers { name value } fields { name value } }"
     reserved = done(cast.owner, "reserveAsset", chosen, given)
     assert cast.owner.upload(reserved["upload"], data) == 201
     return str(reserved["asset"]["id"])
