@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sqlite3
 import time
-from contextlib import closing
 from typing import Any
 
 from journey_house import Caller, Installation, MakeWorld, Server, World, http
@@ -43,12 +41,10 @@ def stock(world: World) -> None:
 
 def copied(world: World, cards: int) -> None:
     """Wait until the copy holds that many generations."""
-    (place,) = world.server.installation.folder.rglob("nexus.db")
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline:
-        with closing(sqlite3.connect(place)) as database:
-            found = database.execute("select max(generation) from index_copies").fetchone()
-        if found[0] is not None and found[0] >= cards:
+        [(found,)] = world.server.installation.query("select max(generation) from index_copies")
+        if found is not None and found >= cards:
             return
         time.sleep(0.1)
     raise AssertionError(world.server.log.read_text())

@@ -141,9 +141,10 @@ class PostgresDatabase:
         return [each if isinstance(each, Exception) else None for each in came_to]
 
     async def forget_deleted(self) -> None:
-        """See `base.Database`: write every table anew, which its owner alone may.
+        """See `base.Database`: write every table anew, and the planner's statistics, which hold samples of values.
 
-        Readers and writers of a table wait meanwhile. The server's log and its backups are its operator's.
+        The owner of tables and database alone may. Readers and writers of a table wait meanwhile. The server's log and
+        its backups are its operator's.
         """
         if self.place.owner is None:
             raise Unavailable(
@@ -155,7 +156,8 @@ class PostgresDatabase:
             try:
                 await owner.execute(f"SET lock_timeout = {round(self.place.seconds * 1000)}")
                 for row in await owner.fetch(_OWN_TABLES):
-                    await owner.execute(f"VACUUM (FULL) {row[0]}")
+                    await owner.execute(f"VACUUM (FULL, ANALYZE) {row[0]}")
+                await owner.execute("VACUUM (FULL) pg_catalog.pg_statistic")
             finally:
                 await owner.close()
 
