@@ -75,7 +75,8 @@ def test_the_packs_are_the_same_bytes(own_world: MakeWorld, weaviate: WeaviateSe
         assert second.stop() == 0
     place = big.server.installation
     assert place.json("check")["faults"] == []
-    away = Installation(place.folder, **settings(weaviate, "Journey") | {"weaviate_prefix": "Elsewhere"})
+    away = Installation(place.folder)
+    away.environment = place.environment | {"NEXUS_WEAVIATE_PREFIX": "Elsewhere"}
     assert "the copy on the vector server is not on the server" in away.run("check", status=1)
     assert "(mended)" in away.run("check", "--repair")
     assert away.json("check")["faults"] == []

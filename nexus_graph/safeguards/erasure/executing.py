@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from typing import Final
 
 from nexus_graph.safeguards.erasure import naming, table
@@ -21,12 +22,12 @@ from nexus_graph.safeguards.erasure.rescanning import Rescan, rescan
 from nexus_graph.scope.canonical import Json, canonical
 from nexus_graph.scope.clock import micros
 from nexus_graph.scope.redaction import redact
-from nexus_graph.scope.scope import Scope
+from nexus_graph.scope.scope import Env, Scope
 from nexus_graph.stores.blobs.base import ScopedBlobs
 from nexus_graph.stores.database.base import Row
 from nexus_graph.stores.follower import Entry, Follower
 from nexus_graph.stores.journal import Event, RunKind, RunStatus, Severity
-from nexus_graph.stores.work import Read, Stores, Work
+from nexus_graph.stores.work import Stores, Work
 
 FOLLOWER: Final = "erasures"
 _ATTEMPTS: Final = 3  # while others still write
@@ -100,8 +101,7 @@ class _Execution:
         for columns in tables():
             if columns.scoped and columns.name not in naming.STAYS:
                 await self._empty(columns)
-        async with self._stores.read(self._scope) as read:
-            alone = not await elsewhere(read)
+        alone = not await elsewhere(self._stores, self._scope)
         for columns in tables():
             if alone and not columns.scoped:
                 await self._empty(columns)
@@ -174,13 +174,14 @@ def _progress(work: Work, row: Row, what: str, count: int | None) -> None:
     work.record(Event("erasure.progressed", "erasure", row["erasure_id"], detail, UNHANDLED, ends=None))
 
 
-async def elsewhere(read: Read) -> bool:
-    """Whether the tenant holds anything in another env."""
-    for columns in tables():
-        if columns.scoped and columns.name not in naming.STAYS | RESTLESS:
-            others = columns.statement(
-                "select 1 from", columns.name, "where tenant_id = :tenant_id and env <> :env limit 1"
-            )
-            if await read.value(others) is not None:
-                return True
+async def elsewhere(stores: Stores, scope: Scope) -> bool:
+    """Whether the tenant holds anything in another env. Each is looked at by itself: no env sees another's rows."""
+    kept = [columns for columns in tables() if columns.scoped and columns.name not in naming.STAYS | RESTLESS]
+    for env in Env:
+        if env is not scope.env:
+            async with stores.read(replace(scope, env=env)) as read:
+                for columns in kept:
+                    any_row = columns.statement("select 1 from", columns.name, "where", columns.here, "limit 1")
+                    if await read.value(any_row) is not None:
+                        return True
     return False
