@@ -12,6 +12,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 from engines import OnPostgres, connected
+from servers.pgbouncer import pgbouncer
 from servers.postgres import APPLICATION, OWNER, PostgresServer, postgres_server
 from sqlalchemy.dialects import postgresql
 from sqlmodel import SQLModel
@@ -284,6 +285,35 @@ async def test_a_server_that_goes_and_comes_back(on_postgres: OnPostgres) -> Non
             server.start()
             await _until_ready(database)
             await database.close()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+async def test_a_pooler_may_stand_in_between(place: PostgresPlace, postgres: PostgresServer) -> None:
+    """It lends its three connections by the transaction: no tenant's settings stay on one, no lock, no statement."""
+    folder = Path(tempfile.mkdtemp(prefix="nexus-pooler-"))
+    folder.chmod(0o755)
+    try:
+        with pgbouncer(postgres, folder) as port:
+            address = place.address.replace(f":{postgres.port}/", f":{port}/")
+            pooled = [PostgresDatabase(replace(place, address=address, prepared=False)) for _ in range(2)]
+            for each in pooled:
+                await each.open()
+
+            async def count_and_add(number: int) -> int:
+                key = (ACME, GLOBEX)[number % 2]
+                async with pooled[number // 2 % 2].writing(key) as connection:
+                    found = await connection.rows("select tenant_id from idempotency_keys", {})
+                    assert {row[0] for row in found} <= {key[0]}
+                    await connection.rows(inserted("idempotency_keys", key, number), {})
+                    return len(found)
+
+            counts = await asyncio.gather(*(count_and_add(number) for number in range(40)))
+            assert sorted(counts) == sorted([*range(20)] * 2)
+            async with pooled[0].reading(PROD) as connection:
+                assert await seen(connection, "idempotency_keys") == set()
+            for each in pooled:
+                await each.close()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
