@@ -41,12 +41,12 @@ class Client:
             raise Unavailable(f"{operation} was refused: {error['message']}", hint=error.get("hint"))
         return payload
 
-    async def put(self, upload: dict[str, Any], data: bytes) -> None:
-        """Send bytes to a presigned address."""
-        headers = {item["name"]: item["value"] for item in upload["headers"]}
-        (
-            await self._http.request(upload["method"], upload["address"], content=data, headers=headers)
-        ).raise_for_status()
+    async def send(self, upload: dict[str, Any], data: bytes) -> None:
+        """Send bytes to a presigned address: bare, or as the file of a form where it names fields."""
+        headers, fields = ({item["name"]: item["value"] for item in upload[each]} for each in ("headers", "fields"))
+        body: dict[str, Any] = {"data": fields, "files": {"file": data}} if fields else {"content": data}
+        answer = await self._http.request(upload["method"], upload["address"], headers=headers, **body)
+        answer.raise_for_status()
 
     @asynccontextmanager
     async def follow(self, operation: str, variables: dict[str, Any]) -> AsyncIterator[AsyncIterator[dict[str, Any]]]:

@@ -173,7 +173,7 @@ async def _upload(owner: Client, path: Path) -> str:
     reserved = await owner.ask("ingest/ReserveAsset", {"input": declared})
     asset_id: str = reserved["asset"]["id"]
     if reserved["upload"]:
-        await owner.put(reserved["upload"], data)
+        await owner.send(reserved["upload"], data)
         await owner.ask("ingest/SealAsset", {"id": asset_id})
     return asset_id
 

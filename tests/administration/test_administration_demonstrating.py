@@ -12,6 +12,8 @@ import httpx
 import pytest
 from command_line import Folder, free_port
 from servers.postgres import PostgresServer
+from servers.seaweedfs import SeaweedFS, bucket_settings
+from servers.weaviate import KEY, WeaviateServer
 
 TABLES = ("assets", "atoms", "cards", "card_versions", "packs", "members", "tenants", "index_vectors", "strategy_locks")
 
@@ -60,19 +62,31 @@ def test_demo_tells_the_story_and_serves_the_same_again(empty: Folder) -> None:
     assert empty.json("check")["faults"] == []
 
 
-def test_demo_ends_in_the_same_pack_on_every_engine(empty: Folder, tmp_path: Path, postgres: PostgresServer) -> None:
-    """One digest, whatever keeps the rows; and in a database that holds the demo already."""
+def test_demo_ends_in_the_same_pack_on_every_engine(
+    empty: Folder, tmp_path: Path, postgres: PostgresServer, s3_server: SeaweedFS, weaviate: WeaviateServer
+) -> None:
+    """One digest, whatever keeps rows, objects and vectors; and where the demo was before."""
     embedded = empty.run("demo", "--once")
     (tmp_path / "there").mkdir()
     postgres.create("demonstration")
     place = postgres.place("demonstration")
-    there = Folder(tmp_path / "there", postgres=place.address, postgres_owner=place.owner or "")
-    for _ in range(2):
-        done = there.run("demo", "--once")
-        assert done.status == 0, done
-        assert digest(done.out) == digest(embedded.out)
-    assert not (tmp_path / "there" / "nexus-data" / "nexus.db").exists()
-    assert there.json("check")["faults"] == []
+    rows = {"postgres": place.address, "postgres_owner": place.owner or ""}
+    vectors = {
+        "vectors": "weaviate",
+        "weaviate_address": weaviate.address,
+        "weaviate_grpc_address": weaviate.grpc_address,
+        "weaviate_key": KEY,
+        "weaviate_prefix": "Demonstration",
+        "vectors_least": "1",
+    }
+    with s3_server.bucket() as bucket:
+        there = Folder(tmp_path / "there", **rows, **vectors, **bucket_settings(s3_server, bucket))
+        for _ in range(2):
+            done = there.run("demo", "--once")
+            assert done.status == 0, done
+            assert digest(done.out) == digest(embedded.out)
+        assert {path.name for path in (tmp_path / "there" / "nexus-data").iterdir()} == {"development-key.json"}
+        assert there.json("check")["faults"] == []
 
 
 def served_until_interrupted(folder: Folder) -> str:

@@ -12,7 +12,7 @@ import pytest
 from journey_house import START_SECONDS, WAIT_SECONDS, MakeWorld, World, free_port, http
 from journey_steps import SEAL, card, derive, kept, published, reserve, seal, upload
 from program import Program
-from servers.seaweedfs import ACCESS_KEY, REGION, SECRET_KEY, SeaweedFS
+from servers.seaweedfs import SECRET_KEY, SeaweedFS, bucket_settings
 
 DATA = b"# Returns\n\nReturns rose in the third quarter.\n"
 ASSET = "query Asset($id: ID!) { asset(id: $id) { state filename downloadAddress derivation { state } } }"
@@ -31,13 +31,6 @@ def bucket(s3_server: SeaweedFS) -> Iterator[str]:
     """A bucket that keeps versions."""
     with s3_server.bucket(versions="Enabled") as bucket:
         yield bucket
-
-
-def settings_of(server: SeaweedFS, bucket: str) -> dict[str, str]:
-    """Where the objects lie."""
-    named = {"endpoint": server.address, "bucket": bucket, "region": REGION, "prefix": "house"}
-    named |= {"access_key": ACCESS_KEY, "secret_key": SECRET_KEY}
-    return {"objects": "s3", **{f"s3_{name}": value for name, value in named.items()}}
 
 
 def stored(server: SeaweedFS, bucket: str, prefix: str = "") -> list[str]:
@@ -59,7 +52,7 @@ def until(world: World, who: str, query: str, name: str, answer: Any, **variable
 
 def test_from_a_form_to_an_erasure(own_world: MakeWorld, s3_server: SeaweedFS, bucket: str) -> None:
     """No byte of an object goes through the server or lies in its folder, and in the end the bucket holds none."""
-    world = own_world(**settings_of(s3_server, bucket))
+    world = own_world(**bucket_settings(s3_server, bucket))
     owner, other = world.caller("t_acme", "owner"), world.caller("t_globex", "owner")
     folder = world.server.installation.folder
 
@@ -115,7 +108,7 @@ def test_from_a_form_to_an_erasure(own_world: MakeWorld, s3_server: SeaweedFS, b
 
 def test_what_the_bucket_lacks_stops_the_start(own_world: MakeWorld, s3_server: SeaweedFS, bucket: str) -> None:
     """A wrong secret is named by the command that starts, and nothing listens."""
-    world = own_world(**settings_of(s3_server, bucket))
+    world = own_world(**bucket_settings(s3_server, bucket))
     assert world.server.stop() == 0
     world.server.installation.environment["NEXUS_S3_SECRET_KEY"] = "wrong"
     said = world.server.installation.run("serve", "--port", "0", status=2)

@@ -141,3 +141,10 @@ def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SeaweedFS]:
     """One server for all tests that do not harm it."""
     with seaweedfs(tmp_path_factory.mktemp("seaweedfs")) as server:
         yield server
+
+
+def bucket_settings(server: SeaweedFS, bucket: str) -> dict[str, str]:
+    """Where the objects lie."""
+    named = {"endpoint": server.address, "bucket": bucket, "region": REGION, "prefix": "house"}
+    named |= {"access_key": ACCESS_KEY, "secret_key": SECRET_KEY}
+    return {"objects": "s3", **{f"s3_{name}": value for name, value in named.items()}}
