@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import replace
 from typing import Final
 
 from nexus_graph.safeguards.erasure import naming, table
@@ -179,7 +178,7 @@ async def elsewhere(stores: Stores, scope: Scope) -> bool:
     kept = [columns for columns in tables() if columns.scoped and columns.name not in naming.STAYS | RESTLESS]
     for env in Env:
         if env is not scope.env:
-            async with stores.read(replace(scope, env=env)) as read:
+            async with stores.read(Scope.system(scope.tenant_id, env, scope.principal.id)) as read:
                 for columns in kept:
                     any_row = columns.statement("select 1 from", columns.name, "where", columns.here, "limit 1")
                     if await read.value(any_row) is not None:
