@@ -172,7 +172,7 @@ def own_world(tmp_path: Path, furnished: Furnished) -> Iterator[MakeWorld]:
     numbers = count()
     with ExitStack() as servers:
 
-        def make(processes: int | None = None, **settings: str) -> World:
+        def make(processes: int | None = None, /, **settings: str) -> World:
             return servers.enter_context(serving(furnished, tmp_path / f"world-{next(numbers)}", processes, **settings))
 
         yield make

@@ -276,7 +276,7 @@ def copied(furnished: Furnished, folder: Path, **settings: str) -> Iterator[Inst
 
 
 @contextmanager
-def serving(furnished: Furnished, folder: Path, processes: int | None = None, **settings: str) -> Iterator[World]:
+def serving(furnished: Furnished, folder: Path, processes: int | None = None, /, **settings: str) -> Iterator[World]:
     """A server on a copy of what is furnished, of as many processes as its engine is tried with.
 
     In the end it stops well, and its log tells of no defect.

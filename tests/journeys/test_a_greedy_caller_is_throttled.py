@@ -60,7 +60,7 @@ async def test_a_flood_passes_exactly_its_budget(own_world: MakeWorld) -> None:
     await on_a_socket(agent)
     introspected(world.caller("t_globex", "member"))
     # Sockets are counted by each process for itself.
-    await one_socket_too_many(own_world(processes=1, actor_sockets="2").caller("t_globex", "owner"))
+    await one_socket_too_many(own_world(1, actor_sockets="2").caller("t_globex", "owner"))
     dearer_than_ever(world.caller("t_globex", "admin"))
 
 

@@ -106,7 +106,7 @@ async def test_counts_rise_and_spans_arrive_without_content(
 ) -> None:
     """The page counts by type, outcome and gate and names nobody; the spans carry ids, the client's trace, no text."""
     address, received = collector
-    world = own_world(processes=1, metrics_token=TOKEN, traces_address=address)  # each process counts for itself
+    world = own_world(1, metrics_token=TOKEN, traces_address=address)  # each process counts for itself
     server = world.server
     for wrong in ({}, {"Authorization": f"Bearer {TOKEN}x"}):
         assert http("GET", f"{server.address}/metrics", headers=wrong).status_code == 401
