@@ -18,6 +18,7 @@ import pytest
 from servers.postgres import APPLICATION, PostgresServer
 from sqlmodel import SQLModel
 
+import nexus_graph.app  # noqa: F401 - every room declares its tables
 from nexus_graph.scope.ids import new_id
 from nexus_graph.stores.database import postgres as on_postgres
 from nexus_graph.stores.database.base import Connection, Database

@@ -6,6 +6,7 @@ import asyncio
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -244,6 +245,21 @@ async def test_who_was_faster_is_a_conflict_and_who_waits_too_long_is_told(place
         async with database.reading(ACME) as connection:
             await connection.rows("select 1 from nowhere", {})
     await database.close()
+
+
+async def test_a_transaction_that_hides_a_failure_is_not_called_committed(database: PostgresDatabase) -> None:
+    """The server answers such a COMMIT by rolling back, without an error; that would lose what was acknowledged."""
+
+    async def hides() -> None:
+        async with database.writing(ACME) as connection:
+            await connection.rows(inserted("idempotency_keys", ACME), {})
+            with suppress(Conflict):
+                await connection.rows(inserted("idempotency_keys", ACME), {})
+
+    with pytest.raises(RuntimeError, match="statement that failed"):
+        await hides()
+    async with database.reading(ACME) as connection:
+        assert await seen(connection, "idempotency_keys") == set()
 
 
 async def test_no_free_connection_is_unavailable(place: PostgresPlace) -> None:

@@ -180,7 +180,11 @@ class PostgresDatabase:
                         await connection.execute(begin)
                     yield _Connection(connection)
                     with _translated():
-                        await uninterrupted(connection.execute("COMMIT"))
+                        ended = await uninterrupted(connection.execute("COMMIT"))
+                    if ended != "COMMIT" and begin.startswith(
+                        _WRITE
+                    ):  # a statement had failed and its error was caught: the server took all back
+                        raise RuntimeError("A transaction went on after a statement that failed.")
                 except BaseException:
                     with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
                         await uninterrupted(connection.execute("ROLLBACK"))
