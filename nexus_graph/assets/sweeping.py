@@ -58,7 +58,8 @@ async def sweep_forever(stores: Stores, seconds: float) -> NoReturn:
 async def sweep_expired(stores: Stores) -> int:
     """Purge every unsealed reservation that has expired, with its object. Returns how many."""
     count = 0
-    for scope in await _scopes(stores):
+    for row in await stores.across(table.SCOPES_OF_EXPIRED, now=micros(stores.clock())):
+        scope = Scope.system(row["tenant_id"], Env(row["env"]), "sweep")
         while purged := await _purge(stores, scope):
             count += len(purged)
             for asset in purged:
@@ -70,7 +71,8 @@ async def sweep_orphans(stores: Stores) -> int:
     """Remove objects of purged assets, and objects and temporary files older than a day that no asset knows."""
     old = stores.clock() - GRACE
     count = await stores.blobs.clear_unfinished(old)
-    for scope in await _scopes(stores):
+    for tenant_id, env, _ in await stores.heads():
+        scope = Scope.system(tenant_id, Env(env), "sweep")
         blobs = ScopedBlobs(stores.blobs, scope)
         keys: list[str] = []
         async for key in blobs.keys("raw/"):
@@ -80,10 +82,6 @@ async def sweep_orphans(stores: Stores) -> int:
                 keys = []
         count += await _remove_orphans(stores, scope, blobs, keys, old)
     return count
-
-
-async def _scopes(stores: Stores) -> list[Scope]:
-    return [Scope.system(tenant_id, Env(env), "sweep") for tenant_id, env, _ in await stores.heads()]
 
 
 async def _purge(stores: Stores, scope: Scope) -> Sequence[Asset]:

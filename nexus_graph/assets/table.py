@@ -103,6 +103,9 @@ HELD = Statement(
 STATES = Statement(
     "select asset_id, state from assets where tenant_id = :tenant_id and env = :env and asset_id in (:asset_ids...)"
 )
+SCOPES_OF_EXPIRED = (
+    "select distinct tenant_id, env from assets where state = 'RESERVED' and expires_at <= :now order by tenant_id, env"
+)
 EXPIRED = Statement(
     "select * from assets where tenant_id = :tenant_id and env = :env and state = 'RESERVED' and expires_at <= :now "
     "order by expires_at limit :most"

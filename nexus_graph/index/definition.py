@@ -17,7 +17,7 @@ from nexus_graph.index.model import EMPTY_STATE
 from nexus_graph.index.standing import Standings
 from nexus_graph.scope.clock import micros
 from nexus_graph.scope.errors import ConfigurationError, Unavailable
-from nexus_graph.scope.scope import Env, Scope
+from nexus_graph.scope.scope import Scope
 from nexus_graph.stores.vectors.base import NOTHING, Space, Vectors
 from nexus_graph.stores.work import Read, Stores, Work
 
@@ -113,12 +113,8 @@ async def own(work: Work, index: Index) -> None:
 
 async def require_definition(stores: Stores, index: Index) -> None:
     """For the start of a process: raises ConfigurationError naming the scopes that another embedder indexed."""
-    others = []
-    for tenant_id, env, _ in await stores.heads():
-        async with stores.read(Scope.system(tenant_id, Env(env), "start")) as read:
-            row = await read.row(table.ACTIVE)
-        if row is not None and row["definition_id"] != index.definition_id:
-            others.append(f"{tenant_id}/{env} with {row['definition_id']}")
+    rows = await stores.across(table.OTHERS, definition_id=index.definition_id)
+    others = [f"{row['tenant_id']}/{row['env']} with {row['definition_id']}" for row in rows]
     if others:
         raise ConfigurationError(
             f"The configured embedder is {index.definition_id}, but these scopes were indexed with another: "

@@ -73,6 +73,10 @@ ACTIVE = Statement(
     "and definition.env = active.env and definition.definition_id = active.definition_id "
     "where active.tenant_id = :tenant_id and active.env = :env"
 )
+OTHERS = (
+    "select tenant_id, env, definition_id from index_active where definition_id <> :definition_id "
+    "order by tenant_id, env"
+)
 FIRST_ACTIVE = Statement(
     "insert into index_active (tenant_id, env, definition_id, changed_at) "
     "values (:tenant_id, :env, :definition_id, :now) on conflict (tenant_id, env) do nothing"

@@ -38,8 +38,8 @@ async def sweep_forever(stores: Stores, seconds: float) -> NoReturn:
 async def sweep(stores: Stores) -> int:
     """Delete every expired session with its entries, in every scope. Returns how many sessions went."""
     count = 0
-    for tenant_id, env, _ in await stores.heads():
-        scope = Scope.system(tenant_id, Env(env), "sweep")
+    for row in await stores.across(table.SCOPES_OF_EXPIRED, now=micros(stores.clock())):
+        scope = Scope.system(row["tenant_id"], Env(row["env"]), "sweep")
         while swept := await _sweep(stores, scope):
             count += swept
     return count

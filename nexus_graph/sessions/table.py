@@ -107,6 +107,7 @@ EXPIRED = Statement(
     "select * from sessions where tenant_id = :tenant_id and env = :env and expires_at <= :now "
     "order by expires_at limit :most"
 )
+SCOPES_OF_EXPIRED = "select distinct tenant_id, env from sessions where expires_at <= :now order by tenant_id, env"
 OF_SUBJECT = Statement("select * from sessions where tenant_id = :tenant_id and env = :env and actor_id = :actor_id")
 ALL = Statement("select * from sessions where tenant_id = :tenant_id and env = :env")
 HELD = Statement("select coalesce(sum(size), 0) from sessions where tenant_id = :tenant_id and env = :env")

@@ -27,6 +27,7 @@ from nexus_graph.scope.handling import Handling
 from nexus_graph.scope.redaction import redact
 from nexus_graph.scope.scope import Env, Scope
 from nexus_graph.stores import turns
+from nexus_graph.stores.database.base import ScopeKey
 from nexus_graph.stores.journal import Event, RunKind, RunStatus, Severity
 from nexus_graph.stores.statement import Statement
 from nexus_graph.stores.tables import ScopedRow
@@ -113,6 +114,12 @@ _WAITING = Statement(
 _CHECKPOINT = Statement(
     "select seq from follower_checkpoints where tenant_id = :tenant_id and env = :env and follower = :follower"
 )
+_NEWS = (
+    "select head.tenant_id, head.env, head.seq, exists (select 1 from journal_events event "
+    "where event.tenant_id = head.tenant_id and event.env = head.env and event.seq > coalesce(reached.seq, 0) "
+    "and event.action in ({})) as waits from journal_heads head left join follower_checkpoints reached "
+    "on reached.tenant_id = head.tenant_id and reached.env = head.env and reached.follower = :follower"
+)
 _MOVE = Statement(
     "insert into follower_checkpoints (tenant_id, env, follower, seq) values (:tenant_id, :env, :follower, :seq) "
     "on conflict (tenant_id, env, follower) do update "
@@ -137,8 +144,10 @@ class Follower:
     deed: Deed
     batch: int = _BATCH
     halted: IsHalted = _never
-    _positions: dict[tuple[str, str], int] = field(default_factory=dict)
-    _turns: set[tuple[str, str]] = field(default_factory=set)
+    _positions: dict[ScopeKey, int] = field(default_factory=dict)
+    _behind: dict[ScopeKey, int] = field(default_factory=dict)
+    _revision: int | None = None
+    _turns: set[ScopeKey] = field(default_factory=set)
 
     async def run(self, stores: Stores, poll_seconds: float) -> None:
         """Follow every scope until cancelled. `poll_seconds` bounds how long another process's writes go unseen."""
@@ -171,14 +180,13 @@ class Follower:
         something unavailable, anything else when the scope's own rows can't be read.
         """
         moved, failed = False, None
-        for tenant_id, env, head in await stores.heads():
-            if self._positions.get((tenant_id, env), -1) < head:
-                scope = Scope.system(tenant_id, Env(env), f"follower:{self.name}")
-                try:
-                    moved = await self._take(stores, scope) or moved
-                except Exception as error:  # one scope's trouble is not for the others to bear
-                    log.warning("follower.held_up", follower=self.name, tenant=tenant_id, env=env, error=_cause(error))
-                    failed = failed or error
+        for tenant_id, env in await self._look(stores):
+            scope = Scope.system(tenant_id, Env(env), f"follower:{self.name}")
+            try:
+                moved = await self._take(stores, scope) or moved
+            except Exception as error:  # one scope's trouble is not for the others to bear
+                log.warning("follower.held_up", follower=self.name, tenant=tenant_id, env=env, error=_cause(error))
+                failed = failed or error
         if failed is not None:
             raise failed
         return moved
@@ -197,10 +205,22 @@ class Follower:
     async def lag(self, stores: Stores) -> int:
         """How many entries it has still to take, in all scopes together."""
         waiting = 0
-        for tenant_id, env, head in await stores.heads():
-            if self._positions.get((tenant_id, env), -1) < head:
-                waiting += await self.waiting(stores, Scope.system(tenant_id, Env(env), f"follower:{self.name}"))
+        for tenant_id, env in await self._look(stores):
+            waiting += await self.waiting(stores, Scope.system(tenant_id, Env(env), f"follower:{self.name}"))
         return waiting
+
+    async def _look(self, stores: Stores) -> list[ScopeKey]:
+        """The scopes whose journals grew beyond where it stands, in order."""
+        if self._revision is None:  # one statement for all: most scopes have nothing for it since its checkpoint
+            names = {f"action_{number}": action for number, action in enumerate(self.actions)}
+            listed = ", ".join(f":{name}" for name in names)
+            rows = await stores.across(_NEWS.format(listed), follower=self.name, **names)
+            self._positions |= {(row["tenant_id"], row["env"]): row["seq"] for row in rows if not row["waits"]}
+            self._revision = 0
+        self._revision, heads = await stores.moved(self._revision)
+        self._behind |= dict(heads)
+        self._behind = {key: head for key, head in self._behind.items() if self._positions.get(key, -1) < head}
+        return sorted(self._behind)
 
     async def _take(self, stores: Stores, scope: Scope) -> bool:
         async with stores.read(scope) as read:

@@ -79,11 +79,12 @@ class Event:
 
 
 class JournalHeadRow(ScopedRow, table=True):
-    """The counter and the end of the chain."""
+    """The counter and the end of the chain. `moved_at` is when it grew last, in microseconds."""
 
     __tablename__ = "journal_heads"
     seq: int
     hash: str
+    moved_at: int
 
 
 class JournalEventRow(ScopedRow, table=True):
@@ -137,8 +138,9 @@ class JournalRunRow(ScopedRow, table=True):
 
 
 _TAKE = Statement(
-    "insert into journal_heads (tenant_id, env, seq, hash) values (:tenant_id, :env, :count, :genesis) "
-    "on conflict (tenant_id, env) do update set seq = journal_heads.seq + :count returning seq, hash"
+    "insert into journal_heads (tenant_id, env, seq, hash, moved_at) "
+    "values (:tenant_id, :env, :count, :genesis, :now) on conflict (tenant_id, env) do update "
+    "set seq = journal_heads.seq + :count, moved_at = :now returning seq, hash"
 )
 _CLOSE_CHAIN = Statement("update journal_heads set hash = :hash where tenant_id = :tenant_id and env = :env")
 _COUNT_RUN = Statement(
@@ -214,7 +216,7 @@ async def append(
     named = scope.run_id is not None and run_id == scope.run_id
     if named:
         await _own_open_run(connection, scope, run_id)
-    head = await _one(connection, scope, _TAKE, count=len(events), genesis=genesis(scope))
+    head = await _one(connection, scope, _TAKE, count=len(events), genesis=genesis(scope), now=micros(now))
     first_seq, previous = head["seq"] - len(events) + 1, head["hash"]
     if first_seq == 1:
         await connection.rows(*_bound(scope, rulesets.BEGIN, ruleset=RULESET))

@@ -24,6 +24,10 @@ class RulesetRow(ScopedRow, table=True):
 
 
 FIND = Statement("select ruleset, target, kind, after from rulesets where tenant_id = :tenant_id and env = :env")
+STANDINGS = (
+    "select head.tenant_id, head.env, standing.ruleset, standing.target from journal_heads head left join rulesets "
+    "standing on standing.tenant_id = head.tenant_id and standing.env = head.env order by head.tenant_id, head.env"
+)
 BEGIN = Statement(
     "insert into rulesets (tenant_id, env, ruleset) values (:tenant_id, :env, :ruleset) "
     "on conflict (tenant_id, env) do nothing"

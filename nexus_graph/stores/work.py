@@ -27,6 +27,7 @@ from nexus_graph.scope.scope import Scope
 from nexus_graph.stores import journal, repeating
 from nexus_graph.stores.blobs.base import Blobs, ScopedBlobs
 from nexus_graph.stores.database.base import Connection, Database, Row
+from nexus_graph.stores.heads import Head, Heads
 from nexus_graph.stores.journal import Event, RunKind
 from nexus_graph.stores.recording import Pending, Recorder
 from nexus_graph.stores.repeating import Once
@@ -184,6 +185,7 @@ class Stores:
     process: str = field(default_factory=lambda: new_id("process"))
     shared: SharedReads = field(default_factory=SharedReads, repr=False)
     _recorder: Recorder = field(default_factory=Recorder, repr=False)
+    _heads: Heads = field(default_factory=Heads, init=False, repr=False)
 
     @asynccontextmanager
     async def read(self, scope: Scope) -> AsyncIterator[Read]:
@@ -251,10 +253,22 @@ class Stores:
                 deed()
 
     async def heads(self) -> Sequence[tuple[str, str, int]]:
-        """Tenant, env and last `seq` of every journal: what followers compare their checkpoints with."""
-        async with self.database.reading(None) as connection:
-            rows = await connection.rows("select tenant_id, env, seq from journal_heads order by tenant_id, env", {})
+        """Tenant, env and last `seq` of every journal. Who asks often asks for what `moved`."""
+        rows = await self.across("select tenant_id, env, seq from journal_heads order by tenant_id, env")
         return [(row["tenant_id"], row["env"], row["seq"]) for row in rows]
+
+    async def moved(self, revision: int) -> tuple[int, list[Head]]:
+        """The heads that moved after a revision, and the newest one to ask with the next time; 0 for all."""
+        await self.shared.once("heads", lambda: self._heads.look(self.database))
+        return self._heads.moved(revision)
+
+    async def across(self, sql: str, **values: Value) -> Sequence[Row]:
+        """What a statement over all tenants answers: which scopes there is something to do in, never whose content.
+
+        For the engine's own rounds. What it may read, `migrations.walls` lists; scopes are then visited one by one.
+        """
+        async with self.database.reading(None) as connection:
+            return await connection.rows(sql, values)
 
     async def note(self, scope: Scope, statement: Statement, **values: Value) -> Sequence[Row]:
         """Write what is no event: how far events were read, and whose turn it is to read them. For followers alone."""

@@ -39,8 +39,7 @@ async def create_tenant(stores: Stores, scope: Scope, name: str) -> Tenant:
 
 async def tenants(stores: Stores) -> Sequence[Tenant]:
     """Every tenant of the installation. For the command line; no request can reach it."""
-    async with stores.database.reading(None) as connection:
-        return [table.tenant(row) for row in await connection.rows("select * from tenants order by tenant_id", {})]
+    return [table.tenant(row) for row in await stores.across("select * from tenants order by tenant_id")]
 
 
 async def set_member(

@@ -174,7 +174,8 @@ async def test_assets_from_before_tell_what_the_journal_knows(
     async with behind(stores) as connection:
         for table in ("rulesets", "index_copies", "follower_turns", "asset_parts", "asset_derivations"):
             await connection.rows(f"drop table {table}", {})
-        await connection.rows("alter table erasures drop column ledger_entry", {})
+        for table, column in (("erasures", "ledger_entry"), ("journal_heads", "moved_at")):
+            await connection.rows(f"alter table {table} drop column {column}", {})
         await connection.rows("update alembic_version set version_num = '0014'", {})
     await migrated(stores)
     outcomes = await atoms.outcomes(stores, admin, [*(asset.asset_id for asset in kept.values()), waiting.asset_id])

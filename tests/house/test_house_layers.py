@@ -120,7 +120,6 @@ def _looks_at_the_clock(tree: ast.Module) -> Iterator[str]:
                 "assets/sweeping.py": "purging expired reservations of every scope",
                 "sessions/sweeping.py": "deleting expired sessions of every scope",
                 "index/copies.py": "keeping account of the copies of vectors on a server",
-                "index/definition.py": "comparing every scope's index with the settings at the start",
                 "safeguards/consent/changing.py": "making every scope follow the installation's consent at the start",
                 "safeguards/rulesets/reevaluating.py": "making what every scope keeps follow a new ruleset",
                 "safeguards/erasure/executing.py": "looking whether a tenant keeps anything in another env",

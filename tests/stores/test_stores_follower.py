@@ -16,6 +16,7 @@ from nexus_graph.scope.handling import Handling
 from nexus_graph.scope.redaction import redact
 from nexus_graph.scope.scope import Env, PrincipalKind, Scope
 from nexus_graph.stores.follower import Deed, Entry, Follower, reached, wait_for
+from nexus_graph.stores.heads import Head
 from nexus_graph.stores.journal import Event, RunKind, RunStatus
 from nexus_graph.stores.statement import Statement
 from nexus_graph.stores.work import Read, Stores
@@ -196,17 +197,17 @@ async def test_an_entry_that_comes_between_head_and_read_is_not_skipped(
 ) -> None:
     """The checkpoint never passes an entry that the read did not see, nor stays behind one that it saw."""
     await write(stores, scope_of(), "wanted")
-    real = stores.heads
+    real = stores.moved
 
-    async def heads() -> Sequence[tuple[str, str, int]]:
-        found = await real()
+    async def moved(revision: int) -> tuple[int, list[Head]]:
+        found = await real(revision)
         await write(stores, scope_of(), "wanted", "other")
         return found
 
     seen: Seen = []
     follower = Follower("f", ("wanted",), noting(seen))
     with monkeypatch.context() as patched:
-        patched.setattr(Stores, "heads", lambda self: heads())
+        patched.setattr(Stores, "moved", lambda self, revision: moved(revision))
         await follower.catch_up(stores)
     assert await checkpoint(stores, scope_of(), 3)
     await drain(follower, stores)

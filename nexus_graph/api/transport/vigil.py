@@ -21,7 +21,6 @@ ACTIONS = frozenset({"member.changed", "key.revoked"})
 LOOK_SECONDS = 2.0
 _GATHER_SECONDS = 0.1  # a hundred members that change together are one look
 
-_Heads = frozenset[tuple[str, int]]
 _Who = tuple[tuple[str, str], Principal]
 
 
@@ -44,7 +43,8 @@ class Vigil:
     def __init__(self, house: House) -> None:
         self._house = house
         self._open: set[Watched] = set()
-        self._seen: dict[str, _Heads] = {}
+        self._revision = 0
+        self._seen: set[str] = set()
         self._task: asyncio.Task[None] | None = None
 
     def enter(self, socket: Watched) -> None:
@@ -55,7 +55,7 @@ class Vigil:
 
     def admitted(self, scope: Scope) -> None:
         """Somebody has come in: look at their tenant soon, something may have happened meanwhile."""
-        self._seen.pop(scope.tenant_id, None)
+        self._seen.discard(scope.tenant_id)
 
     def leave(self, socket: Watched) -> None:
         """One is closed."""
@@ -79,16 +79,14 @@ class Vigil:
                 await asyncio.sleep(_GATHER_SECONDS)
 
     async def _look(self) -> None:
-        heads = defaultdict[str, _Heads](frozenset)
-        for tenant_id, env, seq in await self._house.stores.heads():
-            heads[tenant_id] |= {(env, seq)}
+        self._revision, heads = await self._house.stores.moved(self._revision)
         people = defaultdict[_Who, list[Watched]](list)
         for socket in self._open:
             if socket.scope is not None:
                 people[socket.scope.key, socket.scope.principal].append(socket)
         tenants = {tenant_id for (tenant_id, _), _ in people}
-        moved = {each for each in tenants if self._seen.get(each) != heads[each]}
-        self._seen = {each: heads[each] for each in tenants}
+        moved = {tenant_id for (tenant_id, _), _ in heads} | tenants - self._seen
+        self._seen = tenants
         for ((tenant_id, _), _), sockets in people.items():
             scope = sockets[0].scope
             if tenant_id in moved and scope and await self._house.admission.role_of_now(scope) is None:

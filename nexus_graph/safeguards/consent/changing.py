@@ -94,12 +94,9 @@ async def settle(stores: Stores, steps: Steps) -> None:
     For the start of a process, before anything is served.
     """
     opted_out = not stores.limits.train_ok
-    for tenant_id, env, _ in await stores.heads():
-        scope = Scope.system(tenant_id, Env(env), "installation")
-        async with stores.read(scope) as read:
-            known = await read.row(table.FIND, kind=Layer.INSTALLATION.value, subject_kind="", subject_id="")
-        if (known is not None) != opted_out:
-            await _set(stores, steps, scope, Layer.INSTALLATION, opted_out, None, None)
+    for row in await stores.across(table.UNSETTLED, opted_out=int(opted_out)):
+        scope = Scope.system(row["tenant_id"], Env(row["env"]), "installation")
+        await _set(stores, steps, scope, Layer.INSTALLATION, opted_out, None, None)
 
 
 async def _set(

@@ -26,6 +26,11 @@ FIND = Statement(
     "select * from opt_outs where tenant_id = :tenant_id and env = :env and kind = :kind "
     "and subject_id = :subject_id and subject_kind = :subject_kind"
 )
+UNSETTLED = (
+    "select head.tenant_id, head.env from journal_heads head where :opted_out <> (select count(*) from opt_outs known "
+    "where known.tenant_id = head.tenant_id and known.env = head.env and known.kind = 'INSTALLATION') "
+    "order by head.tenant_id, head.env"
+)
 ADD = Statement(
     "insert into opt_outs (tenant_id, env, kind, subject_id, subject_kind, changed_by, changed_at) "
     "values (:tenant_id, :env, :kind, :subject_id, :subject_kind, :changed_by, :changed_at)"

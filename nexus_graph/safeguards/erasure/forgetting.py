@@ -44,12 +44,11 @@ class Forgetting:
 
         The first look only marks where to begin. Raises Unavailable.
         """
-        async with self._stores.database.reading(None) as connection:
-            first = self._since is None
-            if self._since is None:
-                (row,) = await connection.rows(table.NEWEST, {})
-                self._since = (row["ended_at"] or 0) - OVERLAP
-            rows = await connection.rows(table.ENDED, {"since": self._since})
+        first = self._since is None
+        if self._since is None:
+            (row,) = await self._stores.across(table.NEWEST)
+            self._since = (row["ended_at"] or 0) - OVERLAP
+        rows = await self._stores.across(table.ENDED, since=self._since)
         for row in rows:
             if not first and row["erasure_id"] not in self._seen:
                 self._eraser.forget(Scope.system(row["tenant_id"], Env(row["env"]), "erasure"))

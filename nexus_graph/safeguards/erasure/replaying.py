@@ -88,8 +88,7 @@ async def _compare(
 ) -> tuple[frozenset[ErasureKey], frozenset[ErasureKey], frozenset[ErasureKey]]:
     """Which erasures the ledger tells of, which the database knows, and of which it keeps the entry."""
     told = await ledger.keys()
-    async with stores.database.reading(None) as connection:
-        rows = await connection.rows(table.STATES, {})
+    rows = await stores.across(table.STATES)
     known = [row for row in rows if row["state"] in _KNOWN]
     return told, frozenset(map(_key, known)), frozenset(_key(row) for row in known if row["told"])
 

@@ -123,7 +123,9 @@ async def settle(stores: Stores, steps: Steps) -> dict[tuple[str, str], Changed]
     """
     changed: dict[tuple[str, str], Changed] = {}
     failures: list[Exception] = []
-    for tenant_id, env, _ in await stores.heads():
+    for (tenant_id, env), standing in (await standings(stores)).items():
+        if standing.ruleset == RULESET:
+            continue
         scope = Scope.system(tenant_id, Env(env), "ruleset")
         try:
             counts = await reevaluate(stores, steps, scope)
@@ -150,13 +152,8 @@ class Standing:
 
 async def standings(stores: Stores) -> dict[tuple[str, str], Standing]:
     """The ruleset of every scope, by tenant and env."""
-    found = {}
-    for tenant_id, env, _ in await stores.heads():
-        scope = Scope.system(tenant_id, Env(env), "ruleset")
-        async with stores.read(scope) as read:
-            row = await read.row(rulesets.FIND)
-        found[scope.key] = Standing(None, None) if row is None else Standing(row["ruleset"], row["target"])
-    return found
+    rows = await stores.across(rulesets.STANDINGS)
+    return {(row["tenant_id"], row["env"]): Standing(row["ruleset"], row["target"]) for row in rows}
 
 
 async def follow(stores: Stores, steps: Steps) -> None:

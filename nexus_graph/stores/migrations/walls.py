@@ -37,6 +37,13 @@ DOORS: Final[Mapping[str, str]] = {
     "erasures": "select (tenant_id, env, erasure_id, state, ended_at, ledger_entry)",
     "rate_buckets": "select, insert, update",
     "stream_leases": "select, insert, update, delete",
+    "journal_events": "select (tenant_id, env, seq, action)",
+    "follower_checkpoints": "select",
+    "index_active": "select",
+    "opt_outs": "select (tenant_id, env, kind)",
+    "rulesets": "select (tenant_id, env, ruleset, target)",
+    "assets": "select (tenant_id, env, state, expires_at)",
+    "sessions": "select (tenant_id, env, expires_at)",
     "quotas": "select",
     "quota_usage": "select, insert, update",
 }

@@ -1,0 +1,68 @@
+"""The heads of all journals as this process knows them: which moved since somebody looked last.
+
+Whoever follows asks a few times a second. With ten thousand tenants the rows of all heads would be most of what a quiet
+server reads, so the database is asked for those that moved in the last minute and for the sum of all. Where the sum
+differs from ours, one was missed, since the clock of the process that moved it is far behind: all are read anew.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Final
+
+from nexus_graph.stores.database.base import Connection, Database, ScopeKey
+
+OVERLAP: Final = 60_000_000
+"""Microseconds by which clocks may differ, and commits come later than they say, before all heads are read."""
+
+Head = tuple[ScopeKey, int]
+"""A tenant and env, and the last `seq` of its journal."""
+
+_MOVED = (
+    "select tenant_id, env, seq, moved_at from journal_heads where moved_at >= :since union all "
+    "select '' as tenant_id, '' as env, coalesce(cast(sum(seq) as bigint), 0) as seq, 0 as moved_at from journal_heads"
+)
+_EVERYTHING = -1
+
+
+class Heads:
+    """What moves gets the next revision; whoever looks says which revision they saw last."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[ScopeKey, tuple[int, int]] = OrderedDict()  # the last moved at the end
+        self._revision, self._sum, self._newest = 0, 0, _EVERYTHING
+
+    async def look(self, database: Database) -> None:
+        """Learn what moved. Raises Unavailable."""
+        async with database.reading(None) as connection:
+            since = self._newest if self._newest == _EVERYTHING else max(self._newest - OVERLAP, 0)
+            if not await self._learn(connection, since):
+                self._known.clear()
+                self._sum = 0
+                await self._learn(connection, _EVERYTHING)
+
+    def moved(self, since: int) -> tuple[int, list[Head]]:
+        """The newest revision, and the heads that moved after revision `since`, in no particular order."""
+        found = []
+        for key, (seq, revision) in reversed(self._known.items()):
+            if revision <= since:
+                break
+            found.append((key, seq))
+        return self._revision, found
+
+    async def _learn(self, connection: Connection, since: int) -> bool:
+        """False when something was missed."""
+        total = 0
+        for row in await connection.rows(_MOVED, {"since": since}):
+            key, seq = (row["tenant_id"], row["env"]), row["seq"]
+            if not row["tenant_id"]:
+                total = seq
+                continue
+            before = self._known.get(key, (0, 0))[0]
+            self._newest = max(self._newest, row["moved_at"])
+            if seq != before:
+                self._revision += 1
+                self._sum += seq - before
+                self._known[key] = seq, self._revision
+                self._known.move_to_end(key)
+        return total == self._sum
