@@ -362,9 +362,11 @@ async def test_verbs_that_were_entangled_are_done_again_together(database: Postg
     blobs = FileBlobs(tmp_path, secret="s" * 32, address="http://127.0.0.1:1", clock=system_clock)
     stores = Stores(database, blobs, LocalSignals())
     scope, attempts = Scope.system("t_acme", Env.DEV, "test"), Counter[str]()
+    committed: list[str] = []
 
     async def tell(name: str, work: Work) -> str:
         attempts[name] += 1
+        work.after(partial(committed.append, name))
         if name == "b" and attempts[name] == 1:
             raise Entangled("Another was faster.")
         work.record(Event("member.changed", "member", name, redact({}), Handling((), train_ok=False)))
@@ -373,6 +375,7 @@ async def test_verbs_that_were_entangled_are_done_again_together(database: Postg
     verbs = [Verb(partial(tell, name)) for name in "abc"]
     assert await stores.works(scope, RunKind.ADMIN, verbs) == ["a", "b", "c"]
     assert attempts == {"a": 2, "b": 2, "c": 1}
+    assert committed == ["a", "b", "c"]
     async with stores.read(scope) as read:
         assert await read.verify_journal() == (3, None)
 
@@ -399,7 +402,7 @@ async def test_a_cut_network_is_noticed(place: PostgresPlace, postgres: Postgres
 async def _cut_amid(database: PostgresDatabase, wire: Relay, moment: int) -> None:
     if moment == 0:
         wire.cut()
-    async with database.writing(ACME) as connection:
+    async with asyncio.timeout(20), database.writing(ACME) as connection:
         if moment == 1:
             wire.cut()
         await connection.rows(inserted("idempotency_keys", ACME, moment), {})
@@ -415,7 +418,7 @@ async def test_an_answer_to_commit_that_never_comes_is_told(place: PostgresPlace
         await database.open()
 
         async def commits() -> None:
-            async with database.writing(ACME) as connection:
+            async with asyncio.timeout(20), database.writing(ACME) as connection:
                 await connection.rows(inserted("idempotency_keys", ACME), {})
                 wire.cut()
 
