@@ -28,12 +28,11 @@ def main() -> int:
             figures = asyncio.run(Killing(place, given.seed, on_a_line).kill(given.kills))
     finally:
         if given.keep:
-            print(f"left in {folder}", file=sys.stderr)
+            sys.stderr.write(f"left in {folder}\n")
         else:
             shutil.rmtree(folder, ignore_errors=True)
-    if sys.stderr.isatty():
-        print(file=sys.stderr)
-    print("\n".join(figures.lines()))
+    sys.stderr.write("\n" if sys.stderr.isatty() else "")
+    sys.stdout.write("\n".join(figures.lines()) + "\n")
     return 1 if figures.ledger.faults else 0
 
 

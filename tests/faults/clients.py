@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,7 +33,8 @@ LONGEST_SECONDS = 180.0
 """After so long without an answer that can be used, something does not come to its end."""
 
 _PAUSE_SECONDS = 0.15
-_AGAIN = {"UNAVAILABLE", "TIMED_OUT", "CONFLICT", "THROTTLED"}
+_AWAY = {"UNAVAILABLE", "TIMED_OUT", "UNKNOWN"}
+_AGAIN = {*_AWAY, "CONFLICT"}
 _TAKEN = {200, 201, 204, 409, 412}  # it came, now or before
 
 Deed = Callable[[str], Coroutine[Any, Any, None]]
@@ -54,21 +55,26 @@ class Client:
     ledger: Ledger
     dice: random.Random
     http: httpx.AsyncClient
+    bulk: int = 0
     count: int = 0
     run: str = ""
 
-    async def work(self, stop: asyncio.Event, deeds: list[Deed]) -> None:
+    def _bulk(self) -> str:
+        """Something that takes room."""
+        return self.dice.randbytes(self.bulk // 2).hex()
+
+    async def work(self, stop: asyncio.Event, deeds: Sequence[Deed]) -> None:
         """One deed after the other. What is under way when it is to stop comes to its end."""
         while not stop.is_set():
             self.count += 1
-            deed = self.dice.choice(deeds)
+            key = f"{self.name}-{self.count}"
             try:
                 async with asyncio.timeout(LONGEST_SECONDS):
-                    await deed(f"{self.name}-{self.count}")
+                    await self.dice.choice(deeds)(key)
             except TimeoutError:
-                self.ledger.fault(f"{deed.__name__} of {self.name} came to no end in {LONGEST_SECONDS:.0f} s")
+                self.ledger.fault(f"{key} came to no end in {LONGEST_SECONDS:.0f} s")
             except Refused as refusal:
-                self.ledger.fault(f"{deed.__name__} of {self.name} was refused: {refusal}")
+                self.ledger.fault(f"{key} was refused: {refusal}")
         if self.run:
             await self.ask(CLOSE, {"runId": self.run, "idempotencyKey": f"close-{self.run}"})
             self.run = ""
@@ -87,12 +93,16 @@ class Client:
             if code == "OK":
                 self.ledger.answers["acknowledged"] += 1
                 return told
-            if code not in _AGAIN | {"UNKNOWN"}:
+            if code not in _AGAIN:
                 raise Refused(f"{code}: {told}")
-            unknown = code == "UNKNOWN" or "did not say" in str(told)
-            self.ledger.answers["unknown" if unknown else "refused"] += 1
-            self.ledger.refusals[f"{code}: {told}" if code != "UNKNOWN" else f"no answer: {told}"] += 1
-            await asyncio.sleep(_PAUSE_SECONDS * (1 + self.dice.random()))
+            await self._not_done(code, told)
+
+    async def _not_done(self, code: str, told: Any) -> None:
+        """Write down that it was not acknowledged, and wait a moment."""
+        unknown = code == "UNKNOWN" or "did not say" in str(told)
+        self.ledger.answers["unknown" if unknown else "refused"] += 1
+        self.ledger.refusals[f"{code}: {told}"] += 1
+        await asyncio.sleep(_PAUSE_SECONDS * (1 + self.dice.random()))
 
     async def _once(self, document: str, variables: dict[str, Any], headers: dict[str, str]) -> tuple[str, Any]:
         address = self.dice.choice(self.addresses())
@@ -112,13 +122,14 @@ class Client:
     async def publish(self, key: str) -> None:
         """A card of a text of its own."""
         with self.ledger.doing("publish"):
-            text = card(None, f"The card {key} must not be lost.", title=key)
+            text = card(None, f"The card {key} must not be lost.\n\n{self._bulk()}", title=key)
             payload = await self.ask(PUBLISH, {"text": text, "trainOk": True, "idempotencyKey": f"publish-{key}"})
             self.ledger.cards[payload["card"]["id"]] = text
 
     async def keep(self, key: str) -> None:
         """A file: reserved, sent, sealed; and sometimes derived by hand."""
         data = f"# {key}\n\nBytes that must not be lost, {key}.\n\nAnd once more.\n".encode() * 20
+        data += self._bulk().encode()
         with self.ledger.doing("keep"):
             asset_id = await self._kept(key, data, self.headers)
             self.ledger.assets[asset_id] = data
@@ -155,6 +166,8 @@ class Client:
                 if answer.status_code in _TAKEN:
                     return
                 told = f"upload answered {answer.status_code}"
+                if answer.status_code == 500:
+                    self.ledger.fault(told)
             except httpx.TransportError as error:
                 told = f"upload: {type(error).__name__}"
             self.ledger.refusals[told] += 1
@@ -181,7 +194,7 @@ class Client:
             started = await self.ask(START, {"kinds": ["CARD", "ATOM"], "idempotencyKey": f"export-{key}"})
             export_id = str(started["export"]["id"])
             self.ledger.exports.append(export_id)
-            while (await self.see(EXPORT, id=export_id))["state"] == "RUNNING":
+            while (await self.see(EXPORT, id=export_id))["state"] == "RUNNING":  # noqa: ASYNC110 - as clients ask
                 await asyncio.sleep(_PAUSE_SECONDS)
 
     async def erase(self, key: str, token: Callable[[str], str]) -> None:
@@ -200,9 +213,12 @@ class Client:
         with self.ledger.doing("erase"):
             erasure_id = await self._confirmed(key, subject)
             self.ledger.erasures[erasure_id] = Erased(word, cards, [asset_id])
-            while (found := await self.see(ERASURE, id=erasure_id))["state"] not in ("CERTIFIED", "FAILED"):
+            state = ""
+            while state not in ("CERTIFIED", "FAILED"):
                 await asyncio.sleep(_PAUSE_SECONDS)
-            if found["state"] == "FAILED":
+                found = await self.see(ERASURE, id=erasure_id)
+                state = found["state"]
+            if state == "FAILED":
                 self.ledger.fault(f"erasure {erasure_id} failed: {found['findings']}")
 
     async def _confirmed(self, key: str, subject: str) -> str:
@@ -212,17 +228,12 @@ class Client:
             )
             erasure_id, digest = str(planned["erasure"]["id"]), planned["erasure"]["plan"]["digest"]
             given = {"erasureId": erasure_id, "digest": digest, "idempotencyKey": f"execute-{key}-{number}"}
-            for _ in range(3):
+            code, told = await self._once(EXECUTE, {"input": given}, self.headers)
+            while code in _AWAY:
+                await self._not_done(code, told)
                 code, told = await self._once(EXECUTE, {"input": given}, self.headers)
-                while code in {"UNAVAILABLE", "TIMED_OUT", "UNKNOWN"}:
-                    self.ledger.answers[
-                        "unknown" if code == "UNKNOWN" or "did not say" in str(told) else "refused"
-                    ] += 1
-                    await asyncio.sleep(_PAUSE_SECONDS)
-                    code, told = await self._once(EXECUTE, {"input": given}, self.headers)
-                if code == "OK":
-                    self.ledger.answers["acknowledged"] += 1
-                    return erasure_id
-                self.ledger.refusals[f"{code}: {told}"] += 1
-            await asyncio.sleep(_PAUSE_SECONDS)  # what would go has changed meanwhile
+            if code == "OK":
+                self.ledger.answers["acknowledged"] += 1
+                return erasure_id
+            await self._not_done(code, told)  # what would go has changed meanwhile
         raise Refused(f"the erasure of {subject} could not be confirmed: {code}: {told}")

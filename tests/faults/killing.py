@@ -7,14 +7,15 @@ import random
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 import httpx
 
 from faults.checking import Checker
-from faults.clients import Client
+from faults.clients import Client, Deed
 from faults.ledger import Ledger
 from faults.places import Place, Victim
 
@@ -22,10 +23,10 @@ EVERY = 20
 """After so many kills everything is looked for."""
 
 _WORKERS = 3
-_TWICE = 0.15  # of the kills, a second one falls before the first has started again
+_TWICE = 0.35  # of the kills, a second one falls before the first has started again
 _MOMENTS = ("publish", "keep", "derive", "export", "erase", "pack", "note")
-_WAIT_SECONDS = 8.0
-_FEW = 6  # deeds between two kills, or it would be a house in which nobody gets anything done
+_WAIT_SECONDS = 5.0
+_FEW = 3  # deeds between two kills, or it would be a house in which nobody gets anything done
 
 
 @dataclass(slots=True)
@@ -64,6 +65,7 @@ class Killing:
         self._ledger = Ledger()
         self._checker = Checker(place, self._ledger)
         self._figures = Figures(self._ledger)
+        self._told = 0
 
     async def kill(self, kills: int) -> Figures:
         """So many kills; the figures, with everything that was found."""
@@ -91,29 +93,34 @@ class Killing:
                 stop.set()
                 await asyncio.gather(*tasks)
 
-    def _clients(self, number: int, stop: asyncio.Event, http: httpx.AsyncClient):  # type: ignore[no-untyped-def]
+    def _clients(
+        self, number: int, stop: asyncio.Event, http: httpx.AsyncClient
+    ) -> Iterator[Coroutine[Any, Any, None]]:
         for each in range(_WORKERS + 2):
             name = f"{self._seed}-{number}-{each}"
             dice = random.Random(name)  # noqa: S311
             client = Client(name, self._place.owner.headers, self._place.addresses, self._ledger, dice, http)
-            if each < _WORKERS:
-                deeds = [client.publish, client.publish, client.keep, client.note, client.pack]
-            elif each == _WORKERS:
+            deeds: list[Deed] = [client.publish, client.publish, client.keep, client.note, client.pack]
+            if each == _WORKERS:
                 deeds = [client.export]
-            else:
+            elif each > _WORKERS:
                 deeds = [partial(client.erase, token=self._place.token)]
             yield client.work(stop, deeds)
 
     async def _one(self, tasks: list[asyncio.Task[None]], of: int) -> None:
         """Wait for a moment, kill, and start again; sometimes another one dies meanwhile."""
         await self._moment(tasks)
+        for server in self._place.servers:
+            if not server.running:
+                self._ledger.fault(f"{server.log.name}: a process ended by itself")
         victims = [self._dice.choice(self._place.victims)]
         if self._dice.random() < _TWICE:
-            victims += [self._dice.choice([each for each in self._place.victims if each not in victims] or victims)]
-        for victim in dict.fromkeys(each.name for each in victims):
-            await self._killed(next(each for each in victims if each.name == victim), of)
+            others = [each for each in self._place.victims if each not in victims]
+            victims += self._dice.sample(others, min(1, len(others)))
+        for victim in victims:
+            await self._killed(victim, of)
             await asyncio.sleep(self._dice.random() * 0.3)
-        for victim in sorted({each.name: each for each in victims}.values(), key=_stands_on):
+        for victim in sorted(victims, key=_stands_on):
             await asyncio.to_thread(victim.start)
 
     async def _moment(self, tasks: list[asyncio.Task[None]]) -> None:
@@ -139,6 +146,9 @@ class Killing:
             f"kill {done} of {of}: {victim.name}, amid {', '.join(sorted(amid)) or 'nothing'}; "
             f"{self._ledger.deeds.total()} deeds, {len(self._ledger.faults)} faults"
         )
+        for fault in self._ledger.faults[self._told :]:
+            self._say(f"FAULT {fault}\n")
+        self._told = len(self._ledger.faults)
 
 
 def _stands_on(victim: Victim) -> bool:
@@ -152,7 +162,5 @@ def _told(counted: Counter[str]) -> str:
 
 def on_a_line(line: str) -> None:
     """One line, which on a terminal the next one takes the place of."""
-    if sys.stderr.isatty():
-        print(f"\r\x1b[2K{line}", end="", file=sys.stderr, flush=True)
-    else:
-        print(line, file=sys.stderr, flush=True)
+    sys.stderr.write(f"\r\x1b[2K{line}" if sys.stderr.isatty() else f"{line}\n")
+    sys.stderr.flush()

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 from engines import Embedded, OnPostgres
-from journey_house import TENANTS, Caller, Credentials, Installation, Server, children, furnish
+from journey_house import TENANTS, Caller, Credentials, Installation, Server, furnish
 from servers.postgres import PostgresServer, postgres_server
 from servers.seaweedfs import SeaweedFS, bucket_settings, seaweedfs
 from servers.weaviate import KEY, WeaviateServer, weaviate_server
@@ -22,6 +21,9 @@ from nexus_graph.administration.directory import development_token
 from nexus_graph.stores.migrations import migrate
 
 TENANT = TENANTS[0]
+START_SECONDS = 180.0
+"""How long a process may take to be ready on a machine that has much to do."""
+
 POSTGRES, OBJECTS, VECTORS = "postgres", "seaweedfs", "weaviate"
 
 _UNBOUNDED = {
@@ -31,7 +33,6 @@ _UNBOUNDED = {
     "tenant_per_second": "1000000000",
 }
 _AS_MEANT = ("fsync=on", "full_page_writes=on")  # servers of other tests don't care for their files
-_GONE_SECONDS = 20
 
 
 @dataclass(slots=True)
@@ -73,14 +74,14 @@ class Place:
         """Start every process that is not running."""
         for server in self.servers:
             if not server.running:
-                server.start()
+                server.start(START_SECONDS)
 
 
 @contextmanager
 def embedded(folder: Path, **settings: str) -> Iterator[Place]:
     """One process on SQLite and files."""
     home = folder / "house"
-    home.mkdir(parents=True)
+    home.mkdir(parents=True, exist_ok=True)
     empty = folder / "empty.db"
     migrate(empty)
     engine = Embedded(empty.read_bytes())
@@ -93,10 +94,10 @@ def embedded(folder: Path, **settings: str) -> Iterator[Place]:
 def production(folder: Path, processes: int = 2, **settings: str) -> Iterator[Place]:
     """Processes of ours on Postgres, SeaweedFS and Weaviate, each in a folder and on ports of its own."""
     home = folder / "house"
-    home.mkdir(parents=True)
+    home.mkdir(parents=True, exist_ok=True)
     with ExitStack() as opened:
         base = folder / "postgres"
-        base.mkdir()
+        base.mkdir(exist_ok=True)
         rows = opened.enter_context(postgres_server(base, *_AS_MEANT))
         (folder / "seaweedfs").mkdir()
         objects = opened.enter_context(seaweedfs(folder / "seaweedfs"))
@@ -109,7 +110,7 @@ def production(folder: Path, processes: int = 2, **settings: str) -> Iterator[Pl
         place = opened.enter_context(_served(Installation(home, **given), credentials, processes))
         place.postgres, place.objects, place.vectors = rows, objects, vectors
         place.victims += [
-            Victim(POSTGRES, lambda: _kill_postgres(rows), rows.start),
+            Victim(POSTGRES, rows.kill, rows.start),
             Victim(OBJECTS, objects.stop, objects.start),
             Victim(VECTORS, vectors.kill, vectors.start),
         ]
@@ -123,7 +124,8 @@ def _served(installation: Installation, credentials: Credentials, processes: int
         server.log = installation.folder / f"server-{number}.log"
     place = Place(installation, credentials, servers)
     place.victims = [
-        Victim(f"process {number}", _killing(server), server.start) for number, server in enumerate(servers)
+        Victim(f"process {number}", _killing(server), partial(server.start, START_SECONDS))
+        for number, server in enumerate(servers)
     ]
     try:
         place.serve()
@@ -139,22 +141,6 @@ def _killing(server: Server) -> Callable[[], None]:
         server.stop(signal.SIGKILL)
 
     return kill
-
-
-def _kill_postgres(server: PostgresServer) -> None:
-    """Its processes all at once, as when the power goes; the memory that they share is left behind."""
-    process = server._process
-    if process is None or process.popen.poll() is not None:
-        return
-    pids = children(process.pid)
-    process.popen.send_signal(signal.SIGKILL)
-    for pid in pids:
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-    process.popen.wait()
-    deadline = time.monotonic() + _GONE_SECONDS
-    while any(Path(f"/proc/{pid}").exists() for pid in pids) and time.monotonic() < deadline:
-        time.sleep(0.01)
 
 
 def _vector_settings(server: WeaviateServer) -> dict[str, str]:

@@ -40,6 +40,7 @@ _LATER_SECONDS = 2.0  # longer than the server may take, so that what it says of
 _ABSENCES = 6  # how many times what a statement may take a process may be silent inside a transaction that writes
 _ATTEMPTS = 4
 _STATEMENTS = 512  # prepared on each connection
+_FAILED = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 _READ = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY"
 _WRITE = "BEGIN ISOLATION LEVEL READ COMMITTED, READ WRITE"
 _OWN_TABLES = (
@@ -74,7 +75,7 @@ class _Connection:
         if not self._silent:
             try:
                 await uninterrupted(self._connection.execute("ROLLBACK"))
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            except _FAILED:
                 self._silent = True
         if self._silent:
             with suppress(asyncpg.InterfaceError):  # it is closed already
@@ -125,7 +126,7 @@ class PostgresDatabase:
         with _translated():
             pool = asyncpg.create_pool(
                 self.place.address,
-                min_size=1,
+                min_size=0,  # else asyncpg restores the least number beside us, and a restart sees them collide
                 max_size=self.place.connections,
                 timeout=_CONNECT_SECONDS,
                 command_timeout=self.place.seconds + _LATER_SECONDS,
@@ -136,19 +137,21 @@ class PostgresDatabase:
             )
             self._pool = await pool
             self._idle.set()
-            if self.place.prepared:
-                try:
+            try:
+                async with self._pool.acquire():  # there is one
+                    pass
+                if self.place.prepared:
                     await require_kept(self._pool)
-                except BaseException:
-                    await self.close()
-                    raise
+            except BaseException:
+                await self.close()
+                raise
 
     async def close(self) -> None:
         """See `base.Database`."""
         pool, self._pool = self._pool, None
         if pool is not None:
             await self._idle.wait()
-            with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            with suppress(*_FAILED):
                 await pool.close()
 
     async def ready(self) -> None:
@@ -235,7 +238,7 @@ class PostgresDatabase:
                     await held.take_back()
                     raise
             finally:
-                with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                with suppress(*_FAILED):
                     await uninterrupted(pool.release(connection))
         finally:
             self._leave()
@@ -304,6 +307,8 @@ def _translated() -> Iterator[None]:
         if state.startswith(_AWAY):
             raise Unavailable("The database can't be used now.", hint="Try again.") from error
         raise
+    except asyncpg.InternalClientError as error:  # the driver lost its place, as when the server ends amid an answer
+        raise Unavailable("The connection to the database was lost.", hint="Try again.") from error
     except asyncpg.InterfaceError as error:
         if "clos" not in str(error):  # a mistake of ours, in a statement's parameters
             raise
