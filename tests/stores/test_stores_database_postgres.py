@@ -410,6 +410,21 @@ async def _cut_amid(database: PostgresDatabase, wire: Relay, moment: int) -> Non
             wire.cut()
 
 
+async def test_a_connection_that_the_driver_gave_up_is_lost(database: PostgresDatabase) -> None:
+    """It does so in the background, when it can't cancel a statement; the work that holds it finds out."""
+
+    async def work() -> None:
+        async with database.writing(ACME) as connection:
+            await connection.rows(inserted("idempotency_keys", ACME), {})
+            database._pool._holders[-1]._con.terminate()
+            await connection.rows("select 1", {})
+
+    with pytest.raises(Unavailable, match="lost"):
+        await work()
+    await database.ready()
+    assert in_use(database) == 0
+
+
 async def test_an_answer_to_commit_that_never_comes_is_told(place: PostgresPlace, postgres: PostgresServer) -> None:
     """It was kept, or it was not: the message says that this is not known, and the connection is not used again."""
     async with relay(postgres.port) as wire:

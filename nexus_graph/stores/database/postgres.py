@@ -48,6 +48,7 @@ _OWN_TABLES = (
 )
 _FASTER = "23505"  # unique violation
 _ENTANGLED = ("40001", "40P01")  # serialization failure, deadlock
+_LET_GO = ("clos", "released")  # how the driver says that a connection is gone, or that it gave it up by itself
 _BUSY = ("55P03", "57014")  # a lock or a statement that took too long
 _AWAY = ("08", "25006", "25P03", "53", "57P", "58")  # connection, standby, idle too long, resources, shutdown, system
 
@@ -310,7 +311,7 @@ def _translated() -> Iterator[None]:
     except asyncpg.InternalClientError as error:  # the driver lost its place, as when the server ends amid an answer
         raise Unavailable("The connection to the database was lost.", hint="Try again.") from error
     except asyncpg.InterfaceError as error:
-        if "clos" not in str(error):  # a mistake of ours, in a statement's parameters
+        if not any(word in str(error) for word in _LET_GO):  # a mistake of ours, in a statement's parameters
             raise
         raise Unavailable("The connection to the database was lost.", hint="Try again.") from error
     except TimeoutError as error:
