@@ -15,7 +15,7 @@ import logging
 import sys
 import traceback
 from contextlib import suppress
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
 
 import structlog
 
@@ -38,7 +38,7 @@ def configure(level: str, to: TextIO | None = None) -> None:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
-        logger_factory=structlog.PrintLoggerFactory(_Lossy(to)),
+        logger_factory=structlog.PrintLoggerFactory(cast("TextIO", _Lossy(to))),
     )
     logging.basicConfig(handlers=[_Forward()], level=logging.WARNING, force=True)
     for name in _SILENT:
