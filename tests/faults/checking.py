@@ -12,7 +12,7 @@ from journey_steps import sha256
 from faults.ledger import Ledger
 from faults.places import Place
 
-SETTLE_SECONDS = 120.0
+SETTLE_SECONDS = 600.0
 """Long after the last start, followers must have ended everything."""
 
 ONE_CARD = "query One($id: ID!) { card(id: $id) { text indexState versions(first: 5) { edges { node { version } } } } }"

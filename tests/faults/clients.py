@@ -29,7 +29,7 @@ EXECUTE = """mutation Execute($input: ExecuteErasureInput!) { executeErasure(inp
   erasure { id } userErrors { code message } } }"""
 ERASURE = "query Erasure($id: ID!) { erasure(id: $id) { state findings { place kind count } } }"
 
-LONGEST_SECONDS = 180.0
+LONGEST_SECONDS = 600.0
 """After so long without an answer that can be used, something does not come to its end."""
 
 _PAUSE_SECONDS = 0.15
