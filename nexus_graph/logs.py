@@ -3,14 +3,19 @@
 Libraries log through the standard library; only the first line of their warnings is let through, without arguments,
 since some of them print queries or whole objects. Of an error its type and its places in the code are told, never its
 text.
+
+A line that can't be written, as on a full disk, is lost and counted: no request fails for the sake of a log.
 """
 
 from __future__ import annotations
 
+import io
+import json
 import logging
 import sys
 import traceback
-from typing import Any, TextIO
+from contextlib import suppress
+from typing import Any, TextIO, cast
 
 import structlog
 
@@ -33,7 +38,7 @@ def configure(level: str, to: TextIO | None = None) -> None:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
-        logger_factory=structlog.PrintLoggerFactory(to),
+        logger_factory=structlog.PrintLoggerFactory(cast("TextIO", _Lossy(to))),
     )
     logging.basicConfig(handlers=[_Forward()], level=logging.WARNING, force=True)
     for name in _SILENT:
@@ -44,6 +49,30 @@ def places(error: BaseException) -> list[str]:
     """Where an error passed through on its way, innermost last: at most eight of `file:line`."""
     frames = traceback.extract_tb(error.__traceback__)
     return [f"{frame.filename.rpartition('nexus_graph/')[2]}:{frame.lineno}" for frame in frames][-8:]
+
+
+class _Lossy(io.TextIOBase):
+    """A text file whose lines may be lost; the next one that can be written is followed by how many were."""
+
+    def __init__(self, to: TextIO) -> None:
+        self._to = to
+        self._lost = 0
+
+    def write(self, text: str) -> int:
+        with suppress(OSError):  # a flush tells
+            self._to.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        try:
+            self._to.flush()
+        except OSError:
+            self._lost += 1
+            return
+        lost, self._lost = self._lost, 0
+        if lost:  # not through the logger, which holds its lock
+            self.write(json.dumps({"event": "log.lost", "level": "warning", "lines": lost}) + "\n")
+            self.flush()
 
 
 class _Forward(logging.Handler):

@@ -102,12 +102,12 @@ class Server:
         """Where it listens."""
         return f"http://127.0.0.1:{self.port}"
 
-    def start(self) -> None:
+    def start(self, seconds: float = START_SECONDS) -> None:
         """Start, and wait until it is ready."""
         command = ("serve", "--port", str(self.port), "--workers", str(self._processes))
         place = self.installation
         self.process = Program(place.folder, place.environment, *command, out=self.log, err=self.log)
-        deadline = time.monotonic() + START_SECONDS
+        deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             assert self.process.poll() is None, self.log.read_text()
             try:
@@ -115,7 +115,7 @@ class Server:
                     return
             except httpx.HTTPError:
                 time.sleep(0.05)
-        pytest.fail(f"not ready after {START_SECONDS} s: {self.log.read_text()}")
+        pytest.fail(f"not ready after {seconds} s: {self.log.read_text()}")
 
     @property
     def running(self) -> bool:

@@ -25,6 +25,7 @@ from nexus_graph.scope.scope import Scope
 from nexus_graph.stores.blobs.base import ScopedBlobs, Stat
 from nexus_graph.stores.follower import Entry, Follower
 from nexus_graph.stores.journal import Event, RunKind, RunStatus
+from nexus_graph.stores.outcomes import running
 from nexus_graph.stores.statement import Statement, Value
 from nexus_graph.stores.work import Read, Stores, Work
 
@@ -51,6 +52,7 @@ def follower(rules: ExportRules | None = None) -> Follower:
     async def deed(stores: Stores, scope: Scope, entries: Sequence[Entry]) -> None:
         for entry in entries:
             await write(stores, chosen, scope, entry.subject_id)
+            await _end_erased(stores, scope, entry)
 
     return Follower(FOLLOWER, ("export.requested",), deed, batch=1, halted=switches.halts(FOLLOWER, switches.OBJECTS))
 
@@ -63,6 +65,17 @@ async def write(stores: Stores, rules: ExportRules, scope: Scope, export_id: str
                 await _keep(stores, scope, export, await _gather(stores, rules, scope, export))
             else:
                 await _finish(stores, scope, export)
+
+
+async def _end_erased(stores: Stores, scope: Scope, entry: Entry) -> None:
+    """End the run of an export that was erased under way: nobody else will."""
+    async with stores.read(scope) as read:
+        if entry.run_id not in await running(read, [entry.run_id]):
+            return
+    async with stores.work(scope, RunKind.EXPORT, run_id=entry.run_id) as work:
+        detail = redact({"output": {"reason": "What it covered was erased."}})
+        event = Event("export.erased", "export", entry.subject_id, detail, entry.handling, ends=RunStatus.FAILED)
+        work.record(event)
 
 
 async def _load(stores: Stores, scope: Scope, export_id: str) -> Export | None:

@@ -139,7 +139,7 @@ class Withheld(NexusError):
 
 
 class Unavailable(NexusError):
-    """A store or another server does not answer; nothing was changed."""
+    """A store or another server does not answer. Nothing was changed, unless the message says that this isn't known."""
 
     code = "UNAVAILABLE"
 

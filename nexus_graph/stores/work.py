@@ -26,7 +26,7 @@ from nexus_graph.scope.limits import Limits
 from nexus_graph.scope.scope import Scope
 from nexus_graph.stores import journal, repeating
 from nexus_graph.stores.blobs.base import Blobs, ScopedBlobs
-from nexus_graph.stores.database.base import Connection, Database, Row
+from nexus_graph.stores.database.base import Connection, Database, Entangled, Row
 from nexus_graph.stores.heads import Head, Heads
 from nexus_graph.stores.journal import Event, RunKind
 from nexus_graph.stores.recording import Pending, Recorder
@@ -218,6 +218,8 @@ class Stores:
         results: list[Result | NexusError] = []
 
         async def all_of_them(connection: Connection) -> None:
+            done.clear()  # of an attempt that was taken back
+            results.clear()
             for verb in verbs:
                 work = self._work(connection, scope, kind, None, verb.run_id)
                 await connection.rows("SAVEPOINT verb", {})
@@ -225,7 +227,7 @@ class Stores:
                     result: Result | NexusError = await verb.deed(work)
                     await work.finish()
                     done.append(work)
-                except Unavailable:
+                except (Unavailable, Entangled):
                     raise
                 except NexusError as error:
                     result = error

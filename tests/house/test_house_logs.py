@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import gc
 import io
 import json
 import logging
 from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 import structlog
@@ -66,3 +69,34 @@ async def test_a_task_that_dies_unseen_is_told(log: io.StringIO) -> None:
     [line] = lines(out := log.getvalue())
     assert "secret" not in out
     assert (line["text"], line["error"]) == ("Task exception was never retrieved", "ValueError")
+
+
+def test_a_line_that_cannot_be_written_is_lost_and_counted(log: io.StringIO, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody who logs notices a full disk; once there is room, the log says how many lines are missing."""
+    disk = {"full": True}
+
+    def flush() -> None:
+        if disk["full"]:
+            log.seek(0)
+            log.truncate()  # as on a disk: what did not fit is not there
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(log, "flush", flush, raising=False)
+    said = structlog.get_logger("test")
+    said.warning("first")
+    said.warning("second")
+    disk["full"] = False
+    said.warning("third")
+    assert [(line["event"], line.get("lines")) for line in lines(log.getvalue())] == [("third", None), ("log.lost", 2)]
+
+
+def test_a_log_on_a_device_that_is_always_full_is_borne(log: io.StringIO) -> None:
+    """A real one, where there is one."""
+    if not Path("/dev/full").exists():
+        pytest.skip("there is no /dev/full on this machine")
+    full = Path("/dev/full").open("w")  # noqa: SIM115 - closing it fails
+    logs.configure("info", full)
+    structlog.get_logger("test").warning("first")
+    logging.getLogger("uvicorn.error").error("second")
+    with suppress(OSError):
+        full.close()

@@ -22,6 +22,13 @@ from nexus_graph.stores.work import Stores, Work
 from nexus_graph.tenants import membership
 
 KEYS = Statement("select key_id from api_keys where tenant_id = :tenant_id and env = :env")
+RUN_STATUS = Statement(
+    "select status from journal_runs where tenant_id = :tenant_id and env = :env and run_id = :run_id"
+)
+LAST_ENTRY = Statement(
+    "select action from journal_events where tenant_id = :tenant_id and env = :env and run_id = :run_id "
+    "order by number desc limit 1"
+)
 SWITCHES = Statement("select * from kill_switches where tenant_id = :tenant_id and env = :env")
 
 
@@ -240,3 +247,17 @@ async def test_an_export_that_covers_something_erased_goes(house: House) -> None
     await house.erased(subject="nobody.at.all")
     found = (await exports.fetch(house.stores, house.owner, [later.export_id]))[later.export_id]
     assert found.state is exports.ExportState.DONE
+
+
+async def test_an_export_that_is_erased_under_way_ends(house: House) -> None:
+    """Before its follower came to it: its run is over, and says why."""
+    started = await exports.start(house.stores, house.owner, [exports.ExportKind.CARD])
+    await house.erased()
+    follower = exports.follower()
+    while await follower.catch_up(house.stores):
+        pass
+    found = (await exports.fetch(house.stores, house.owner, [started.export_id]))[started.export_id]
+    assert found.state is exports.ExportState.ERASED
+    async with house.stores.read(house.owner) as read:
+        assert await read.value(RUN_STATUS, run_id=found.run_id) == "FAILED"
+        assert await read.value(LAST_ENTRY, run_id=found.run_id) == "export.erased"

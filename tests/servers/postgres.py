@@ -9,8 +9,9 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,7 @@ OWNER, APPLICATION = "nexus_owner", "nexus_app"
 _PAGE = Path(__file__).parents[2] / "docs" / "postgres.md"
 ROLES = re.findall(r"^((?:create role|grant) .*);$", _PAGE.read_text("utf-8"), re.MULTILINE)
 """As the documentation makes them."""
+_GONE_SECONDS = 20.0
 _QUICK = ("fsync=off", "full_page_writes=off", "max_connections=200", "listen_addresses=127.0.0.1")
 
 
@@ -37,6 +39,25 @@ class PostgresServer:
     def start(self) -> None:
         """Start it, and wait until it answers."""
         self._process = self.starting()
+
+    @property
+    def running(self) -> bool:
+        """Whether it lives."""
+        return self._process is not None and self._process.popen.poll() is None
+
+    def kill(self) -> None:
+        """End all of its processes at once, as when the power goes; the memory that they share is left behind."""
+        if self._process is None or not self.running:
+            return
+        postmaster = self._process.pid
+        helpers = Path(f"/proc/{postmaster}/task/{postmaster}/children").read_text().split()
+        self._process.end(signal.SIGKILL)
+        for pid in helpers:
+            with suppress(ProcessLookupError):
+                os.kill(int(pid), signal.SIGKILL)
+        deadline = time.monotonic() + _GONE_SECONDS
+        while any(Path(f"/proc/{pid}").exists() for pid in helpers) and time.monotonic() < deadline:
+            time.sleep(0.01)
 
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:
         """End it: connections are cut, what was committed stays."""

@@ -5,26 +5,39 @@ from __future__ import annotations
 import asyncio
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from unittest.mock import AsyncMock, patch
 
 import asyncpg
 import pytest
-from engines import OnPostgres, connected
+from engines import OnPostgres, connected, in_use
 from servers.pgbouncer import pgbouncer
 from servers.postgres import APPLICATION, OWNER, PostgresServer, postgres_server
+from servers.relay import Relay, relay
 from sqlalchemy.dialects import postgresql
 from sqlmodel import SQLModel
 
+from nexus_graph.scope.clock import system_clock
 from nexus_graph.scope.errors import ConfigurationError, Conflict, Unavailable
-from nexus_graph.stores.database.base import Connection
+from nexus_graph.scope.handling import Handling
+from nexus_graph.scope.redaction import redact
+from nexus_graph.scope.scope import Env, Scope
+from nexus_graph.stores.blobs.files import FileBlobs
+from nexus_graph.stores.database import postgres as on_postgres_module
+from nexus_graph.stores.database.base import Connection, Entangled, Transaction
 from nexus_graph.stores.database.place import PostgresPlace
 from nexus_graph.stores.database.placeholders import numbered
 from nexus_graph.stores.database.postgres import PostgresDatabase
+from nexus_graph.stores.journal import Event, RunKind
 from nexus_graph.stores.migrations import migrate, newest, require_newest
 from nexus_graph.stores.migrations.walls import DOORS
+from nexus_graph.stores.signals.local import LocalSignals
+from nexus_graph.stores.work import Stores, Verb, Work
 
 ACME, PROD, GLOBEX = ("t_acme", "dev"), ("t_acme", "prod"), ("t_globex", "dev")
 CUT = "select pg_terminate_backend(pid) from pg_stat_activity where pid <> pg_backend_pid()"
@@ -301,6 +314,183 @@ async def test_a_server_that_goes_and_comes_back(on_postgres: OnPostgres) -> Non
             server.start()
             await _until_ready(database)
             await database.close()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+async def test_a_deadlock_is_done_again_as_a_whole(database: PostgresDatabase) -> None:
+    """Two wait for what the other holds: the server takes one back, which is done again; both are there, once."""
+    met, attempts = asyncio.Barrier(2), Counter[int]()
+
+    def crossing(number: int, *names: str) -> Transaction[None]:
+        async def deed(connection: Connection) -> None:
+            attempts[number] += 1
+            await connection.rows(inserted("idempotency_keys", (ACME, GLOBEX)[number], number), {})
+            await connection.hold(names[0])
+            if attempts[number] == 1:
+                await met.wait()
+            await connection.hold(names[1])
+
+        return deed
+
+    first, second = crossing(0, "x", "y"), crossing(1, "y", "x")
+    await asyncio.gather(database.write(ACME, first), database.write(GLOBEX, second))
+    assert sorted(attempts.values()) == [1, 2]
+    for key in (ACME, GLOBEX):
+        async with database.reading(key) as connection:
+            [row] = await connection.rows("select count(*) from idempotency_keys", {})
+            assert row[0] == 1
+
+
+async def test_what_only_its_caller_could_do_again_is_a_conflict(database: PostgresDatabase) -> None:
+    """A deadlock of transactions that are no function: one is told."""
+    met = asyncio.Barrier(2)
+
+    async def cross(key: tuple[str, str], *names: str) -> None:
+        async with database.writing(key) as connection:
+            await connection.hold(names[0])
+            await met.wait()
+            await connection.hold(names[1])
+
+    came_to = await asyncio.gather(cross(ACME, "x", "y"), cross(GLOBEX, "y", "x"), return_exceptions=True)
+    assert sorted(type(each).__name__ for each in came_to) == ["Entangled", "NoneType"]
+    assert [each.code for each in came_to if isinstance(each, Conflict)] == ["CONFLICT"]
+
+
+async def test_verbs_that_were_entangled_are_done_again_together(database: PostgresDatabase, tmp_path: Path) -> None:
+    """Each stands once in what they came to, although the first attempt had got through some."""
+    blobs = FileBlobs(tmp_path, secret="s" * 32, address="http://127.0.0.1:1", clock=system_clock)
+    stores = Stores(database, blobs, LocalSignals())
+    scope, attempts = Scope.system("t_acme", Env.DEV, "test"), Counter[str]()
+    committed: list[str] = []
+
+    async def tell(name: str, work: Work) -> str:
+        attempts[name] += 1
+        work.after(partial(committed.append, name))
+        if name == "b" and attempts[name] == 1:
+            raise Entangled("Another was faster.")
+        work.record(Event("member.changed", "member", name, redact({}), Handling((), train_ok=False)))
+        return name
+
+    verbs = [Verb(partial(tell, name)) for name in "abc"]
+    assert await stores.works(scope, RunKind.ADMIN, verbs) == ["a", "b", "c"]
+    assert attempts == {"a": 2, "b": 2, "c": 1}
+    assert committed == ["a", "b", "c"]
+    async with stores.read(scope) as read:
+        assert await read.verify_journal() == (3, None)
+
+
+async def test_a_cut_network_is_noticed(place: PostgresPlace, postgres: PostgresServer) -> None:
+    """Before a work, amid it, and before its commit: Unavailable each time, and all is well once it heals."""
+    async with relay(postgres.port) as wire:
+        address = place.address.replace(f":{postgres.port}/", f":{wire.port}/")
+        database = PostgresDatabase(replace(place, address=address, connections=2, seconds=0.3))
+        await database.open()
+        for moment in range(3):
+            with pytest.raises(Unavailable, match=r"does not answer|did not say"):
+                await _cut_amid(database, wire, moment)
+            with pytest.raises(Unavailable):
+                await database.ready()
+            wire.heal()
+            await _until_ready(database)
+            assert in_use(database) == 0
+        async with database.writing(ACME) as connection:  # no lock is left behind
+            assert {row[0] for row in await connection.rows("select key from idempotency_keys", {})} <= {"x1", "x2"}
+        await database.close()
+
+
+async def _cut_amid(database: PostgresDatabase, wire: Relay, moment: int) -> None:
+    if moment == 0:
+        wire.cut()
+    async with asyncio.timeout(20), database.writing(ACME) as connection:
+        if moment == 1:
+            wire.cut()
+        await connection.rows(inserted("idempotency_keys", ACME, moment), {})
+        if moment == 2:
+            wire.cut()
+
+
+async def test_a_connection_that_the_driver_gave_up_is_lost(database: PostgresDatabase) -> None:
+    """It does so in the background, when it can't cancel a statement; the work that holds it finds out."""
+
+    async def work() -> None:
+        async with database.writing(ACME) as connection:
+            await connection.rows(inserted("idempotency_keys", ACME), {})
+            database._pool._holders[-1]._con.terminate()
+            await connection.rows("select 1", {})
+
+    with pytest.raises(Unavailable, match="lost"):
+        await work()
+    await database.ready()
+    assert in_use(database) == 0
+
+
+async def test_an_answer_to_commit_that_never_comes_is_told(place: PostgresPlace, postgres: PostgresServer) -> None:
+    """It was kept, or it was not: the message says that this is not known, and the connection is not used again."""
+    async with relay(postgres.port) as wire:
+        address = place.address.replace(f":{postgres.port}/", f":{wire.port}/")
+        database = PostgresDatabase(replace(place, address=address, seconds=0.3))
+        await database.open()
+
+        async def commits() -> None:
+            async with asyncio.timeout(20), database.writing(ACME) as connection:
+                await connection.rows(inserted("idempotency_keys", ACME), {})
+                wire.cut()
+
+        with pytest.raises(Unavailable, match="did not say whether the change was kept") as told:
+            await commits()
+        assert told.value.hint is not None
+        assert "idempotency key" in told.value.hint
+        wire.heal()
+        await _until_ready(database)
+        await database.close()
+
+
+async def test_a_process_that_is_gone_holds_nothing_up(place: PostgresPlace, postgres: PostgresServer) -> None:
+    """It stood amid a work when the network was cut for good: the server takes back what it held by itself."""
+    async with relay(postgres.port) as wire:
+        address = place.address.replace(f":{postgres.port}/", f":{wire.port}/")
+        gone, here = PostgresDatabase(replace(place, address=address, seconds=0.3)), PostgresDatabase(place)
+        await gone.open()
+        await here.open()
+        with pytest.raises(Unavailable):
+            await _cut_amid(gone, wire, 1)
+        async with here.writing(ACME) as connection:  # waits for it
+            assert await connection.rows("select key from idempotency_keys", {}) == []
+        await here.close()
+        wire.heal()
+        await gone.close()
+
+
+async def test_a_pooler_that_keeps_no_statements_is_refused_at_the_start(
+    place: PostgresPlace, postgres: PostgresServer
+) -> None:
+    """With the setting that says so; and amid works, where one comes later, too."""
+    folder = Path(tempfile.mkdtemp(prefix="nexus-pooler-"))
+    try:
+        folder.chmod(0o755)
+        with pgbouncer(postgres, folder) as port:
+            pooled = replace(place, address=place.address.replace(f":{postgres.port}/", f":{port}/"))
+            database = PostgresDatabase(pooled)
+            with pytest.raises(ConfigurationError, match="NEXUS_POSTGRES_PREPARED=false"):
+                await database.open()
+            with pytest.raises(Unavailable, match="closed"):
+                await database.ready()
+            with patch.object(on_postgres_module, "require_kept", AsyncMock()):  # it was not there yet
+                databases = [PostgresDatabase(pooled) for _ in range(2)]
+                for each in databases:
+                    await each.open()
+
+            async def go_on() -> None:
+                async with asyncio.timeout(20):
+                    while True:
+                        await asyncio.gather(*(each.ready() for each in databases))
+
+            with pytest.raises(Unavailable, match="lost a prepared statement") as told:
+                await go_on()
+            assert told.value.hint == "Set NEXUS_POSTGRES_PREPARED=false."
+            for each in databases:
+                await each.close()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

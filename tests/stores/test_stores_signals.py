@@ -11,6 +11,7 @@ import orjson
 import pytest
 from engines import OnPostgres
 from servers.postgres import PostgresServer
+from servers.relay import relay
 
 from nexus_graph.scope.errors import Unavailable
 from nexus_graph.stores.database.place import PostgresPlace
@@ -116,6 +117,36 @@ async def test_a_lost_connection_wakes_everybody_once_it_is_back(
     await heard.close()
     with pytest.raises(Unavailable):
         await heard.ready()
+
+
+async def test_a_cut_network_is_noticed_by_who_only_listens(place: PostgresPlace, postgres: PostgresServer) -> None:
+    """It is said to be gone; once it is whole, all look, and everything is heard as before."""
+    async with relay(postgres.port) as wire:
+        told = PostgresSignals(place.address)
+        heard = PostgresSignals(place.address.replace(f":{postgres.port}/", f":{wire.port}/"), seconds=0.3)
+        await told.open()
+        await heard.open()
+        with heard.listen(ACME, ("a",)) as listener:
+            wire.cut()
+            async with asyncio.timeout(LONG):
+                while await _is_ready(heard):  # noqa: ASYNC110 - nobody tells of it
+                    await asyncio.sleep(0.05)
+            wire.heal()
+            assert await came(listener)
+            async with asyncio.timeout(LONG):
+                while not await came(listener, 0.5):
+                    told.wake(ACME, ("a",))
+            await heard.ready()
+        await told.close()
+        await heard.close()
+
+
+async def _is_ready(signals: PostgresSignals) -> bool:
+    try:
+        await signals.ready()
+    except Unavailable:
+        return False
+    return True
 
 
 async def test_no_server_to_listen_to_is_unavailable() -> None:

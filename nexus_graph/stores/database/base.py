@@ -11,11 +11,16 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+from nexus_graph.scope.errors import Conflict
 from nexus_graph.stores.statement import Value
 
 Result = TypeVar("Result")
 ScopeKey = tuple[str, str]
 """Tenant and env. None in its place: what crosses tenants, for the few doors that `Stores` names."""
+
+
+class Entangled(Conflict):
+    """The database took a transaction back for another's sake; done again from its beginning, it may go through."""
 
 
 class Row(Protocol):
@@ -51,7 +56,8 @@ class Connection(Protocol):
 
 
 Transaction = Callable[[Connection], Coroutine[Any, Any, Result]]
-"""What is done in one transaction, and awaits nothing but its connection."""
+"""What is done in one transaction, and awaits nothing but its connection. It may be done again after an Entangled, when
+all that the first attempt wrote is gone."""
 
 
 class Database(Protocol):
@@ -73,7 +79,10 @@ class Database(Protocol):
         """A connection inside a write transaction: commits on a clean exit, rolls back on any exception."""
 
     async def write(self, key: ScopeKey | None, transaction: Transaction[Result]) -> Result:
-        """A write transaction as a whole: commits on a clean exit, rolls back on any exception."""
+        """A write transaction as a whole: commits on a clean exit, rolls back on any exception.
+
+        Raises Entangled when it was taken back for others' sake several times.
+        """
 
     async def write_each(self, transactions: Sequence[tuple[ScopeKey, Transaction[None]]]) -> list[Exception | None]:
         """Transactions of several scopes, each whole or not at all, in as few commits as the engine can.

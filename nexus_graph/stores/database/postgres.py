@@ -6,6 +6,9 @@ The settings `nexus.tenant_id` and `nexus.env` of the transaction are what the r
 at. Who crosses tenants becomes the role `nexus_doors` until the transaction ends; see `migrations.walls`.
 
 Nothing is kept on a connection between transactions but prepared statements, so a pooler may stand in between.
+
+Every answer is waited for a bounded time, also of BEGIN and COMMIT: a server whose network is cut says nothing. A
+connection that was silent is thrown away, and a process that was is taken back by the server.
 """
 
 from __future__ import annotations
@@ -21,9 +24,10 @@ from typing import Any, Final
 import asyncpg
 
 from nexus_graph.scope.errors import Conflict, Unavailable
-from nexus_graph.stores.database.base import Connection, Result, Row, ScopeKey, Transaction
+from nexus_graph.stores.database.base import Connection, Entangled, Result, Row, ScopeKey, Transaction
 from nexus_graph.stores.database.place import PostgresPlace
 from nexus_graph.stores.database.placeholders import numbered
+from nexus_graph.stores.database.pooling import HINT, LOST, require_kept
 from nexus_graph.stores.database.uninterrupted import uninterrupted
 from nexus_graph.stores.statement import Value
 
@@ -32,15 +36,21 @@ DOORS: Final = "nexus_doors"
 
 _APPLICATION = "nexus-graph"
 _CONNECT_SECONDS = 5.0
+_LATER_SECONDS = 2.0  # longer than the server may take, so that what it says of its own limits comes first
+_ABSENCES = 6  # how many times what a statement may take a process may be silent inside a transaction that writes
+_ATTEMPTS = 4
 _STATEMENTS = 512  # prepared on each connection
+_FAILED = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 _READ = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY"
 _WRITE = "BEGIN ISOLATION LEVEL READ COMMITTED, READ WRITE"
 _OWN_TABLES = (
     "select oid::regclass::text from pg_class where relkind = 'r' and relowner = current_user::regrole order by 1"
 )
-_FASTER = ("23505", "40001", "40P01")  # unique violation, serialization failure, deadlock
+_FASTER = "23505"  # unique violation
+_ENTANGLED = ("40001", "40P01")  # serialization failure, deadlock
+_LET_GO = ("clos", "released")  # how the driver says that a connection is gone, or that it gave it up by itself
 _BUSY = ("55P03", "57014")  # a lock or a statement that took too long
-_AWAY = ("08", "25006", "53", "57P", "58")  # connection, read-only standby, resources, shutdown, system
+_AWAY = ("08", "25006", "25P03", "53", "57P", "58")  # connection, standby, idle too long, resources, shutdown, system
 
 
 class _Connection:
@@ -48,23 +58,55 @@ class _Connection:
 
     def __init__(self, connection: Any) -> None:
         self._connection = connection
+        self._silent = False
+
+    async def begin(self, how: str) -> None:
+        """Open a transaction with its settings."""
+        with self._answering():
+            await self._connection.execute(how)
+
+    async def commit(self) -> str:
+        """End it; what the server says that it did. Not interrupted by cancellation."""
+        with self._answering():
+            ended: str = await uninterrupted(self._connection.execute("COMMIT"))
+            return ended
+
+    async def take_back(self) -> None:
+        """End it without a trace, whatever became of it. A connection of which this isn't known is thrown away."""
+        if not self._silent:
+            try:
+                await uninterrupted(self._connection.execute("ROLLBACK"))
+            except _FAILED:
+                self._silent = True
+        if self._silent:
+            with suppress(asyncpg.InterfaceError):  # it is closed already
+                self._connection.terminate()
+
+    @contextmanager
+    def _answering(self) -> Iterator[None]:
+        with _translated():
+            try:
+                yield
+            except TimeoutError as error:
+                self._silent = True
+                raise Unavailable("The database does not answer.", hint="Try again.") from error
 
     async def rows(self, sql: str, parameters: dict[str, Value]) -> Sequence[Row]:
         """See `base.Connection`."""
         text, names = numbered(sql)
-        with _translated():
+        with self._answering():
             found: Sequence[Row] = await self._connection.fetch(text, *[parameters[name] for name in names])
             return found
 
     async def many(self, sql: str, parameters: Iterable[dict[str, Value]]) -> None:
         """See `base.Connection`."""
         text, names = numbered(sql)
-        with _translated():
+        with self._answering():
             await self._connection.executemany(text, [[values[name] for name in names] for values in parameters])
 
     async def hold(self, name: str) -> None:
         """See `base.Connection`."""
-        with _translated():
+        with self._answering():
             await self._connection.execute(_lock(name))
 
 
@@ -78,29 +120,39 @@ class PostgresDatabase:
         self._idle = asyncio.Event()
         milliseconds = round(place.seconds * 1000)
         self._limits = f"SET LOCAL statement_timeout = {milliseconds}; SET LOCAL lock_timeout = {milliseconds}"
+        self._absence = f"SET LOCAL idle_in_transaction_session_timeout = {_ABSENCES * milliseconds}"
 
     async def open(self) -> None:
-        """See `base.Database`."""
+        """See `base.Database`. Raises ConfigurationError behind a pooler that can't keep prepared statements."""
         with _translated():
             pool = asyncpg.create_pool(
                 self.place.address,
-                min_size=1,
+                min_size=0,  # else asyncpg restores the least number beside us, and a restart sees them collide
                 max_size=self.place.connections,
                 timeout=_CONNECT_SECONDS,
+                command_timeout=self.place.seconds + _LATER_SECONDS,
                 statement_cache_size=_STATEMENTS if self.place.prepared else 0,
                 max_cacheable_statement_size=0,
                 server_settings={"application_name": _APPLICATION},
                 reset=_nothing,
             )
             self._pool = await pool
-        self._idle.set()
+            self._idle.set()
+            try:
+                async with self._pool.acquire():  # there is one
+                    pass
+                if self.place.prepared:
+                    await require_kept(self._pool)
+            except BaseException:
+                await self.close()
+                raise
 
     async def close(self) -> None:
         """See `base.Database`."""
         pool, self._pool = self._pool, None
         if pool is not None:
             await self._idle.wait()
-            with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            with suppress(*_FAILED):
                 await pool.close()
 
     async def ready(self) -> None:
@@ -118,7 +170,7 @@ class PostgresDatabase:
     async def writing(self, key: ScopeKey | None) -> AsyncIterator[Connection]:
         """See `base.Database`."""
         lock = f"; {_lock('/'.join(key))}" if key else ""
-        async with self._transaction(f"{_WRITE}; {self._limits}; {_whose(key)}{lock}") as connection:
+        async with self._transaction(f"{_WRITE}; {self._limits}; {self._absence}; {_whose(key)}{lock}") as connection:
             yield connection
 
     async def write(self, key: ScopeKey | None, transaction: Transaction[Result]) -> Result:
@@ -128,6 +180,9 @@ class PostgresDatabase:
             async with self.writing(key) as connection:
                 return await transaction(connection)
 
+        for _ in range(_ATTEMPTS - 1):
+            with suppress(Entangled):
+                return await uninterrupted(whole())
         return await uninterrupted(whole())
 
     async def write_each(self, transactions: Sequence[tuple[ScopeKey, Transaction[None]]]) -> list[Exception | None]:
@@ -174,26 +229,33 @@ class PostgresDatabase:
         try:
             with _translated():
                 connection = await pool.acquire(timeout=self.place.seconds)
+            held = _Connection(connection)
             try:
                 try:
-                    with _translated():
-                        await connection.execute(begin)
-                    yield _Connection(connection)
-                    with _translated():
-                        ended = await uninterrupted(connection.execute("COMMIT"))
-                    if ended != "COMMIT" and begin.startswith(
-                        _WRITE
-                    ):  # a statement had failed and its error was caught: the server took all back
-                        raise RuntimeError("A transaction went on after a statement that failed.")
+                    await held.begin(begin)
+                    yield held
+                    await self._end(held, writes=begin.startswith(_WRITE))
                 except BaseException:
-                    with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
-                        await uninterrupted(connection.execute("ROLLBACK"))
+                    await held.take_back()
                     raise
             finally:
-                with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                with suppress(*_FAILED):
                     await uninterrupted(pool.release(connection))
         finally:
             self._leave()
+
+    async def _end(self, held: _Connection, *, writes: bool) -> None:
+        try:
+            ended = await held.commit()
+        except Unavailable as error:
+            if not writes:
+                raise
+            raise Unavailable(
+                "The database did not say whether the change was kept.",
+                hint="Look whether it was, or send the same request again with the same idempotency key.",
+            ) from error
+        if writes and ended != "COMMIT":  # a statement had failed and its error was caught: the server took all back
+            raise RuntimeError("A transaction went on after a statement that failed.")
 
     def _enter(self) -> None:
         self._under_way += 1
@@ -235,15 +297,21 @@ def _translated() -> Iterator[None]:
         yield
     except asyncpg.PostgresError as error:
         state = str(error.sqlstate or "")
-        if state in _FASTER:
+        if state == _FASTER:
             raise Conflict("Another was faster.", hint="Read again, and try again.") from error
+        if state in _ENTANGLED:
+            raise Entangled("Another was faster.", hint="Read again, and try again.") from error
+        if state in LOST:
+            raise Unavailable("The pooler in front of the database lost a prepared statement.", hint=HINT) from error
         if state in _BUSY:
             raise Unavailable("The database is busy.", hint="Try again.") from error
         if state.startswith(_AWAY):
             raise Unavailable("The database can't be used now.", hint="Try again.") from error
         raise
+    except asyncpg.InternalClientError as error:  # the driver lost its place, as when the server ends amid an answer
+        raise Unavailable("The connection to the database was lost.", hint="Try again.") from error
     except asyncpg.InterfaceError as error:
-        if "clos" not in str(error):  # a mistake of ours, in a statement's parameters
+        if not any(word in str(error) for word in _LET_GO):  # a mistake of ours, in a statement's parameters
             raise
         raise Unavailable("The connection to the database was lost.", hint="Try again.") from error
     except TimeoutError as error:

@@ -2,6 +2,8 @@
 
 They are sent after the commit, gathered for a moment, never inside a transaction: a NOTIFY there would hold up every
 other commit. They say which scope and which actions, nothing else. Whatever is lost, the slow poll finds.
+
+A connection on which nobody is heard may be one whose network was cut: it is tried every few seconds.
 """
 
 from __future__ import annotations
@@ -32,11 +34,13 @@ _Gathered = dict[ScopeKey | None, set[str] | None]
 class PostgresSignals:
     """Wakes whoever listens in this process at once, and those in other processes a moment later.
 
-    `address` leads to the server itself: a pooler that lends connections by the transaction can't listen.
+    `address` leads to the server itself: a pooler that lends connections by the transaction can't listen. `seconds` is
+    how long an answer is waited for, and how long it is silent before the connection is tried.
     """
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, seconds: float = _CONNECT_SECONDS) -> None:
         self._address = address
+        self._seconds = seconds
         self._local = LocalSignals()
         self._gathered: _Gathered = {}
         self._news = asyncio.Event()
@@ -90,7 +94,12 @@ class PostgresSignals:
     async def _send(self) -> None:
         """Tell what gathers, until the connection fails."""
         while True:
-            await self._news.wait()
+            try:
+                async with asyncio.timeout(self._seconds):
+                    await self._news.wait()
+            except TimeoutError:
+                await self._connection.execute("select 1")
+                continue
             await asyncio.sleep(_GATHER_SECONDS)
             self._news.clear()
             gathered, self._gathered = self._gathered, {}
@@ -100,8 +109,8 @@ class PostgresSignals:
     async def _connected(self) -> Any:
         connection = await asyncpg.connect(
             self._address,
-            timeout=_CONNECT_SECONDS,
-            command_timeout=_CONNECT_SECONDS,
+            timeout=self._seconds,
+            command_timeout=self._seconds,
             server_settings={"application_name": "nexus-graph signals"},
         )
         own = connection.get_server_pid()
