@@ -185,6 +185,18 @@ def test_what_is_missing_is_named(postgres: PostgresServer, place: PostgresPlace
     postgres.sql("drop database bare")
 
 
+def test_a_database_of_a_newer_version_is_left_alone(postgres: PostgresServer) -> None:
+    """Neither started on nor migrated by this one."""
+    postgres.sql("drop database if exists newer", f"create database newer owner {OWNER}")
+    place = postgres.place("newer")
+    migrate(place)
+    postgres.sql("update alembic_version set version_num = '9999'", database="newer")
+    for deed in (require_newest, migrate):
+        with pytest.raises(ConfigurationError, match="at schema 9999, which a newer version"):
+            deed(place)
+    postgres.sql("drop database newer")
+
+
 async def test_of_several_who_migrate_one_does(postgres: PostgresServer) -> None:
     """The others wait and find it done."""
     postgres.sql("drop database if exists raced", f"create database raced owner {OWNER}")
