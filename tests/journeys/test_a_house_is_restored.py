@@ -87,7 +87,7 @@ def shell(text: str, place: Path, s3: SeaweedFS, **given: str) -> str:
         **who,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    return str(done.stdout)
 
 
 def settings(rows: PostgresServer, s3: SeaweedFS, bucket: str, vectors: WeaviateServer) -> dict[str, str]:

@@ -72,7 +72,7 @@ def nginx(ports: tuple[int, int], servers: tuple[int, int], objects: int) -> Ite
                 return probe.connect_ex(("127.0.0.1", graph)) == 0
 
         who = None if user is None else (user.pw_uid, user.pw_gid)
-        words = [command, "-c", folder / "nginx.conf", "-e", "stderr", "-g", "daemon off;"]
+        words: list[str | Path] = [command, "-c", folder / "nginx.conf", "-e", "stderr", "-g", "daemon off;"]
         with running(start(words, folder / "log", ready, who=who)):
             yield Nginx(f"https://127.0.0.1:{graph}", f"https://127.0.0.1:{store}", folder)
     finally:
