@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -21,6 +20,7 @@ from nexus_graph.app import followers, open_house
 from nexus_graph.engines import open_stores
 from nexus_graph.index import IndexReport
 from nexus_graph.safeguards import quotas
+from nexus_graph.scope.clock import system_clock
 from nexus_graph.scope.scope import Env as EnvName
 from nexus_graph.scope.scope import Scope, Surface
 
@@ -74,7 +74,7 @@ def _write_metrics(file: Path, scopes: int, faults: Sequence[str]) -> None:
         "nexus_check_scopes": ("Tenants times envs that the last check looked at.", scopes),
         "nexus_check_faults": ("Faults that it left.", len(faults)),
         "nexus_check_broken_journals": ("Journals among them whose chain is broken.", sum(map(_of_journal, faults))),
-        "nexus_check_time_seconds": ("When it ended, in seconds since 1970.", time.time()),
+        "nexus_check_time_seconds": ("When it ended, in seconds since 1970.", system_clock().timestamp()),
     }
     for name, (text, value) in told.items():
         Gauge(name, text, registry=registry).set(value)
