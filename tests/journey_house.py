@@ -40,7 +40,7 @@ ROLES = ("owner", "admin", "member")
 Credentials = dict[tuple[str, str], str]
 Furnished = tuple[Path, Credentials, Engine, Place]
 
-START_SECONDS = 30
+START_SECONDS = 60
 COMMAND_SECONDS = 120
 WAIT_SECONDS = 20
 STORY_SECONDS = 60

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from prometheus_client import CollectorRegistry, Gauge, write_to_textfile
 
 from nexus_graph import assets, atoms, cards, index, runs, sessions
 from nexus_graph.administration import console
@@ -18,6 +20,7 @@ from nexus_graph.app import followers, open_house
 from nexus_graph.engines import open_stores
 from nexus_graph.index import IndexReport
 from nexus_graph.safeguards import quotas
+from nexus_graph.scope.clock import system_clock
 from nexus_graph.scope.scope import Env as EnvName
 from nexus_graph.scope.scope import Scope, Surface
 
@@ -26,12 +29,19 @@ audit = typer.Typer(help="Prove the journal.", no_args_is_help=True)
 _HELD = (assets.held, cards.held, sessions.held)
 """What each room's rows add up to, for the quotas."""
 
+_JOURNAL = "journal"
+"""Begins what is said of a broken chain."""
+
 Found = dict[str, list[str]]
 """Faults by `tenant/env`."""
 
 
 def check(
-    repair: Annotated[bool, typer.Option("--repair", help="Mend what can be mended.")] = False, as_json: AsJson = False
+    repair: Annotated[bool, typer.Option("--repair", help="Mend what can be mended.")] = False,
+    metrics: Annotated[
+        Path | None, typer.Option(help="Write the result to this file too, as Prometheus reads it (*.prom).")
+    ] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Prove that journal, runs, objects, atoms, cards, index, quotas agree everywhere. Fails while a fault is left."""
 
@@ -44,6 +54,8 @@ def check(
 
     found, left = console.run(deed())
     faults, lasting = _lines(found), _lines(left)
+    if metrics is not None:
+        _write_metrics(metrics, len(found), lasting)
     if as_json:
         console.document({"scopes": len(found), "faults": faults, "left": lasting, "repaired": repair})
     else:
@@ -53,6 +65,27 @@ def check(
         console.say(f"{len(found)} scopes checked, {len(faults)} faults found, {len(lasting)} left.")
     if lasting:
         raise typer.Exit(console.REFUSED)
+
+
+def _write_metrics(file: Path, scopes: int, faults: Sequence[str]) -> None:
+    """The result as gauges, in the place of that of the last time. Ends the command where the file can't be written."""
+    registry = CollectorRegistry()
+    told = {
+        "nexus_check_scopes": ("Tenants times envs that the last check looked at.", scopes),
+        "nexus_check_faults": ("Faults that it left.", len(faults)),
+        "nexus_check_broken_journals": ("Journals among them whose chain is broken.", sum(map(_of_journal, faults))),
+        "nexus_check_time_seconds": ("When it ended, in seconds since 1970.", system_clock().timestamp()),
+    }
+    for name, (text, value) in told.items():
+        Gauge(name, text, registry=registry).set(value)
+    try:
+        write_to_textfile(str(file), registry)
+    except OSError as error:
+        console.fail(f"{file} can't be written: {error.strerror}.", hint="Name a file in a folder that is there.")
+
+
+def _of_journal(fault: str) -> bool:
+    return fault.partition(": ")[2].startswith(_JOURNAL)
 
 
 def _lines(found: Found) -> list[str]:
@@ -91,7 +124,7 @@ async def _log(house: House, scope: Scope, repair: bool, tick: Ticker) -> list[s
     async with house.stores.read(scope) as read:
         _, fault = await read.verify_journal()
     _, faults = await runs.rebuild_check(house.stores, scope, repair=repair and fault is None, looked=looked)
-    broken = [f"journal, seq {fault.seq}: {fault.reason}"] if fault else []
+    broken = [f"{_JOURNAL}, seq {fault.seq}: {fault.reason}"] if fault else []
     return [*broken, *(f"run {run.run_id}: {run.reason}" for run in faults)]
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 
 import pytest
 from command_line import PLACE, Folder
+from prometheus_client.parser import text_string_to_metric_families
 
 
 def meddle(folder: Folder, statement: str) -> None:
@@ -136,6 +138,30 @@ def test_a_changed_journal_is_named_by_its_first_bad_entry(stocked: Folder, stat
     assert broken["entries"] == broken["firstBadSeq"] - 1
     assert f"broken at seq {broken['firstBadSeq']}" in stocked.run("audit", "verify").out
     assert f"journal, seq {broken['firstBadSeq']}" in stocked.json("check", status=1)["faults"][0]
+
+
+def gauges(folder: Folder, status: int) -> dict[str, float]:
+    """What `check --metrics` writes, as a scraper reads it."""
+    done = folder.run("check", "--metrics", "nexus_check.prom")
+    assert done.status == status, done
+    text = (folder.path / "nexus_check.prom").read_text()
+    return {each.name: each.value for family in text_string_to_metric_families(text) for each in family.samples}
+
+
+def test_check_leaves_its_result_for_a_scraper(stocked: Folder) -> None:
+    """Scopes, faults, broken chains and the time, whole at every moment; a folder that is not there is named."""
+    sound = gauges(stocked, 0)
+    ended = sound.pop("nexus_check_time_seconds")
+    assert abs(ended - time.time()) < 600
+    assert sound == {"nexus_check_scopes": 1, "nexus_check_faults": 0, "nexus_check_broken_journals": 0}
+    meddle(stocked, "delete from atoms")
+    meddle(stocked, "update journal_events set actor_id = 'nobody' where seq = 5")
+    broken = gauges(stocked, 1)
+    assert broken.pop("nexus_check_time_seconds") > ended
+    assert broken.pop("nexus_check_faults") > 1
+    assert broken == {"nexus_check_scopes": 1, "nexus_check_broken_journals": 1}
+    assert [path.name for path in stocked.path.glob("*.prom*")] == ["nexus_check.prom"]
+    assert "can't be written: No such file" in stocked.bad("check", "--metrics", "nowhere/nexus_check.prom")
 
 
 def test_audit_verify_looks_where_it_is_told(stocked: Folder) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import stat
 from pathlib import Path
 
@@ -40,6 +41,19 @@ def test_migrate_makes_the_database_and_may_be_repeated(installed: Folder) -> No
     assert installed.json("migrate") == first
     assert first["revision"] in installed.good("migrate")
     assert installed.json("tenant", "list") == []
+
+
+def test_a_database_of_a_newer_version_is_left_alone(installed: Folder) -> None:
+    """No command of this version starts on it or changes it, and each says so."""
+    file = installed.path / "nexus-data" / "nexus.db"
+    database = sqlite3.connect(file)
+    with database:
+        database.execute("update alembic_version set version_num = '9999'")
+    database.close()
+    before = file.read_bytes()
+    for command in (("serve",), ("check",), ("tenant", "list"), ("migrate",)):
+        assert "at schema 9999, which a newer version of this program made" in installed.bad(*command, status=2)
+    assert file.read_bytes() == before
 
 
 def test_every_command_asks_for_the_newest_schema(installed: Folder) -> None:

@@ -85,32 +85,48 @@ class PostgresServer:
         return PostgresPlace(self.address(name, APPLICATION), self.address(name, OWNER))
 
 
+def ordinary_user() -> pwd.struct_passwd | None:
+    """Who runs a server here: somebody else where we are root, whom it refuses."""
+    return pwd.getpwnam("nobody") if os.geteuid() == 0 else None
+
+
+def programs() -> Path:
+    """The folder of the server's programs. Skips where there is none on this machine."""
+    return program("postgres", "postgres", "/usr/lib/postgresql/*/bin/postgres").resolve().parent
+
+
 @contextmanager
 def postgres_server(folder: Path, *settings: str) -> Iterator[PostgresServer]:
     """A server with the three roles. Skips where there is none on this machine."""
-    programs = program("postgres", "postgres", "/usr/lib/postgresql/*/bin/postgres").resolve().parent
-    user = pwd.getpwnam("nobody") if os.geteuid() == 0 else None  # it refuses to be run by root
-    data, [port] = folder / "data", free_ports(1)
+    user, found = ordinary_user(), programs()
     if user is not None:
         os.chown(folder, user.pw_uid, user.pw_gid)
     options = ("--auth=trust", "--encoding=UTF8", "--no-locale", "--no-sync")
-    _as(user, programs / "initdb", "-D", data, "-U", "postgres", *options)
-    server = PostgresServer(programs, port)
+    _as(user, found / "initdb", "-D", folder / "data", "-U", "postgres", *options)
+    with postgres_over(folder, *settings) as server:
+        server.sql(*ROLES)
+        yield server
+
+
+@contextmanager
+def postgres_over(folder: Path, *settings: str) -> Iterator[PostgresServer]:
+    """A server over what lies in the folder's `data` already."""
+    user, found, [port] = ordinary_user(), programs(), free_ports(1)
+    server = PostgresServer(found, port)
     given: list[str | Path] = [
         part for each in (*_QUICK, f"unix_socket_directories={folder}", *settings) for part in ("-c", each)
     ]
     log = folder.parent / f"{folder.name}.log"
 
     def ready() -> bool:
-        probe = [str(programs / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(port)]
+        probe = [str(found / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(port)]
         return subprocess.run(probe, check=False).returncode == 0
 
-    command = [programs / "postgres", "-D", data, "-p", str(port), *given]
+    command = [found / "postgres", "-D", folder / "data", "-p", str(port), *given]
     who = None if user is None else (user.pw_uid, user.pw_gid)
     server.starting = lambda: start(command, log, ready, environment={"TZ": "UTC"}, who=who)
     server.start()
     try:
-        server.sql(*ROLES)
         yield server
     finally:
         server.stop()

@@ -198,6 +198,29 @@ def test_what_is_missing_is_named(postgres: PostgresServer, place: PostgresPlace
     postgres.sql("drop database bare")
 
 
+def test_a_database_of_a_newer_version_is_left_alone(postgres: PostgresServer) -> None:
+    """Neither started on nor migrated by this one."""
+    postgres.sql("drop database if exists newer", f"create database newer owner {OWNER}")
+    place = postgres.place("newer")
+    migrate(place)
+    postgres.sql("update alembic_version set version_num = '9999'", database="newer")
+    for deed in (require_newest, migrate):
+        with pytest.raises(ConfigurationError, match="at schema 9999, which a newer version"):
+            deed(place)
+    postgres.sql("drop database newer")
+
+
+async def test_a_migration_holds_nobody_up_for_long(postgres: PostgresServer, place: PostgresPlace) -> None:
+    """Where a table stays in use it gives up, changes nothing, and says so; afterwards it comes through."""
+    reader = await asyncpg.connect(postgres.address(place.address.rpartition("/")[2], "postgres"))
+    async with reader.transaction():
+        await reader.execute("lock table cards in access share mode")
+        with pytest.raises(ConfigurationError, match="in use for more than 5 seconds, and nothing was changed"):
+            await asyncio.to_thread(migrate, place)
+    await reader.close()
+    assert await asyncio.to_thread(migrate, place) == newest()
+
+
 async def test_of_several_who_migrate_one_does(postgres: PostgresServer) -> None:
     """The others wait and find it done."""
     postgres.sql("drop database if exists raced", f"create database raced owner {OWNER}")

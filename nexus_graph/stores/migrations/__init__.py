@@ -23,7 +23,8 @@ _HERE = Path(__file__).resolve().parent
 def migrate(place: Place) -> str:
     """Bring the database to the newest schema, making what is missing. Returns the revision that it is at now.
 
-    Of several at once, one migrates and the others wait. Raises ConfigurationError for a database that can't be used.
+    Of several at once, one migrates and the others wait. Raises ConfigurationError for a database that can't be used,
+    or that a newer version of the program has migrated.
     """
     if isinstance(place, PostgresPlace):
         _walls().migrate(place, _upgrade)
@@ -42,6 +43,7 @@ def require_newest(place: Place) -> None:
     else:
         with _engine(place) as engine, engine.connect() as connection:
             found = _revision(connection)
+    _require_known(found)
     if found != newest():
         raise ConfigurationError(
             f"The database is at schema {found or 'none'}, this program needs {newest()}. Run `nexus-graph migrate`."
@@ -64,7 +66,18 @@ def _walls() -> ModuleType:
     return walls
 
 
+def _require_known(found: str | None) -> None:
+    """A server that goes on after a newer version has migrated is not hindered; one that starts is told why not."""
+    history = ScriptDirectory.from_config(_alembic())
+    if found is not None and found not in {each.revision for each in history.walk_revisions()}:
+        raise ConfigurationError(
+            f"The database is at schema {found}, which a newer version of this program made; this one knows it up to "
+            f"{newest()}. Start the newer version, or restore a backup that this one made."
+        )
+
+
 def _upgrade(connection: Connection) -> None:
+    _require_known(_revision(connection))
     alembic = _alembic()
     alembic.attributes["connection"] = connection
     command.upgrade(alembic, "head")

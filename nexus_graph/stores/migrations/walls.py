@@ -49,6 +49,10 @@ DOORS: Final[Mapping[str, str]] = {
 }
 """What may be done across tenants, by table: with all columns, or with those that are named."""
 
+_LOCK_SECONDS = 5
+"""How long a migration waits for a table: whoever comes to that table after it waits as long."""
+_IN_USE: Final = ("55P03", "40P01")
+"""What Postgres says of a table that was not to be had, and of two that waited for each other."""
 _MIGRATING = 7_305_240_112  # one lock, for all who migrate this database
 _SETTING = "current_setting('nexus.{}', true)"
 _OF_TENANT = f"tenant_id = {_SETTING.format('tenant_id')}"
@@ -71,6 +75,7 @@ def migrate(place: PostgresPlace, upgrade: Callable[[Connection], None]) -> None
 
     def deed(connection: Connection) -> None:
         connection.execute(text(f"select pg_advisory_xact_lock({_MIGRATING})"))
+        connection.execute(text(f"set local lock_timeout = '{_LOCK_SECONDS}s'"))
         upgrade(connection)
         _build(connection, application)
 
@@ -163,6 +168,10 @@ async def _with(address: str, deed: Callable[[Connection], Result]) -> Result:
             return await connection.run_sync(deed)
     except (DBAPIError, asyncpg.PostgresError, OSError, TimeoutError) as error:
         cause = getattr(error, "orig", None) or error
+        if getattr(cause, "sqlstate", None) in _IN_USE:
+            raise ConfigurationError(
+                f"A table was in use for more than {_LOCK_SECONDS} seconds, and nothing was changed. Run it again."
+            ) from error
         raise ConfigurationError(f"The Postgres database can't be used: {cause}.") from error
     finally:
         await engine.dispose()
