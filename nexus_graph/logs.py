@@ -9,6 +9,7 @@ A line that can't be written, as on a full disk, is lost and counted: no request
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import logging
@@ -19,6 +20,8 @@ from typing import Any, TextIO, cast
 
 import structlog
 
+_FRAMES = ("cr_frame", "ag_frame", "gi_frame")
+_INNER = ("cr_await", "ag_await", "gi_yieldfrom")
 _SILENT = (
     *("strawberry.execution", "strawberry.ws.task", "httpx", "httpcore", "weaviate-client", "opentelemetry"),
     *("aiobotocore", "botocore"),
@@ -49,6 +52,18 @@ def places(error: BaseException) -> list[str]:
     """Where an error passed through on its way, innermost last: at most eight of `file:line`."""
     frames = traceback.extract_tb(error.__traceback__)
     return [f"{frame.filename.rpartition('nexus_graph/')[2]}:{frame.lineno}" for frame in frames][-8:]
+
+
+def waiting_at(task: asyncio.Task[Any]) -> list[str]:
+    """Where a task waits: `file:line` of our own code, the outermost first."""
+    found: list[str] = []
+    waiting: Any = task.get_coro()
+    while waiting is not None:
+        frame = next((getattr(waiting, name) for name in _FRAMES if getattr(waiting, name, None)), None)
+        if frame is not None and "nexus_graph/" in frame.f_code.co_filename:
+            found.append(f"{frame.f_code.co_filename.rpartition('nexus_graph/')[2]}:{frame.f_lineno}")
+        waiting = next((getattr(waiting, name) for name in _INNER if getattr(waiting, name, None)), None)
+    return found[-8:]
 
 
 class _Lossy(io.TextIOBase):

@@ -14,13 +14,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
 import structlog
 from sqlmodel import Field
 
+from nexus_graph.logs import waiting_at
 from nexus_graph.scope.clock import moment
 from nexus_graph.scope.errors import Conflict, Halted, Unavailable
 from nexus_graph.scope.handling import Handling
@@ -38,6 +39,7 @@ log = structlog.get_logger("nexus_graph.follower")
 _BATCH = 64
 _ATTEMPTS = 3
 _LOOK_SECONDS = 0.4  # between two looks, during a long deed, at whether it is halted
+_SLOW = timedelta(seconds=60)  # after which it is told, again and again, where a deed waits
 _LAZY = 1000  # entries of no interest after which the checkpoint is moved all the same
 
 
@@ -185,7 +187,7 @@ class Follower:
             try:
                 moved = await self._take(stores, scope) or moved
             except Exception as error:  # one scope's trouble is not for the others to bear
-                log.warning("follower.held_up", follower=self.name, tenant=tenant_id, env=env, error=_cause(error))
+                log.warning("follower.held_up", follower=self.name, error=_cause(error), **_where(scope))
                 failed = failed or error
         if failed is not None:
             raise failed
@@ -248,9 +250,14 @@ class Follower:
 
     async def _unless_halted(self, stores: Stores, scope: Scope, entries: Sequence[Entry]) -> bool:
         """Do the deed, or cancel it when it is halted on its way. True when it was done."""
-        deed, prolonged = asyncio.create_task(self._do(stores, scope, entries)), stores.clock()
+        began = prolonged = told = stores.clock()
+        deed = asyncio.create_task(self._do(stores, scope, entries))
         try:
             while not (await asyncio.wait([deed], timeout=_LOOK_SECONDS))[0]:
+                if stores.clock() - told > _SLOW:
+                    told = stores.clock()
+                    seconds, places = round((told - began).total_seconds()), waiting_at(deed)
+                    log.warning("follower.slow", follower=self.name, seconds=seconds, places=places, **_where(scope))
                 async with stores.read(scope) as read:
                     if await self.halted(read):
                         return False
@@ -306,6 +313,10 @@ class Follower:
     async def _tell(self, stores: Stores, scope: Scope, event: Event, run_id: str | None) -> None:
         async with stores.work(scope, RunKind.ADMIN, run_id=run_id) as work:
             work.record(event)
+
+
+def _where(scope: Scope) -> dict[str, str]:
+    return {"tenant": scope.tenant_id, "env": scope.env.value}
 
 
 def _cause(error: Exception) -> str:

@@ -347,3 +347,29 @@ async def test_a_deed_that_sees_the_halt_itself_is_no_trouble(stores: Stores, sc
     follower.deed = noting(seen)
     await drain(follower, stores)
     assert [seq for _, _, seq in seen] == [1]
+
+
+async def test_a_deed_that_takes_long_tells_where_it_waits(
+    stores: Stores, scope_of: ScopeOf, clock: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every minute a line names the follower, the scope and our own places that it waits at."""
+    monkeypatch.setattr("nexus_graph.stores.follower._LOOK_SECONDS", 0.01)
+    told, waits = asyncio.Event(), 0
+
+    async def deed(stores: Stores, scope: Scope, _: Sequence[Entry]) -> None:
+        async with stores.read(scope):
+            await stores.shared.once("forever", told.wait)
+
+    await write(stores, scope_of(), "wanted")
+    with capture_logs() as logs:
+        followed = asyncio.create_task(Follower("f", ("wanted",), deed).catch_up(stores))
+        while not (slow := [line for line in logs if line["event"] == "follower.slow"]):
+            clock.advance(seconds=5)
+            await asyncio.wait([followed], timeout=0.01)
+            waits += 1
+        told.set()
+        assert await followed
+    assert (slow[0]["follower"], slow[0]["tenant"], slow[0]["env"]) == ("f", "t_acme", "dev")
+    assert slow[0]["seconds"] >= 60
+    assert waits >= 12
+    assert [place.partition(":")[0] for place in slow[0]["places"]] == ["stores/follower.py", "stores/sharing.py"]
