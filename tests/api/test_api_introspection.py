@@ -23,7 +23,7 @@ def settings(envs: str | None) -> config.Config:
         None,
         data=Path("data"),
         issuers=[{"issuer": "here", "audience": "here", "keys": "keys.json"}],
-        erasure_ledger=Path("ledger"),
+        erasure_ledger="ledger",
         signing_secret="x" * 32,
         **given,
     ).config
