@@ -1,0 +1,148 @@
+"""One tenant: its writers at the source wait, and env by env everything is copied, proven, and only then shown."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Final
+
+import orjson
+
+from nexus_graph.administration import console
+from nexus_graph.administration.console import Ticker
+from nexus_graph.administration.moving import objects, places, rows, standing, tables
+from nexus_graph.administration.moving.objects import CopiedObjects
+from nexus_graph.administration.moving.proof import Proof, prove, prove_shown
+from nexus_graph.administration.moving.rows import Copied
+from nexus_graph.administration.moving.standing import Found, Head, Standing
+from nexus_graph.api.house import House
+from nexus_graph.scope.handling import Handling
+from nexus_graph.scope.redaction import redact
+from nexus_graph.scope.scope import Env, Scope
+from nexus_graph.stores.journal import Event, RunKind
+from nexus_graph.stores.work import Stores
+
+MOVING: Final = "tenant.moving"
+"""What the journal is told before anything is read: where all of the tenant and env goes."""
+
+_SETTLED: Final = frozenset({Standing.SAME, Standing.AHEAD, Standing.NOTHING})
+
+
+@dataclass(slots=True)
+class MovedEnv:
+    """What became of one env: how far the target was, what was copied, and the proof (None where there is none)."""
+
+    scope: Scope
+    found: Found
+    rows: Copied = field(default_factory=Copied)
+    objects: CopiedObjects = field(default_factory=CopiedObjects)
+    erasures: int = 0
+    proof: Proof | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """The two installations. `same_objects`: they share an object store, in which nothing needs to be copied."""
+
+    source: House
+    target: House
+
+    @property
+    def same_objects(self) -> bool:
+        """Whether they share an object store."""
+        return places.objects_at(self.source.config) == places.objects_at(self.target.config)
+
+
+def scopes_of(tenant_id: str) -> list[Scope]:
+    """An operator's scope in every env of a tenant."""
+    return [console.operator(tenant_id, env.value) for env in Env]
+
+
+async def move_tenant(ends: Ends, tenant_id: str, tick: Ticker) -> list[MovedEnv]:
+    """Move a tenant: what became of each of its envs. Differences are told, and then nothing of that env is shown.
+
+    Raises Conflict when the target holds what did not come from this source, and Unavailable when somebody writes at
+    the source for too long, or a store does not answer. Then it can be run again, and goes on.
+    """
+    source, target = ends.source.stores, ends.target.stores
+    scopes = scopes_of(tenant_id)
+    before = [(scope, (await standing.look(source, target, scope)).standing) for scope in scopes]
+    for scope, was in before:
+        if was not in _SETTLED:
+            await _announce(source, scope, places.name_of(ends.target.config))
+    async with standing_still(source, scopes):
+        moved = [MovedEnv(scope, await standing.look(source, target, scope)) for scope in scopes]
+        for each in moved:
+            if each.found.source is not None:
+                await _move_env(ends, each, each.found.source, tick)
+        if all(each.proof is None or not each.proof.differences for each in moved):
+            await _directory(source, target, moved)
+    return moved
+
+
+@asynccontextmanager
+async def standing_still(stores: Stores, scopes: Sequence[Scope]) -> AsyncIterator[None]:
+    """Be the one writer of every env of a tenant, and write nothing: everybody else waits, or is told to try again."""
+    first, *others = scopes
+    async with stores.database.writing(first.key) as connection:
+        for scope in others:
+            await connection.hold("/".join(scope.key))  # the name under which a work holds its scope
+        await connection.hold(f"tenant/{first.tenant_id}")
+        yield
+
+
+async def _announce(stores: Stores, scope: Scope, name: str) -> None:
+    """Tell the source's journal, unless its last entry says so: the entry moves along, and a second run adds none."""
+    async with stores.read(scope) as read:
+        row = await read.row(tables.LAST_EVENT)
+    told = {} if row is None or row["payload"] is None else orjson.loads(row["payload"])
+    if row is not None and row["action"] == MOVING and told.get("input") == {"target": name}:
+        return
+    async with stores.work(scope, RunKind.ADMIN) as work:
+        detail = redact({"input": {"target": name}})
+        work.record(Event(MOVING, "tenant", scope.tenant_id, detail, Handling((), train_ok=False)))
+
+
+async def _move_env(ends: Ends, each: MovedEnv, head: Head, tick: Ticker) -> None:
+    source, target, scope = ends.source.stores, ends.target.stores, each.scope
+    was = each.found.standing
+    if was is Standing.AHEAD:
+        return
+    if was is not Standing.SAME:
+        if was is Standing.BEHIND:
+            await rows.remove(target, scope)
+        each.rows = await rows.copy(source, target, scope, tick)
+        if not ends.same_objects:
+            ours = was is not Standing.NEW
+            each.objects = await objects.copy(source.blobs, target.blobs, scope, tick, ours=ours)
+        each.erasures = await _tell_ledger(ends, scope)
+    each.proof = await prove(ends.source, ends.target, scope, head, tick)
+    if was is not Standing.SAME and not each.proof.differences:
+        each.rows.written += await rows.show(source, target, scope)
+    shown = [table for table in tables.shown_last() if was is not Standing.SAME or table.name not in tables.RESTLESS]
+    if not each.proof.differences:
+        await prove_shown(source, target, scope, each.proof, shown)
+
+
+async def _tell_ledger(ends: Ends, scope: Scope) -> int:
+    """Enter the tenant's and env's erasures in the target's ledger, whose rows are there by now. Returns how many."""
+    known = {entry.erasure_id for entry in ends.target.eraser.ledger.entries()}
+    entries = [entry for entry in ends.source.eraser.ledger.entries() if (entry.tenant_id, entry.env) == scope.key]
+    missing = [entry for entry in entries if entry.erasure_id not in known]
+    for entry in missing:
+        await ends.target.eraser.ledger.append(entry)
+    return len(missing)
+
+
+async def _directory(source: Stores, target: Stores, moved: Sequence[MovedEnv]) -> None:
+    """The tenant itself and its members, last of all; left alone where the target went on by itself."""
+    standings = {each.found.standing for each in moved}
+    if Standing.AHEAD in standings:
+        return
+    proven = next((each for each in moved if each.proof is not None), None)
+    if proven is None or proven.proof is None:
+        return
+    if not standings <= _SETTLED or await rows.lacks_directory(target, proven.scope):
+        proven.rows.written += await rows.open_directory(source, target, proven.scope)
+    await prove_shown(source, target, proven.scope, proven.proof, tables.directory())
