@@ -6,9 +6,10 @@ that has another entry anywhere was written to by somebody else.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from nexus_graph.administration.moving import tables
 from nexus_graph.scope.errors import Conflict
@@ -31,6 +32,10 @@ class Standing(StrEnum):
     """The copy was shown, and both are at the same entry."""
     AHEAD = "AHEAD"
     """The copy was shown, and the target went on."""
+
+
+SETTLED: Final = frozenset({Standing.NOTHING, Standing.SAME, Standing.AHEAD})
+"""Nothing is left to be copied."""
 
 
 class Head(NamedTuple):
@@ -74,6 +79,18 @@ async def look(source: Stores, target: Stores, scope: Scope) -> Found:
     if await _hash_at(source, scope, last.seq) != last.hash:
         raise _foreign(scope, f"entry {last.seq} of its journal")
     return Found(Standing.BEGUN if ours is None else Standing.BEHIND, theirs, last)
+
+
+async def look_at_all(source: Stores, target: Stores, scopes: Sequence[Scope]) -> list[Found]:
+    """How far the target is in every env of a tenant. Raises Conflict as `look` does, and when both sides went on."""
+    found = [await look(source, target, scope) for scope in scopes]
+    on = next((scope for scope, each in zip(scopes, found, strict=True) if each.standing is Standing.AHEAD), None)
+    if on is not None and not {each.standing for each in found} <= SETTLED:
+        raise Conflict(
+            f"The target went on with {'/'.join(on.key)} after an earlier move, and the source with another env of it.",
+            hint="Nothing of it was changed. What was written at the source since must be written again at the target.",
+        )
+    return found
 
 
 async def _holds(read: Read, table: tables.Table) -> bool:

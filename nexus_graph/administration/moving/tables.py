@@ -55,7 +55,7 @@ class Table:
     @property
     def name(self) -> str:
         """Its name."""
-        return self.columns.name
+        return str(self.columns.name)
 
     @property
     def scoped(self) -> bool:

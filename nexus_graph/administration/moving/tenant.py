@@ -26,8 +26,6 @@ from nexus_graph.stores.work import Stores
 MOVING: Final = "tenant.moving"
 """What the journal is told before anything is read: where all of the tenant and env goes."""
 
-_SETTLED: Final = frozenset({Standing.SAME, Standing.AHEAD, Standing.NOTHING})
-
 
 @dataclass(slots=True)
 class MovedEnv:
@@ -67,12 +65,12 @@ async def move_tenant(ends: Ends, tenant_id: str, tick: Ticker) -> list[MovedEnv
     """
     source, target = ends.source.stores, ends.target.stores
     scopes = scopes_of(tenant_id)
-    before = [(scope, (await standing.look(source, target, scope)).standing) for scope in scopes]
-    for scope, was in before:
-        if was not in _SETTLED:
+    before = await standing.look_at_all(source, target, scopes)
+    for scope, was in zip(scopes, before, strict=True):
+        if was.standing not in standing.SETTLED:
             await _announce(source, scope, places.name_of(ends.target.config))
     async with standing_still(source, scopes):
-        moved = [MovedEnv(scope, await standing.look(source, target, scope)) for scope in scopes]
+        moved = [*map(MovedEnv, scopes, await standing.look_at_all(source, target, scopes))]
         for each in moved:
             if each.found.source is not None:
                 await _move_env(ends, each, each.found.source, tick)
@@ -143,6 +141,6 @@ async def _directory(source: Stores, target: Stores, moved: Sequence[MovedEnv]) 
     proven = next((each for each in moved if each.proof is not None), None)
     if proven is None or proven.proof is None:
         return
-    if not standings <= _SETTLED or await rows.lacks_directory(target, proven.scope):
+    if not standings <= standing.SETTLED or await rows.lacks_directory(target, proven.scope):
         proven.rows.written += await rows.open_directory(source, target, proven.scope)
     await prove_shown(source, target, proven.scope, proven.proof, tables.directory())
