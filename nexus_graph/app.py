@@ -43,7 +43,7 @@ from nexus_graph.cards import erasing as cards_erasing
 from nexus_graph.cards import reflagging as cards_reflagging
 from nexus_graph.cards.consenting import CARDS
 from nexus_graph.config import Config
-from nexus_graph.engines import open_copies, open_stores
+from nexus_graph.engines import open_copies, open_ledger, open_stores
 from nexus_graph.exports import erasing as exports_erasing
 from nexus_graph.index import Index
 from nexus_graph.index import erasing as index_erasing
@@ -54,7 +54,7 @@ from nexus_graph.packs.consenting import PACKS
 from nexus_graph.safeguards import erasure, rulesets
 from nexus_graph.safeguards.consent import changing as consent
 from nexus_graph.safeguards.consent.following import follower as consent_follower
-from nexus_graph.safeguards.erasure import Eraser, Ledger, Pseudonyms, gates
+from nexus_graph.safeguards.erasure import Eraser, Forgetting, Ledger, Pseudonyms, gates
 from nexus_graph.safeguards.locks import reflagging as locks_reflagging
 from nexus_graph.safeguards.quotas import Leases
 from nexus_graph.safeguards.rates import Rates
@@ -136,6 +136,7 @@ async def open_house(config: Config, *, any_embedder: bool = False, new_id: NewI
         rates = Rates(stores)
         tickets = Tickets(config.signing_secret.get_secret_value(), config.ticket_seconds)
         copies = await held.enter_async_context(open_copies(config, stores))
+        ledger = await held.enter_async_context(open_ledger(config))
         vectors = Index(embedder, manifests, LocalVectors(config.vectors_memory), copies)
         forgetting: list[Callable[[Tenancy], None]] = [vectors.forget]
 
@@ -153,14 +154,14 @@ async def open_house(config: Config, *, any_embedder: bool = False, new_id: NewI
                 sandbox=sandbox,
                 manifests=manifests,
                 index=vectors,
-                eraser=eraser(config, forget, ERASURE_PAUSE, vectors.erase),
+                eraser=eraser(config, ledger, forget, ERASURE_PAUSE, vectors.erase),
                 forgetting=forgetting,
                 consent_steps=(ASSETS, ATOMS, CARDS, PACKS),
                 leases=Leases(stores),
                 rates=rates,
                 watch=Watch(traces=traces),
             )
-            await erasure.require_replayed(stores, house.eraser.ledger)
+            await erasure.require_agreement(stores, ledger)
             await _require_fit(stores.blobs)
             if not any_embedder:
                 await index.require_definition(stores, house.index)
@@ -182,13 +183,14 @@ async def _require_fit(blobs: Blobs) -> None:
 
 def eraser(
     config: Config,
+    ledger: Ledger,
     forget: Callable[[Tenancy], None],
     pause: float,
     erase_copies: Callable[[Tenancy], Awaitable[None]],
 ) -> Eraser:
     """What an erasure needs; `forget` lets go of what this process holds of a scope; see `Eraser` for the others."""
     secret = config.signing_secret.get_secret_value()
-    return Eraser(ERASURE_STEPS, Ledger(config.erasure_ledger), Pseudonyms(secret), forget, pause, erase_copies)
+    return Eraser(ERASURE_STEPS, ledger, Pseudonyms(secret), forget, pause, erase_copies)
 
 
 def followers(house: House) -> list[Follower]:
@@ -215,6 +217,7 @@ async def following(house: House) -> AsyncIterator[None]:
         assets.sweep_forever(house.stores, _SWEEP_SECONDS),
         sessions.sweep_forever(house.stores, _SWEEP_SECONDS),
         house.leases.renew_forever(),
+        Forgetting(house.stores, house.eraser).run(house.config.poll_seconds),
         rulesets.follow(house.stores, RULESET_STEPS),
     ]
     tasks = [asyncio.create_task(deed) for deed in deeds]

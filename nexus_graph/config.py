@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -30,6 +31,9 @@ FILE_SETTING = "NEXUS_CONFIG"
 DEFAULT_FILE = Path("nexus.toml")
 
 _ORIGIN = r"^https?://[^\s@/?#]+$"
+_LEDGER_BUCKET = re.compile(
+    r"s3://(?P<bucket>[A-Za-z0-9.-]+)(/(?P<prefix>[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*))?/?"
+)
 _GONE = ("token_issuer", "token_audience", "token_keys")
 _NOBODY = (
     "NEXUS_ISSUERS is missing: whose bearer tokens are believed. docs/operations.md shows how to name them; for "
@@ -50,8 +54,10 @@ class Config(PostgresSettings, ObjectSettings):
     development_key: Path | None = Field(
         None, description="Local private key (JWK) of `nexus-graph init`; its tokens are good in env dev only."
     )
-    erasure_ledger: Path = Field(
-        description="File that tells of every erasure; outside of the data folder, so that no restore takes it back."
+    erasure_ledger: str = Field(
+        min_length=1,
+        description="Tells of every erasure, out of a restore's reach: a file outside of the data folder, or "
+        "s3://BUCKET/PREFIX, another bucket of the same object server.",
     )
     signing_secret: SecretStr = Field(description="Signs cursors and upload addresses; at least 32 characters.")
 
@@ -178,8 +184,8 @@ class Config(PostgresSettings, ObjectSettings):
 
     @model_validator(mode="after")
     def _as_a_whole(self) -> Self:
-        if self.erasure_ledger.resolve().is_relative_to(self.data.resolve()):
-            raise ValueError("NEXUS_ERASURE_LEDGER must lie outside of NEXUS_DATA, which a restore takes back")
+        if wrong_ledger := self._wrong_ledger():
+            raise ValueError(wrong_ledger)
         if self.postgres is None and (self.postgres_owner or self.postgres_signals):
             raise ValueError("NEXUS_POSTGRES is missing: the address with the application's role")
         missing = [name for name in ("weaviate_address", "weaviate_grpc_address") if getattr(self, name) is None]
@@ -191,6 +197,25 @@ class Config(PostgresSettings, ObjectSettings):
         if wrong := object_problems({name: getattr(self, name) for name in self.model_fields_set}):
             raise ValueError("; ".join(wrong))
         return self
+
+    def _wrong_ledger(self) -> str | None:
+        place = self.ledger
+        if isinstance(place, Path):
+            if "://" in self.erasure_ledger:
+                return "NEXUS_ERASURE_LEDGER is no place. Write a path, or s3://BUCKET/PREFIX"
+            if place.resolve().is_relative_to(self.data.resolve()):
+                return "NEXUS_ERASURE_LEDGER must lie outside of NEXUS_DATA, which a restore takes back"
+        elif self.objects != "s3":
+            return "NEXUS_ERASURE_LEDGER is a bucket, and NEXUS_OBJECTS, which says how to reach one, is not s3"
+        elif place[0] == self.s3_bucket:
+            return "NEXUS_ERASURE_LEDGER must be another bucket than NEXUS_S3_BUCKET, which a restore takes back"
+        return None
+
+    @property
+    def ledger(self) -> Path | tuple[str, str]:
+        """Where the ledger of erasures is: a file, or a bucket and the beginning of its keys."""
+        found = _LEDGER_BUCKET.fullmatch(self.erasure_ledger)
+        return Path(self.erasure_ledger) if found is None else (found["bucket"], found["prefix"] or "")
 
     @property
     def address(self) -> str:

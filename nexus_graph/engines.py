@@ -1,4 +1,4 @@
-"""Which engines keep rows, objects, vectors and wake-ups: chosen by the settings, here alone.
+"""Which engines keep rows, objects, vectors, wake-ups and the ledger of erasures: chosen by the settings, here alone.
 
 A driver is imported where its engine was chosen, and not before: whoever keeps everything on this machine needs none.
 """
@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from nexus_graph import index
 from nexus_graph.config import Config
 from nexus_graph.index import Copies
+from nexus_graph.safeguards.erasure import BucketLedger, FileLedger, Ledger
 from nexus_graph.scope.clock import system_clock
 from nexus_graph.scope.ids import NewId, new_id
 from nexus_graph.stores.blobs.base import Blobs
@@ -69,6 +71,23 @@ async def open_blobs(config: Config) -> AsyncIterator[Blobs]:
     await blobs.open()
     try:
         yield blobs
+    finally:
+        await blobs.close()
+
+
+@asynccontextmanager
+async def open_ledger(config: Config) -> AsyncIterator[Ledger]:
+    """Open the ledger of erasures, in a file or in a bucket of the same object server. Raises as `open_blobs` does."""
+    if isinstance(config.ledger, Path):
+        yield FileLedger(config.ledger)
+        return
+    from nexus_graph.stores.blobs.s3 import S3Blobs
+
+    bucket, prefix = config.ledger
+    blobs = S3Blobs(replace(_object_server(config), bucket=bucket), clock=system_clock, prefix=prefix)
+    await blobs.open()
+    try:
+        yield BucketLedger(blobs, config.erasure_ledger)
     finally:
         await blobs.close()
 

@@ -9,10 +9,9 @@ import typer
 from nexus_graph.administration import console
 from nexus_graph.administration.installing import AsJson
 from nexus_graph.app import eraser
-from nexus_graph.engines import open_copies, open_stores
+from nexus_graph.engines import open_copies, open_ledger, open_stores
 from nexus_graph.safeguards import erasure
-from nexus_graph.safeguards.erasure import ErasureState, Ledger, Replayed
-from nexus_graph.scope.errors import ConfigurationError
+from nexus_graph.safeguards.erasure import ErasureState, LedgerEntry, Replayed
 from nexus_graph.scope.scope import Scope
 
 erasures = typer.Typer(help="Look at the erasure ledger, and replay it after a restore.", no_args_is_help=True)
@@ -22,10 +21,12 @@ erasures = typer.Typer(help="Look at the erasure ledger, and replay it after a r
 def erasure_ledger(as_json: AsJson = False) -> None:
     """List every erasure that the ledger tells of."""
     config = console.settings().config
-    try:
-        entries = Ledger(config.erasure_ledger).entries()
-    except ConfigurationError as error:
-        console.fail(str(error), status=console.MISUSED)
+
+    async def read() -> list[LedgerEntry]:
+        async with open_ledger(config) as ledger:
+            return await ledger.entries()
+
+    entries = console.run(read())
     if as_json:
         console.document([asdict(entry) for entry in entries])
     else:
@@ -41,13 +42,13 @@ def erasure_replay(as_json: AsJson = False) -> None:
     config = console.settings().config
 
     async def deed() -> list[Replayed]:
-        async with open_stores(config) as stores, open_copies(config, stores) as copies:
+        async with open_stores(config) as stores, open_copies(config, stores) as copies, open_ledger(config) as ledger:
 
             async def erase_copies(scope: Scope) -> None:
                 if copies is not None:
                     await copies.vectors.erase(*scope.key)
 
-            return await erasure.replay(stores, eraser(config, lambda _: None, 0.0, erase_copies))
+            return await erasure.replay(stores, eraser(config, ledger, lambda _: None, 0.0, erase_copies))
 
     done = console.run(deed())
     if as_json:

@@ -174,6 +174,7 @@ async def test_assets_from_before_tell_what_the_journal_knows(
     async with behind(stores) as connection:
         for table in ("rulesets", "index_copies", "follower_turns", "asset_parts", "asset_derivations"):
             await connection.rows(f"drop table {table}", {})
+        await connection.rows("alter table erasures drop column ledger_entry", {})
         await connection.rows("update alembic_version set version_num = '0014'", {})
     await migrated(stores)
     outcomes = await atoms.outcomes(stores, admin, [*(asset.asset_id for asset in kept.values()), waiting.asset_id])

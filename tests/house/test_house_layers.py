@@ -124,6 +124,7 @@ def _looks_at_the_clock(tree: ast.Module) -> Iterator[str]:
                 "safeguards/consent/changing.py": "making every scope follow the installation's consent at the start",
                 "safeguards/rulesets/reevaluating.py": "making what every scope keeps follow a new ruleset",
                 "safeguards/erasure/executing.py": "looking whether a tenant keeps anything in another env",
+                "safeguards/erasure/forgetting.py": "letting go of what another process erased, in every scope",
                 "safeguards/erasure/replaying.py": "erasing again, in every scope, what a restore brought back",
                 "stores/follower.py": "a stage that pulls in every scope",
                 "tenants/admission.py": "looking a principal up before it has a scope",

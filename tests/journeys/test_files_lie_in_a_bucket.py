@@ -33,6 +33,13 @@ def bucket(s3_server: SeaweedFS) -> Iterator[str]:
         yield bucket
 
 
+@pytest.fixture
+def ledger_bucket(s3_server: SeaweedFS) -> Iterator[str]:
+    """A bucket for the ledger of erasures."""
+    with s3_server.bucket(versions="Enabled") as bucket:
+        yield bucket
+
+
 def stored(server: SeaweedFS, bucket: str, prefix: str = "") -> list[str]:
     """The keys of all versions that the owner of the bucket finds below a prefix."""
     found = server.client().list_object_versions(Bucket=bucket, Prefix=f"house/{prefix}")
@@ -50,9 +57,13 @@ def until(world: World, who: str, query: str, name: str, answer: Any, **variable
     pytest.fail(f"still {found}")
 
 
-def test_from_a_form_to_an_erasure(own_world: MakeWorld, s3_server: SeaweedFS, bucket: str) -> None:
-    """No byte of an object goes through the server or lies in its folder, and in the end the bucket holds none."""
-    world = own_world(**bucket_settings(s3_server, bucket))
+def test_from_a_form_to_an_erasure(own_world: MakeWorld, s3_server: SeaweedFS, bucket: str, ledger_bucket: str) -> None:
+    """No byte of an object goes through the server or lies in its folder, and in the end the bucket holds none.
+
+    What was erased stands in a bucket of its own, and a server that starts again reads it there.
+    """
+    ledger = f"s3://{ledger_bucket}/house"
+    world = own_world(**bucket_settings(s3_server, bucket), erasure_ledger=ledger)
     owner, other = world.caller("t_acme", "owner"), world.caller("t_globex", "owner")
     folder = world.server.installation.folder
 
@@ -100,6 +111,11 @@ def test_from_a_form_to_an_erasure(own_world: MakeWorld, s3_server: SeaweedFS, b
         assert time.monotonic() < deadline
         time.sleep(0.1)
     assert stored(s3_server, bucket, "tenants/t_acme/") == []
+    (entry,) = stored(s3_server, ledger_bucket)
+    assert entry == f"house/t_acme/dev/{planned['id']}.json"
+    assert not (folder / "erasures.jsonl").exists()
+    assert world.server.stop() == 0
+    world.server.start()
     assert len(stored(s3_server, bucket, "tenants/t_globex/")) == 1
     log = world.server.log.read_text()
     for word in (SECRET_KEY, bucket, s3_server.address, "X-Amz", "returns.md"):

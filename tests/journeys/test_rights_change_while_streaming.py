@@ -7,7 +7,7 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from journey_house import Caller, World, receive, subscribe
+from journey_house import Caller, Server, World, receive, subscribe
 from journey_steps import card
 from websockets.asyncio.client import ClientConnection
 
@@ -81,6 +81,26 @@ async def test_a_revoked_member_is_out_at_once(world: World) -> None:
         await socket.send(json.dumps({"type": "connection_init", "payload": gone.headers}))
         await asyncio.wait_for(socket.wait_closed(), 10)
         assert socket.close_code == 4401
+
+
+async def test_another_process_knows_of_a_revocation(world: World) -> None:
+    """What one process was told counts in every other: streams there end, and the next request is refused."""
+    owner, gone = world.caller("t_acme", "owner"), newcomer(world, "leaver-elsewhere", "MEMBER")
+    run_id = open_run(owner)
+    second = Server(world.server.installation)
+    await asyncio.to_thread(second.start)
+    try:
+        there = Caller(second, "t_acme", gone.headers["Authorization"].removeprefix("Bearer "))
+        async with there.socket() as socket:
+            await subscribe(socket, "1", FOLLOW, {"runId": run_id})
+            assert (await receive(socket))["payload"]["data"]["runLog"]["entry"]["number"] == 1
+            assert there.ask(VIEWER)["viewer"]["role"] == "MEMBER"
+            await asyncio.to_thread(owner.ask, REVOKE, {"subject": "leaver-elsewhere"})
+            assert there.error(VIEWER)["extensions"]["code"] == "FORBIDDEN"
+            end = await last_frame(socket)
+            assert end == {"runLog": {"__typename": "RunLogEnd", "reason": "REVOKED", "status": None}}
+    finally:
+        assert second.stop() == 0
 
 
 async def test_a_new_role_counts_from_the_next_request_on(world: World) -> None:

@@ -18,7 +18,7 @@ from nexus_graph.cards import CardFilter
 from nexus_graph.cards.checking import held as held_cards
 from nexus_graph.packs import Ask
 from nexus_graph.safeguards import erasure, quotas
-from nexus_graph.safeguards.erasure import Eraser, Erasure, Ledger, Pseudonyms, Target, TargetKind
+from nexus_graph.safeguards.erasure import Eraser, Erasure, FileLedger, Pseudonyms, Target, TargetKind
 from nexus_graph.scope.scope import Role, Scope
 from nexus_graph.sessions import NewEntry
 from nexus_graph.stores.vectors.local import LocalVectors
@@ -107,7 +107,7 @@ async def make(folder: Path, stores: Stores, scope_of: MakeScope) -> House:
     for subject, role in ((SUE, "admin"), (TOM, "admin"), ("owner@t_acme", "owner")):
         await membership.set_member(stores, system, subject, role)
     used = index.Index(index.load_embedder("hashing"), MANIFESTS, LocalVectors())
-    eraser = Eraser(ERASURE_STEPS, Ledger(folder / "erasures.jsonl"), Pseudonyms(SECRET), used.forget)
+    eraser = Eraser(ERASURE_STEPS, FileLedger(folder / "erasures.jsonl"), Pseudonyms(SECRET), used.forget)
     sue, tom = (scope_of("t_acme", Role.ADMIN, who=who) for who in (SUE, TOM))
     return House(folder, stores, scope_of("t_acme", Role.OWNER), sue, tom, used, eraser)
 

@@ -196,7 +196,7 @@ async def test_what_steps_forget_is_found(house: House) -> None:
         ("packs.content", "id"): 2,
     }.items():
         assert found[place] == count, found
-    assert house.eraser.ledger.entries() == []
+    assert await house.eraser.ledger.entries() == []
     assert SUE not in repr(done)
     again = await house.erased(subject=TOM)  # somebody else's erasure is not in the way
     assert again.state is ErasureState.CERTIFIED

@@ -18,7 +18,7 @@ from shipped import MANIFESTS
 
 from nexus_graph import cards, index
 from nexus_graph.safeguards import erasure
-from nexus_graph.safeguards.erasure import ErasureState, Ledger, LedgerEntry, Pseudonyms, executing, naming
+from nexus_graph.safeguards.erasure import ErasureState, FileLedger, LedgerEntry, Pseudonyms, executing, naming
 from nexus_graph.scope.canonical import sha256
 from nexus_graph.scope.errors import ConfigurationError
 from nexus_graph.scope.scope import Env, Role, Scope
@@ -61,10 +61,10 @@ async def test_the_certificate_proves_it(house: House) -> None:
         "SUCCEEDED",
     ]
     assert done.certificate_digest in told[-1]["payload"]
-    (entry,) = house.eraser.ledger.entries()
+    (entry,) = await house.eraser.ledger.entries()
     assert entry.certificate == done.certificate_digest
     assert set(entry.cards) == {house.ids[f"canary card {number}"] for number in range(3)}
-    assert SUE not in house.eraser.ledger.path.read_text()
+    assert SUE not in (house.folder / "erasures.jsonl").read_text()
 
 
 async def test_a_tenant_and_env_is_emptied(house: House, scope_of: MakeScope) -> None:
@@ -115,7 +115,7 @@ async def test_a_crash_anywhere_ends_in_a_certificate(house: House, monkeypatch:
     async def crash(*_: Any, **__: Any) -> None:
         raise Crash
 
-    async def append(self: Ledger, entry: LedgerEntry) -> None:
+    async def append(self: FileLedger, entry: LedgerEntry) -> None:
         self._append(entry)
         raise Crash
 
@@ -133,17 +133,17 @@ async def test_a_crash_anywhere_ends_in_a_certificate(house: House, monkeypatch:
         (naming, "erase_names", crash),
         (executing, "rescan", crash),
         (type(house.stores.database), "forget_deleted", crash),
-        (Ledger, "append", append),
+        (FileLedger, "append", append),
     ]
     for place, name, deed in points:
         with monkeypatch.context() as patch:
             patch.setattr(place, name, deed)
             await dies()
-    await erasure.require_replayed(house.stores, house.eraser.ledger)  # the database knows of it
+    await erasure.require_agreement(house.stores, house.eraser.ledger)  # the database knows of it
     await house.erase()
     done = await house.found(planned.erasure_id)
     assert done.state is ErasureState.CERTIFIED
-    assert len(house.eraser.ledger.entries()) == 1
+    assert len(await house.eraser.ledger.entries()) == 1
     assert house.left(*CANARIES) == {}
     await house.holds()
 
@@ -168,7 +168,7 @@ async def test_a_restore_is_not_used_before_it_is_erased_again(house: House, tmp
     shutil.copytree(house.folder / "objects", backup / "objects")
     await house.stores.database.open()
     done = await house.erased()
-    await erasure.require_replayed(house.stores, house.eraser.ledger)
+    await erasure.require_agreement(house.stores, house.eraser.ledger)
 
     await house.stores.database.close()
     shutil.copy(backup / "nexus.db", house.folder)
@@ -177,7 +177,7 @@ async def test_a_restore_is_not_used_before_it_is_erased_again(house: House, tmp
     await house.stores.database.open()
     assert set(house.left(*CANARIES)) == set(CANARIES)
     with pytest.raises(ConfigurationError, match=f"{done.erasure_id} of t_acme/dev.*erasure replay"):
-        await erasure.require_replayed(house.stores, house.eraser.ledger)
+        await erasure.require_agreement(house.stores, house.eraser.ledger)
     stranger = replace(house.eraser, pseudonyms=Pseudonyms("another secret"))
     with pytest.raises(ConfigurationError, match="another NEXUS_SIGNING_SECRET"):
         await erasure.replay(house.stores, stranger)
@@ -186,7 +186,7 @@ async def test_a_restore_is_not_used_before_it_is_erased_again(house: House, tmp
     assert house.left(*CANARIES) == {}
     assert set(house.left(*STAYS)) == set(STAYS)
     await house.holds()
-    await erasure.require_replayed(house.stores, house.eraser.ledger)
+    await erasure.require_agreement(house.stores, house.eraser.ledger)
 
     system = Scope.system("t_acme", Env.DEV, "test")
     await membership.set_member(house.stores, system, SUE, "member")  # she comes back
@@ -201,19 +201,19 @@ def entry(erasure_id: str) -> LedgerEntry:
 
 async def test_the_ledger_keeps_what_is_whole(tmp_path: Path) -> None:
     """An entry is written once; half a line from a power cut is passed over and overwritten; a broken one is named."""
-    ledger = Ledger(tmp_path / "erasures.jsonl")
-    assert ledger.entries() == []
+    ledger = FileLedger(tmp_path / "erasures.jsonl")
+    assert await ledger.entries() == []
     for erasure_id in ("erasure_1", "erasure_2", "erasure_1"):
         await ledger.append(entry(erasure_id))
-    assert ledger.entries() == [entry("erasure_1"), entry("erasure_2")]
+    assert await ledger.entries() == [entry("erasure_1"), entry("erasure_2")]
     with ledger.path.open("ab") as file:
-        file.write(entry("erasure_3").line()[:-20])
-    assert len(ledger.entries()) == 2
+        file.write(entry("erasure_3").document()[:-20])
+    assert len(await ledger.entries()) == 2
     await ledger.append(entry("erasure_4"))
-    assert [one.erasure_id for one in ledger.entries()] == ["erasure_1", "erasure_2", "erasure_4"]
+    assert [one.erasure_id for one in await ledger.entries()] == ["erasure_1", "erasure_2", "erasure_4"]
     ledger.path.write_bytes(b"{}\n")
     with pytest.raises(ConfigurationError, match="Line 1 of the erasure ledger"):
-        ledger.entries()
+        await ledger.entries()
 
 
 def test_names_in_the_ledger_need_the_key() -> None:

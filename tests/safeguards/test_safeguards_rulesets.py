@@ -98,6 +98,7 @@ async def test_an_installation_of_an_older_version_is_evaluated(stores: Stores, 
     async with behind(stores) as connection:
         for table in ("rulesets", "index_copies", "follower_turns"):
             await connection.rows(f"drop table {table}", {})
+        await connection.rows("alter table erasures drop column ledger_entry", {})
         await connection.rows("update alembic_version set version_num = '0017'", {})
     await migrated(stores)
     assert await flags(stores, scope) != fresh

@@ -85,3 +85,26 @@ def test_no_page_shows_the_secret() -> None:
     [shown] = [setting.value for setting in found.settings if setting.name == "NEXUS_S3_SECRET_KEY"]
     assert shown == "********"
     assert "shown to nobody" not in str(found)
+
+
+def test_the_ledger_of_erasures_is_out_of_a_restores_reach() -> None:
+    """A file outside of the data folder, or another bucket of the same object server."""
+    assert config.load(PLAIN).config.ledger == Path("ledger.jsonl")
+    for address, place in {
+        "s3://kept/a/b": ("kept", "a/b"),
+        "s3://kept": ("kept", ""),
+        "s3://kept/": ("kept", ""),
+    }.items():
+        assert config.load(PLAIN | S3 | {"NEXUS_ERASURE_LEDGER": address}).config.ledger == place
+    bucket = {"objects": "s3", "s3_bucket": "nexus", "s3_region": "eu-central-1"}
+    for wrong, said in {
+        "data/ledger.jsonl": "must lie outside of NEXUS_DATA",
+        "https://kept/a": "is no place. Write a path, or s3://BUCKET/PREFIX",
+        "s3://": "is no place",
+        "s3://kept/../a": "is no place",
+        "s3://nexus/ledger": "must be another bucket than NEXUS_S3_BUCKET",
+    }.items():
+        (line,) = refused(erasure_ledger=wrong, **bucket)
+        assert f"NEXUS_ERASURE_LEDGER {said}" in line
+    (line,) = refused(erasure_ledger="s3://kept")
+    assert "NEXUS_ERASURE_LEDGER is a bucket, and NEXUS_OBJECTS, which says how to reach one, is not s3" in line

@@ -9,8 +9,9 @@ Never: a step that is trusted to have worked. A second walk over everything look
     entries       what it does to the journal, whose chain goes on holding
     naming        replaces a name wherever a column holds it, and empties whole tenants and envs
     rescanning    looks for what is left, without asking the rooms
+    forgetting    lets go of what other processes hold in memory
     certifying    compacts the files, writes the ledger, issues the certificate
-    ledger        what was erased, kept outside of the data folder, for the day of a restore
+    ledger        what was erased, kept outside of what a restore brings back: in a file or in a bucket
     replaying     erases again what a restore brought back
 
 The rooms stand above: each hands in a `Step`, wired in `app`.
@@ -18,7 +19,10 @@ The rooms stand above: each hands in a `Step`, wired in `app`.
 
 from nexus_graph.safeguards.erasure.confirming import confirm
 from nexus_graph.safeguards.erasure.executing import follower
+from nexus_graph.safeguards.erasure.forgetting import Forgetting
 from nexus_graph.safeguards.erasure.ledger import Ledger, LedgerEntry, Pseudonyms
+from nexus_graph.safeguards.erasure.ledger_bucket import BucketLedger
+from nexus_graph.safeguards.erasure.ledger_file import FileLedger
 from nexus_graph.safeguards.erasure.model import (
     ERASED,
     Doomed,
@@ -32,15 +36,18 @@ from nexus_graph.safeguards.erasure.model import (
 )
 from nexus_graph.safeguards.erasure.planning import plan
 from nexus_graph.safeguards.erasure.reading import erasures, find
-from nexus_graph.safeguards.erasure.replaying import Replayed, replay, require_replayed
+from nexus_graph.safeguards.erasure.replaying import Replayed, replay, require_agreement
 
 __all__ = [
     "ERASED",
+    "BucketLedger",
     "Doomed",
     "Eraser",
     "Erasure",
     "ErasureState",
+    "FileLedger",
     "Finding",
+    "Forgetting",
     "Ledger",
     "LedgerEntry",
     "Pseudonyms",
@@ -54,5 +61,5 @@ __all__ = [
     "follower",
     "plan",
     "replay",
-    "require_replayed",
+    "require_agreement",
 ]

@@ -1,5 +1,6 @@
-"""Certify: no byte in any file, a line in the ledger, and then the certificate. It follows from the row alone, so that
-after a crash the same one is issued again.
+"""Certify: no byte in any file, an entry in the ledger, and then the certificate.
+
+It follows from the row alone, so that after a crash the same one is issued again.
 """
 
 from __future__ import annotations
@@ -26,21 +27,20 @@ async def certify(stores: Stores, eraser: Eraser, scope: Scope, row: Row) -> Non
     doomed: Any = orjson.loads(row["doomed"])
     certificate = _certificate(scope, row, doomed)
     digest = sha256(certificate)
-    await eraser.ledger.append(
-        LedgerEntry(
-            erasure_id=row["erasure_id"],
-            tenant_id=scope.tenant_id,
-            env=scope.env.value,
-            kind=row["kind"],
-            mentions=bool(row["mentions"]),
-            subject=row["subject_digest"],
-            key_id=eraser.pseudonyms.key_id,
-            assets=tuple(doomed["ids"].get("assets", ())),
-            cards=tuple(doomed["ids"].get("cards", ())),
-            at=iso(moment(row["ended_at"])),
-            certificate=digest,
-        )
+    entry = LedgerEntry(
+        erasure_id=row["erasure_id"],
+        tenant_id=scope.tenant_id,
+        env=scope.env.value,
+        kind=row["kind"],
+        mentions=bool(row["mentions"]),
+        subject=row["subject_digest"],
+        key_id=eraser.pseudonyms.key_id,
+        assets=tuple(doomed["ids"].get("assets", ())),
+        cards=tuple(doomed["ids"].get("cards", ())),
+        at=iso(moment(row["ended_at"])),
+        certificate=digest,
     )
+    await eraser.ledger.append(entry)
     async with stores.work(scope, RunKind.ERASE, run_id=row["run_id"]) as work:
         await work.write(
             table.CERTIFY,
@@ -48,6 +48,7 @@ async def certify(stores: Stores, eraser: Eraser, scope: Scope, row: Row) -> Non
             certificate=certificate.decode(),
             certificate_digest=digest,
             doomed='{"ids":{},"objects":[]}',
+            ledger_entry=entry.document().decode(),
         )
         detail: Json = {"output": {"certificate": digest, "subject": row["subject_digest"]}}
         work.record(Event("erasure.completed", "erasure", row["erasure_id"], redact(detail), UNHANDLED))

@@ -1,25 +1,26 @@
-"""The ledger: what was erased, outside of the data folder, so that a restore can't bring it back unseen.
+"""The ledger: what was erased, outside of what a restore brings back, so that nothing comes back unseen.
 
-One JSON document a line, only ever appended, on the disk before a certificate is. It holds no personal data: a subject
-is named by a keyed digest, which only who has the signing secret can compare with a name.
+An entry is one JSON document, only ever added, and kept before a certificate is. It holds no personal data: a subject
+is named by a keyed digest, which only who has the signing secret can compare with a name. The rows keep it too, so that
+a ledger that lacks an entry is completed at the next start.
 """
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import hmac
-import os
+from collections.abc import Collection
 from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 import orjson
 
 from nexus_graph.scope.canonical import canonical
-from nexus_graph.scope.errors import ConfigurationError, Unavailable
 
 FORMAT: Final = "erasure-1"
+
+ErasureKey = tuple[str, str, str]
+"""Tenant, env and id of an erasure."""
 
 
 class Pseudonyms:
@@ -54,68 +55,41 @@ class LedgerEntry:
     at: str
     certificate: str
 
-    def line(self) -> bytes:
-        """The entry as the file holds it."""
+    @property
+    def key(self) -> ErasureKey:
+        """Which erasure it is of."""
+        return self.tenant_id, self.env, self.erasure_id
+
+    def document(self) -> bytes:
+        """The entry as a ledger keeps it: canonical JSON, without a line's end."""
         fields = asdict(self) | {"assets": [*self.assets], "cards": [*self.cards]}
-        return canonical({"format": FORMAT, **fields}) + b"\n"
+        return canonical({"format": FORMAT, **fields})
 
     @classmethod
-    def read(cls, line: bytes) -> LedgerEntry:
-        """What `line` wrote. Raises ValueError, KeyError or TypeError for anything else."""
-        fields = orjson.loads(line)
+    def read(cls, document: bytes | str) -> LedgerEntry:
+        """What `document` wrote. Raises ValueError, KeyError or TypeError for anything else."""
+        fields = orjson.loads(document)
         if fields.pop("format") != FORMAT:
             raise ValueError("another format")
         return cls(**fields | {"assets": tuple(fields["assets"]), "cards": tuple(fields["cards"])})
 
 
-@dataclass(frozen=True, slots=True)
-class Ledger:
-    """The file of the ledger. It is made with the first entry."""
+class Ledger(Protocol):
+    """Where the entries are kept. `name` says so to an operator."""
 
-    path: Path
+    @property
+    def name(self) -> str: ...
 
-    def entries(self) -> list[LedgerEntry]:
-        """Every entry, oldest first. Raises ConfigurationError for a file that is no ledger.
+    async def keys(self) -> frozenset[ErasureKey]:
+        """Which erasures it tells of. Raises ConfigurationError for what is no ledger or can't be read now."""
 
-        A last line without an end was being written when the power went: its erasure has no certificate yet and comes
-        again.
-        """
-        try:
-            lines = self.path.read_bytes().split(b"\n")
-        except FileNotFoundError:
-            return []
-        except OSError as error:
-            raise ConfigurationError(f"The erasure ledger {self.path} can't be read: {error.strerror}.") from error
-        found = []
-        for number, line in enumerate(lines[:-1], 1):
-            try:
-                found.append(LedgerEntry.read(line))
-            except (ValueError, KeyError, TypeError) as error:
-                message = f"Line {number} of the erasure ledger {self.path} is no entry. Restore the file."
-                raise ConfigurationError(message) from error
-        return found
+    async def entries(self, only: Collection[ErasureKey] | None = None) -> list[LedgerEntry]:
+        """Every entry, or those of these erasures, the oldest first. Raises as `keys` does."""
 
     async def append(self, entry: LedgerEntry) -> None:
         """Add an entry, durably; nothing happens when the erasure is in it. Raises Unavailable."""
-        try:
-            await asyncio.to_thread(self._append, entry)
-        except OSError as error:
-            message = f"The erasure ledger can't be written: {error.strerror}."
-            raise Unavailable(message, hint="Check NEXUS_ERASURE_LEDGER and its disk.") from error
 
-    def _append(self, entry: LedgerEntry) -> None:
-        if any(known.erasure_id == entry.erasure_id for known in self.entries()):
-            return
-        new = not self.path.exists()
-        with os.fdopen(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600), "r+b") as file:
-            whole = file.read()
-            file.truncate(file.seek(whole.rfind(b"\n") + 1))  # less what a power cut left of a line
-            file.write(entry.line())
-            file.flush()
-            os.fsync(file.fileno())
-        if new:
-            folder = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
+
+def in_order(entries: Collection[LedgerEntry]) -> list[LedgerEntry]:
+    """The oldest first; those of one instant by their keys."""
+    return sorted(entries, key=lambda entry: (entry.at, entry.key))

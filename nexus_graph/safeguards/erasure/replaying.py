@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import structlog
+
 from nexus_graph.safeguards.erasure import table
 from nexus_graph.safeguards.erasure.columns import rows, tables
 from nexus_graph.safeguards.erasure.executing import execute
-from nexus_graph.safeguards.erasure.ledger import Ledger, LedgerEntry
+from nexus_graph.safeguards.erasure.ledger import ErasureKey, Ledger, LedgerEntry
 from nexus_graph.safeguards.erasure.model import (
     LONGEST_SUBJECT,
     UNHANDLED,
@@ -25,8 +27,11 @@ from nexus_graph.scope.clock import micros
 from nexus_graph.scope.errors import ConfigurationError
 from nexus_graph.scope.redaction import redact
 from nexus_graph.scope.scope import Env, Scope, Surface
+from nexus_graph.stores.database.base import Row
 from nexus_graph.stores.journal import Event, RunKind
 from nexus_graph.stores.work import Read, Stores
+
+log = structlog.get_logger("nexus_graph.safeguards.erasure")
 
 _KNOWN = frozenset({ErasureState.CONFIRMED.value, ErasureState.ERASED.value, ErasureState.CERTIFIED.value})
 
@@ -40,14 +45,26 @@ class Replayed:
     state: ErasureState
 
 
-async def require_replayed(stores: Stores, ledger: Ledger) -> None:
-    """For the start of a process: raises ConfigurationError when the ledger names what the database does not know."""
-    if missing := await _missing(stores, ledger):
-        told = ", ".join(f"{entry.erasure_id} of {entry.tenant_id}/{entry.env}" for entry, _ in missing[:5])
+async def require_agreement(stores: Stores, ledger: Ledger) -> int:
+    """For the start of a process: the ledger is given the entries that it lacks and the database has.
+
+    Returns how many. Raises ConfigurationError when the ledger names what the database does not know.
+    """
+    told, known, kept = await _compare(stores, ledger)
+    if missing := sorted(told - known):
+        shown = ", ".join(f"{erasure_id} of {tenant_id}/{env}" for tenant_id, env, erasure_id in missing[:5])
         raise ConfigurationError(
-            f"The erasure ledger {ledger.path} names {len(missing)} erasures that this database does not know "
-            f"({told}): it was restored from an older copy. Run `nexus-graph erasure replay` first."
+            f"The erasure ledger {ledger.name} names {len(missing)} erasures that this database does not know "
+            f"({shown}): it was restored from an older copy. Run `nexus-graph erasure replay` first."
         )
+    lacking = sorted(kept - told)
+    for key in lacking:
+        async with stores.read(_scope(key)) as read:
+            row = await read.row(table.FIND, erasure_id=key[2])
+        if row is not None:
+            await ledger.append(LedgerEntry.read(row["ledger_entry"]))
+            log.warning("erasure.ledger_completed", erasure=key[2], tenant=key[0], env=key[1])
+    return len(lacking)
 
 
 async def replay(stores: Stores, eraser: Eraser) -> list[Replayed]:
@@ -55,25 +72,34 @@ async def replay(stores: Stores, eraser: Eraser) -> list[Replayed]:
 
     Raises ConfigurationError for entries under another signing secret, before anything is done.
     """
-    missing = await _missing(stores, eraser.ledger)
-    for entry, _ in missing:
+    told, known, _ = await _compare(stores, eraser.ledger)
+    missing = await eraser.ledger.entries(told - known)
+    for entry in missing:
         if entry.subject is not None and entry.key_id != eraser.pseudonyms.key_id:
             raise ConfigurationError(
                 f"The erasure {entry.erasure_id} was entered under another NEXUS_SIGNING_SECRET (key {entry.key_id}). "
                 "Replay with that secret."
             )
-    return [await _again(stores, eraser, scope, entry) for entry, scope in missing]
+    return [await _again(stores, eraser, _scope(entry.key), entry) for entry in missing]
 
 
-async def _missing(stores: Stores, ledger: Ledger) -> list[tuple[LedgerEntry, Scope]]:
-    found = []
-    for entry in ledger.entries():
-        scope = Scope.system(entry.tenant_id, Env(entry.env), "erasure", surface=Surface.COMMAND_LINE)
-        async with stores.read(scope) as read:
-            row = await read.row(table.FIND, erasure_id=entry.erasure_id)
-        if row is None or row["state"] not in _KNOWN:
-            found.append((entry, scope))
-    return found
+async def _compare(
+    stores: Stores, ledger: Ledger
+) -> tuple[frozenset[ErasureKey], frozenset[ErasureKey], frozenset[ErasureKey]]:
+    """Which erasures the ledger tells of, which the database knows, and of which it keeps the entry."""
+    told = await ledger.keys()
+    async with stores.database.reading(None) as connection:
+        rows = await connection.rows(table.STATES, {})
+    known = [row for row in rows if row["state"] in _KNOWN]
+    return told, frozenset(map(_key, known)), frozenset(_key(row) for row in known if row["told"])
+
+
+def _key(row: Row) -> ErasureKey:
+    return row["tenant_id"], row["env"], row["erasure_id"]
+
+
+def _scope(key: ErasureKey) -> Scope:
+    return Scope.system(key[0], Env(key[1]), "erasure", surface=Surface.COMMAND_LINE)
 
 
 async def _again(stores: Stores, eraser: Eraser, scope: Scope, entry: LedgerEntry) -> Replayed:

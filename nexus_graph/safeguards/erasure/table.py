@@ -14,7 +14,10 @@ from nexus_graph.stores.tables import ScopedRow
 
 
 class ErasureRow(ScopedRow, table=True):
-    """An erasure. `doomed` are the ids and objects that go; JSON columns are canonical."""
+    """An erasure. `doomed` are the ids and objects that go; JSON columns are canonical.
+
+    `ledger_entry` is what the ledger keeps of it, from the certificate on.
+    """
 
     __tablename__ = "erasures"
     __table_args__ = (Index("erasures_by_planning", "tenant_id", "env", "planned_at", "erasure_id"),)
@@ -37,6 +40,7 @@ class ErasureRow(ScopedRow, table=True):
     findings: str
     certificate: str | None
     certificate_digest: str | None
+    ledger_entry: str | None
 
 
 FIND = Statement("select * from erasures where tenant_id = :tenant_id and env = :env and erasure_id = :erasure_id")
@@ -71,9 +75,15 @@ SETTLE = Statement(
 )
 CERTIFY = Statement(
     "update erasures set state = 'CERTIFIED', certificate = :certificate, certificate_digest = :certificate_digest, "
-    "doomed = :doomed where tenant_id = :tenant_id and env = :env and erasure_id = :erasure_id and state = 'ERASED' "
-    "returning *"
+    "doomed = :doomed, ledger_entry = :ledger_entry "
+    "where tenant_id = :tenant_id and env = :env and erasure_id = :erasure_id and state = 'ERASED' returning *"
 )
+# Over all tenants: which erasures there are, without names.
+STATES = "select tenant_id, env, erasure_id, state, ledger_entry is not null as told from erasures"
+ENDED = (
+    "select tenant_id, env, erasure_id, ended_at from erasures where ended_at >= :since order by ended_at, erasure_id"
+)
+NEWEST = "select max(ended_at) as ended_at from erasures"
 # Plans and certificates of others: they keep their digests and lose the names.
 FORGET_PLANS = Statement(
     "delete from erasures where tenant_id = :tenant_id and env = :env and state = 'PLANNED' "

@@ -34,12 +34,13 @@ OLDEST: Final = 150_000
 DOORS: Final[Mapping[str, str]] = {
     "tenants": "select",
     "journal_heads": "select",
+    "erasures": "select (tenant_id, env, erasure_id, state, ended_at, ledger_entry)",
     "rate_buckets": "select, insert, update",
     "stream_leases": "select, insert, update, delete",
     "quotas": "select",
     "quota_usage": "select, insert, update",
 }
-"""What may be done across tenants, by table."""
+"""What may be done across tenants, by table: with all columns, or with those that are named."""
 
 _MIGRATING = 7_305_240_112  # one lock, for all who migrate this database
 _SETTING = "current_setting('nexus.{}', true)"
