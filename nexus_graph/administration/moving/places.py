@@ -60,14 +60,3 @@ def require_same_index(source: House, target: House) -> None:
             f"The target's embedder is {ours}, the source's {theirs}. Move with the source's; then run "
             "`nexus-graph reindex` at the target."
         )
-
-
-def require_known_erasures(source: House, target: House) -> None:
-    """Raises ConfigurationError when the target's ledger tells of an erasure of which the source's does not."""
-    known = {entry.erasure_id for entry in source.eraser.ledger.entries()}
-    if missing := [entry for entry in target.eraser.ledger.entries() if entry.erasure_id not in known]:
-        held = ", ".join(f"{entry.erasure_id} of {entry.tenant_id}/{entry.env}" for entry in missing[:5])
-        raise ConfigurationError(
-            f"The target's erasure ledger names erasures that the source does not know ({held}): what was erased there "
-            "would come back. Erase it at the source first."
-        )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -73,12 +73,27 @@ async def prove(source: House, target: House, scope: Scope, head: Head, tick: Ti
     return proof
 
 
-async def prove_shown(source: Stores, target: Stores, scope: Scope, proof: Proof, wanted: Iterable[Table]) -> None:
+def compare_shown(proof: Proof, found: Iterable[rows.Both]) -> None:
     """Compare tables that are shown last."""
-    for table in wanted:
-        theirs, _ = await _sum(source, scope, table, lambda _: None)
-        ours, _ = await _sum(target, scope, table, lambda _: None)
+    for table, *sides in found:
+        theirs, ours = (_Running().add(side).sum() for side in sides)
         proof.compare(table.name, theirs, ours)
+
+
+class _Running:
+    """The digest of rows, as they come."""
+
+    def __init__(self) -> None:
+        self._digest, self._count = hashlib.sha256(), 0
+
+    def add(self, page: Sequence[Fields]) -> _Running:
+        for row in page:
+            self._digest.update(repr(row).encode("utf-8", "surrogatepass") + b"\n")
+        self._count += len(page)
+        return self
+
+    def sum(self) -> Sum:
+        return Sum(self._count, self._digest.hexdigest())
 
 
 def _looked(tick: Ticker, scope: Scope, total: int) -> Callable[[int], None]:
@@ -96,18 +111,16 @@ async def _journal(stores: Stores, scope: Scope, head: Head, side: str, proof: P
 
 async def _sum(stores: Stores, scope: Scope, table: Table, looked: Callable[[int], None]) -> tuple[Sum, int]:
     """The digest of a table's rows, in order; and of card versions, how many texts have their digest."""
-    running, count, hold = hashlib.sha256(), 0, 0
+    running, hold = _Running(), 0
     after: Fields | None = None
     while True:
         async with stores.read(scope) as read:
             page = await table.page(read, after)
-        for row in page:
-            running.update(repr(row).encode("utf-8", "surrogatepass") + b"\n")
-            hold += table.name == _VERSIONS and _holds(table, row)
-        count += len(page)
+        running.add(page)
+        hold += sum(_holds(table, row) for row in page) if table.name == _VERSIONS else 0
         looked(len(page))
         if len(page) < PAGE:
-            return Sum(count, running.hexdigest()), hold
+            return running.sum(), hold
         after = table.key(page[-1])
 
 

@@ -6,11 +6,12 @@ tenant and env is copied anew. So nothing is kept of how far a copy is, and no b
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from nexus_graph.administration.console import Ticker
-from nexus_graph.administration.moving.tables import PAGE, Fields, Table, directory, moving, shown_last
+from nexus_graph.administration.moving.tables import KEPT, PAGE, Fields, Table, directory, moving, shown_last
 from nexus_graph.scope.errors import Conflict
 from nexus_graph.scope.scope import Scope
 from nexus_graph.stores.database.base import Connection
@@ -91,7 +92,8 @@ async def remove(target: Stores, scope: Scope) -> None:
 
     async def hide(connection: Connection) -> None:
         for table in shown_last():
-            await table.empty(connection, scope)
+            if table.name != KEPT:
+                await table.empty(connection, scope)
 
     await target.database.write(scope.key, hide)
     for table in reversed(moving()):
@@ -103,33 +105,35 @@ async def remove(target: Stores, scope: Scope) -> None:
     await target.database.forget_deleted()  # something of it may have been erased at the source since
 
 
-async def show(source: Stores, target: Stores, scope: Scope) -> int:
-    """Write the rows by which a tenant and env is entered and followed, in one transaction. Returns how many."""
-    return await _whole(source, target, scope, shown_last())
+Both = tuple[Table, list[Fields], list[Fields]]
+"""A table, its rows at the source, and those at the target."""
 
 
-async def open_directory(source: Stores, target: Stores, scope: Scope) -> int:
-    """Write the tenant and its members, in one transaction. Returns how many rows."""
-    return await _whole(source, target, scope, directory())
+async def show(source: Stores, target: Stores, scope: Scope, wanted: Sequence[Table]) -> list[Both]:
+    """Write tables by which a tenant, or one env of it, is entered and followed, in one transaction.
 
+    Returns them as they were read within it: from its end on, whoever runs at the target goes on with them.
+    """
+    found = await _whole(source, scope, wanted)
 
-async def _whole(source: Stores, target: Stores, scope: Scope, wanted: tuple[Table, ...]) -> int:
-    found: list[tuple[Table, list[Fields]]] = []
-    async with source.read(scope) as read:
-        for table in wanted:
-            rows = page = await table.page(read, None)
-            while len(page) == PAGE:
-                page = await table.page(read, table.key(page[-1]))
-                rows = rows + page
-            found.append((table, rows))
-
-    async def deed(connection: Connection) -> None:
+    async def deed(connection: Connection) -> list[Both]:
         for table, rows in found:
             await table.empty(connection, scope)
             await table.insert(connection, scope, rows)
+        return [(table, rows, await table.whole(connection, scope)) for table, rows in found]
 
-    await target.database.write(scope.key, deed)
-    return sum(len(rows) for _, rows in found)
+    return await target.database.write(scope.key, deed)
+
+
+async def shown(source: Stores, target: Stores, scope: Scope, wanted: Sequence[Table]) -> list[Both]:
+    """What both sides hold of such tables; nothing is written."""
+    sides = await _whole(source, scope, wanted), await _whole(target, scope, wanted)
+    return [(table, theirs, ours) for (table, theirs), (_, ours) in zip(*sides, strict=True)]
+
+
+async def _whole(stores: Stores, scope: Scope, wanted: Sequence[Table]) -> list[tuple[Table, list[Fields]]]:
+    async with stores.database.reading(scope.key) as connection:
+        return [(table, await table.whole(connection, scope)) for table in wanted]
 
 
 async def lacks_directory(target: Stores, scope: Scope) -> bool:

@@ -29,8 +29,12 @@ STAY: Final[Mapping[str, str]] = {
 RESTLESS: Final = frozenset({"follower_checkpoints", "quota_usage"})
 """Tables that change without an entry of the journal, once a server runs."""
 
-LAST: Final = RESTLESS | {"api_keys", "journal_heads"}
-"""Tables by which a tenant and env can be entered or followed: written in one transaction, when all else is proven."""
+KEPT: Final = "erasures"
+"""Never absent once it is there: the ledger outside tells of its rows, and refuses a database that lacks one."""
+
+LAST: Final = RESTLESS | {"api_keys", "journal_heads", KEPT}
+"""Tables by which a tenant and env can be entered or followed, and the one that is kept: written in one transaction,
+when all else is proven."""
 
 _FIRST: Final = "journal_events"
 """Copied before every other table: its chain tells whose copy it is."""
@@ -81,6 +85,14 @@ class Table:
             return []
         statement = self.columns.statement(*words)
         return [self._row(row) for row in await read.rows(statement, **values)]
+
+    async def whole(self, connection: Connection, scope: Scope) -> list[Fields]:
+        """All rows, in the order of the key. For small tables."""
+        words = ["select", ", ".join(self.columns.every), "from", self.name, "where", self._here()]
+        if self.columns.key:
+            words.append(f"order by {', '.join(self.columns.key)}")
+        found = await connection.rows(self.columns.statement(*words).sql, self._own(scope) | self._stays())
+        return [self._row(row) for row in found]
 
     async def count(self, read: Read) -> int:
         """How many rows move."""

@@ -13,10 +13,12 @@ from nexus_graph.administration import console
 from nexus_graph.administration.console import Ticker
 from nexus_graph.administration.moving import objects, places, rows, standing, tables
 from nexus_graph.administration.moving.objects import CopiedObjects
-from nexus_graph.administration.moving.proof import Proof, prove, prove_shown
+from nexus_graph.administration.moving.proof import Proof, compare_shown, prove
 from nexus_graph.administration.moving.rows import Copied
 from nexus_graph.administration.moving.standing import Found, Head, Standing
+from nexus_graph.administration.moving.tables import Table
 from nexus_graph.api.house import House
+from nexus_graph.scope.errors import Conflict
 from nexus_graph.scope.handling import Handling
 from nexus_graph.scope.redaction import redact
 from nexus_graph.scope.scope import Env, Scope
@@ -66,6 +68,8 @@ async def move_tenant(ends: Ends, tenant_id: str, tick: Ticker) -> list[MovedEnv
     source, target = ends.source.stores, ends.target.stores
     scopes = scopes_of(tenant_id)
     before = await standing.look_at_all(source, target, scopes)
+    if not {was.standing for was in before} <= standing.SETTLED:
+        await _require_known_erasures(ends, tenant_id)
     for scope, was in zip(scopes, before, strict=True):
         if was.standing not in standing.SETTLED:
             await _announce(source, scope, places.name_of(ends.target.config))
@@ -114,23 +118,41 @@ async def _move_env(ends: Ends, each: MovedEnv, head: Head, tick: Ticker) -> Non
         if not ends.same_objects:
             ours = was is not Standing.NEW
             each.objects = await objects.copy(source.blobs, target.blobs, scope, tick, ours=ours)
-        each.erasures = await _tell_ledger(ends, scope)
     each.proof = await prove(ends.source, ends.target, scope, head, tick)
-    if was is not Standing.SAME and not each.proof.differences:
-        each.rows.written += await rows.show(source, target, scope)
-    shown = [table for table in tables.shown_last() if was is not Standing.SAME or table.name not in tables.RESTLESS]
-    if not each.proof.differences:
-        await prove_shown(source, target, scope, each.proof, shown)
+    if each.proof.differences:
+        return
+    if was is Standing.SAME:
+        still = [table for table in tables.shown_last() if table.name not in tables.RESTLESS]
+        compare_shown(each.proof, await rows.shown(source, target, scope, still))
+    else:
+        await _show(source, target, each, each.proof, tables.shown_last())
+    each.erasures = await _tell_ledger(ends, scope)
+
+
+async def _show(source: Stores, target: Stores, each: MovedEnv, proof: Proof, wanted: Sequence[Table]) -> None:
+    found = await rows.show(source, target, each.scope, wanted)
+    each.rows.written += sum(len(theirs) for _, theirs, _ in found)
+    compare_shown(proof, found)
+
+
+async def _require_known_erasures(ends: Ends, tenant_id: str) -> None:
+    """Raises Conflict when the target's ledger tells of an erasure of which the source's does not."""
+    told, known = await ends.target.eraser.ledger.keys(), await ends.source.eraser.ledger.keys()
+    if missing := sorted(key for key in told - known if key[0] == tenant_id):
+        shown = ", ".join(f"{erasure_id} of {tenant_id}/{env}" for _, env, erasure_id in missing[:5])
+        raise Conflict(
+            f"The target's erasure ledger names erasures that the source does not know ({shown}).",
+            hint="What was erased there would come back. Erase it at the source first.",
+        )
 
 
 async def _tell_ledger(ends: Ends, scope: Scope) -> int:
     """Enter the tenant's and env's erasures in the target's ledger, whose rows are there by now. Returns how many."""
-    known = {entry.erasure_id for entry in ends.target.eraser.ledger.entries()}
-    entries = [entry for entry in ends.source.eraser.ledger.entries() if (entry.tenant_id, entry.env) == scope.key]
-    missing = [entry for entry in entries if entry.erasure_id not in known]
-    for entry in missing:
-        await ends.target.eraser.ledger.append(entry)
-    return len(missing)
+    theirs, ours = ends.source.eraser.ledger, ends.target.eraser.ledger
+    wanted = {key for key in await theirs.keys() if key[:2] == scope.key} - await ours.keys()
+    for entry in await theirs.entries(wanted):
+        await ours.append(entry)
+    return len(wanted)
 
 
 async def _directory(source: Stores, target: Stores, moved: Sequence[MovedEnv]) -> None:
@@ -142,5 +164,6 @@ async def _directory(source: Stores, target: Stores, moved: Sequence[MovedEnv]) 
     if proven is None or proven.proof is None:
         return
     if not standings <= standing.SETTLED or await rows.lacks_directory(target, proven.scope):
-        proven.rows.written += await rows.open_directory(source, target, proven.scope)
-    await prove_shown(source, target, proven.scope, proven.proof, tables.directory())
+        await _show(source, target, proven, proven.proof, tables.directory())
+    else:
+        compare_shown(proven.proof, await rows.shown(source, target, proven.scope, tables.directory()))
