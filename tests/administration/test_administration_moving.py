@@ -30,7 +30,6 @@ from nexus_graph.api.house import House
 from nexus_graph.scope.errors import ConfigurationError, Unavailable
 from nexus_graph.tenants import membership
 
-
 PAGE = Path(__file__).parents[2] / "docs" / "moving.md"
 
 
