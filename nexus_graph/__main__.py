@@ -19,6 +19,7 @@ from nexus_graph.administration import (
     renewing,
     serving,
 )
+from nexus_graph.administration.moving import command as moving
 
 app = typer.Typer(
     name="nexus-graph",
@@ -44,6 +45,7 @@ app.command()(renewing.derive)
 app.command()(checking.check)
 app.command()(checking.reindex)
 app.add_typer(checking.audit, name="audit")
+app.command()(moving.move)
 app.add_typer(erasing.erasures, name="erasure")
 app.add_typer(reflagging.redaction, name="redaction")
 app.add_typer(proving.prove, name="prove")

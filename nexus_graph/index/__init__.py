@@ -7,7 +7,7 @@ Never: a score that depends on the backend, a silent mixture of two embedders, a
 
 from nexus_graph.index.checking import check
 from nexus_graph.index.copies import CopyBook
-from nexus_graph.index.copying import bring_up, keeper
+from nexus_graph.index.copying import KEEPER, bring_up, keeper
 from nexus_graph.index.definition import FOLLOWER, Copies, Index, require_definition
 from nexus_graph.index.embedding import EMBEDDERS, Embedder, load_embedder
 from nexus_graph.index.following import follower, settled_state, wait_indexed
@@ -19,6 +19,7 @@ from nexus_graph.index.standing import states
 __all__ = [
     "EMBEDDERS",
     "FOLLOWER",
+    "KEEPER",
     "MAX_HITS",
     "MAX_QUERY",
     "CardHit",

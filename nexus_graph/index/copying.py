@@ -27,6 +27,9 @@ ACTIONS: Final = (
     "index.repaired",
     "erasure.completed",
 )
+KEEPER: Final = "copies"
+"""The name of the follower that keeps copies."""
+
 _FOREVER: Final = 2**62
 _BATCH: Final = 1000  # entries that are one reason to look
 _CARDS: Final = 500  # of one change
@@ -39,7 +42,7 @@ def keeper(index: Index, copies: Copies) -> Follower:
         await bring_up(stores, index, copies, scope)
 
     halted = switches.halts(FOLLOWER, index.embedder.provider)  # as the index itself
-    return Follower("copies", ACTIONS, deed, batch=_BATCH, halted=halted)
+    return Follower(KEEPER, ACTIONS, deed, batch=_BATCH, halted=halted)
 
 
 async def bring_up(stores: Stores, index: Index, copies: Copies, scope: Scope) -> None:

@@ -325,14 +325,22 @@ _PAGE = Statement(
 _HEAD = Statement("select seq, hash from journal_heads where tenant_id = :tenant_id and env = :env")
 
 
-async def verify(connection: Connection, scope: Scope) -> tuple[int, Fault | None]:
-    """Walk the whole chain of the scope. Returns how many entries hold, and the first fault if there is one."""
+async def walk(connection: Connection, scope: Scope) -> tuple[int, str, Fault | None]:
+    """Walk the entries of the scope, whatever its head says. Returns how many hold, the last hash, the first fault."""
     seq, previous = 0, genesis(scope)
     while rows := await connection.rows(*_bound(scope, _PAGE, after=seq)):
         for row in rows:
             if fault := _fault(row, seq + 1, previous):
-                return seq, Fault(seq + 1, fault)
+                return seq, previous, Fault(seq + 1, fault)
             seq, previous = row["seq"], row["hash"]
+    return seq, previous, None
+
+
+async def verify(connection: Connection, scope: Scope) -> tuple[int, Fault | None]:
+    """Walk the whole chain of the scope. Returns how many entries hold, and the first fault if there is one."""
+    seq, previous, fault = await walk(connection, scope)
+    if fault is not None:
+        return seq, fault
     heads = await connection.rows(*_bound(scope, _HEAD))
     if (heads[0]["seq"], heads[0]["hash"]) != (seq, previous) if heads else seq:
         return seq, Fault(seq + 1, "the entries end before the chain does")

@@ -68,6 +68,10 @@ class Read:
         """How many entries of the scope's journal hold, and the first fault."""
         return await journal.verify(self._connection, self.scope)
 
+    async def walk_journal(self) -> tuple[int, str, journal.Fault | None]:
+        """Walk the journal, whatever its head says: how many entries hold, the last one's hash, the first fault."""
+        return await journal.walk(self._connection, self.scope)
+
 
 class _TakenBack(Exception):
     """Rolls a rehearsal back."""
