@@ -4,8 +4,8 @@
 
 A page of 20 cards is what a room reads and journals; its peer is the same SELECT on a pooled connection of asyncpg. A
 pack of 10 is searched, sealed, kept and journalled; its peer searches the same vectors and fetches the texts.
-The peer is the superuser, for whom there are no walls. `read alone` is the room's page without its entry in the journal.
-Each pair takes turns.
+The peer is the superuser, for whom there are no walls. `read alone` is the room's page without its entry in the
+journal. Each pair takes turns.
 """
 
 from __future__ import annotations
