@@ -14,6 +14,7 @@ from nexus_graph.api.house import House
 from nexus_graph.api.transport.vigil import Vigil
 from nexus_graph.scope.errors import Unavailable
 from nexus_graph.scope.scope import Env, Role, Scope
+from nexus_graph.stores.heads import Head
 
 
 class Socket:
@@ -47,9 +48,9 @@ class Looks:
         """One wake-up."""
         await asyncio.sleep(0)
 
-    async def heads(self) -> list[tuple[str, str, int]]:
-        """The journal stands still."""
-        return [("t_acme", "dev", 7)]
+    async def moved(self, revision: int) -> tuple[int, list[Head]]:
+        """The journal stands still after its first entry."""
+        return 1, [] if revision else [(("t_acme", "dev"), 1)]
 
     async def role_of_now(self, _: Scope) -> Role | None:
         """Not known at first, then gone."""
@@ -65,7 +66,7 @@ async def test_a_look_that_fails_is_made_again(failures: int, monkeypatch: pytes
     monkeypatch.setattr("nexus_graph.api.transport.vigil._GATHER_SECONDS", 0.0)
     looks: Any = Looks(failures)
     house = SimpleNamespace(
-        stores=SimpleNamespace(signals=looks, heads=looks.heads), admission=looks, stopping=asyncio.Event()
+        stores=SimpleNamespace(signals=looks, moved=looks.moved), admission=looks, stopping=asyncio.Event()
     )
     vigil, socket = Vigil(cast("House", house)), Socket()
     vigil.enter(socket)

@@ -76,7 +76,7 @@ def configured(folder: Path, **settings: Any) -> Config:
     """Settings of a server that is not started."""
     required = {
         "data": folder / "data",
-        "erasure_ledger": folder / "erasures.jsonl",
+        "erasure_ledger": str(folder / "erasures.jsonl"),
         "signing_secret": "a signing secret for tests only, 32+",
     }
     return Config(**{**required, **settings})
