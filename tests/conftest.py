@@ -31,7 +31,7 @@ from nexus_graph.stores.work import Stores
 
 __all__ = ["postgres", "weaviate"]
 
-SERVERS = {"postgres", "between processes", "on_postgres", "s3", "s3_server", "weaviate"}
+SERVERS = {"postgres", "between processes", "on_postgres", "s3", "s3-versioned", "s3_server", "weaviate"}
 """Fixtures and parameters that stand for real servers."""
 
 SECRET = "a signing secret for tests only, 32+"

@@ -314,6 +314,7 @@ def wait_until_it_reads(server: SeaweedFS, bucket: str) -> None:
     pytest.fail("not back after 30 s")
 
 
+@pytest.mark.servers
 async def test_a_server_that_stops_is_unavailable_until_it_is_back(tmp_path: Path) -> None:
     """Each call ends within its deadline while nobody answers, and succeeds again right after."""
     with seaweedfs(tmp_path) as server, server.bucket() as bucket:
@@ -553,6 +554,7 @@ def certificate(folder: Path) -> tuple[Path, Path]:
     return paths
 
 
+@pytest.mark.servers
 async def test_an_authority_of_ones_own_vouches_for_the_server(tmp_path: Path) -> None:
     """Encrypted, with the certificate that the settings name; one that nobody vouches for is not spoken to."""
     paths, [port] = certificate(tmp_path), free_ports(1)
