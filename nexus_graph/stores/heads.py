@@ -1,8 +1,9 @@
 """The heads of all journals as this process knows them: which moved since somebody looked last.
 
 Whoever follows asks a few times a second. With ten thousand tenants the rows of all heads would be most of what a quiet
-server reads, so the database is asked for those that moved in the last minute and for the sum of all. Where the sum
-differs from ours, one was missed, since the clock of the process that moved it is far behind: all are read anew.
+server reads, so the database is asked for the sum of their numbers, which only grow. Where it differs from ours, those
+that moved in the last minute are read; and where that does not explain the sum, since the clock of the process that
+moved one is far behind, all are.
 """
 
 from __future__ import annotations
@@ -18,10 +19,8 @@ OVERLAP: Final = 60_000_000
 Head = tuple[ScopeKey, int]
 """A tenant and env, and the last `seq` of its journal."""
 
-_MOVED = (
-    "select tenant_id, env, seq, moved_at from journal_heads where moved_at >= :since union all "
-    "select '' as tenant_id, '' as env, coalesce(cast(sum(seq) as bigint), 0) as seq, 0 as moved_at from journal_heads"
-)
+_SUM = "select coalesce(cast(sum(seq) as bigint), 0) as total from journal_heads"
+_MOVED = "select tenant_id, env, seq, moved_at from journal_heads where moved_at >= :since"
 _EVERYTHING = -1
 
 
@@ -35,8 +34,12 @@ class Heads:
     async def look(self, database: Database) -> None:
         """Learn what moved. Raises Unavailable."""
         async with database.reading(None) as connection:
-            since = self._newest if self._newest == _EVERYTHING else max(self._newest - OVERLAP, 0)
-            if not await self._learn(connection, since):
+            (row,) = await connection.rows(_SUM, {})
+            if row["total"] == self._sum:
+                return
+            if self._newest != _EVERYTHING:
+                await self._learn(connection, max(self._newest - OVERLAP, 0))
+            if row["total"] != self._sum:
                 self._known.clear()
                 self._sum = 0
                 await self._learn(connection, _EVERYTHING)
@@ -50,14 +53,9 @@ class Heads:
             found.append((key, seq))
         return self._revision, found
 
-    async def _learn(self, connection: Connection, since: int) -> bool:
-        """False when something was missed."""
-        total = 0
+    async def _learn(self, connection: Connection, since: int) -> None:
         for row in await connection.rows(_MOVED, {"since": since}):
             key, seq = (row["tenant_id"], row["env"]), row["seq"]
-            if not row["tenant_id"]:
-                total = seq
-                continue
             before = self._known.get(key, (0, 0))[0]
             self._newest = max(self._newest, row["moved_at"])
             if seq != before:
@@ -65,4 +63,3 @@ class Heads:
                 self._sum += seq - before
                 self._known[key] = seq, self._revision
                 self._known.move_to_end(key)
-        return total == self._sum
