@@ -2,6 +2,7 @@
 
     python tests/bench/scale.py                          # 1 and 10,000 tenants on SQLite
     python tests/bench/scale.py --engine postgres --tenants 1 1000
+    python tests/bench/scale.py --processes 1 2 4        # pages a second of one installation on Postgres
 
 Servers are real processes on loopback, a Postgres server of the run's own where it is asked for. The installations are
 measured in turns, so that a slow moment of the machine hits all. Prints the tables of docs/scale.md.
@@ -44,6 +45,8 @@ ROUNDS = 5
 REQUESTS = 40
 IDLE_SECONDS = 10.0
 AT_ONCE = 200
+CLIENTS = 16
+THROUGHPUT_SECONDS = 8.0
 PACK = 10
 
 
@@ -62,6 +65,9 @@ class Installation:
 
 async def main() -> None:
     given = arguments()
+    if given.processes:
+        await by_processes(given.processes)
+        return
     with ExitStack() as held:
         server = held.enter_context(on_postgres()) if given.engine == "postgres" else None
         place = Path(held.enter_context(tempfile.TemporaryDirectory()))
@@ -84,7 +90,42 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--engine", choices=("embedded", "postgres"), default="embedded")
     parser.add_argument("--tenants", type=int, nargs="+", default=[1, 10_000])
+    parser.add_argument("--processes", type=int, nargs="+", default=[])
     return parser.parse_args()
+
+
+async def by_processes(numbers: Sequence[int]) -> None:
+    """Pages a second that many clients get from one installation, by how many processes serve it."""
+    found: dict[int, list[float]] = {number: [] for number in numbers}
+    with on_postgres() as server, tempfile.TemporaryDirectory() as place:
+        each = await furnished(Path(place), server, 1)
+        for turn in range(ROUNDS):
+            for number in numbers:
+                tell(f"round {turn + 1} of {ROUNDS}: {number} processes")
+                await serve(each, number)
+                found[number].append(await pages_a_second(each))
+                end(each)
+    out = sys.stdout
+    out.write(f"| processes | pages/s | ratio to {numbers[0]} |\n|---|---|---|\n")
+    for number, rates in found.items():
+        ratio = statistics.median(rate / first for rate, first in zip(rates, found[numbers[0]], strict=True))
+        out.write(f"| {number} | {statistics.median(rates):.1f} | {ratio:.2f} |\n")
+
+
+async def pages_a_second(each: Installation) -> float:
+    """What clients who ask one page after the other get together."""
+    until, count = time.perf_counter() + THROUGHPUT_SECONDS, 0
+
+    async def go_on() -> None:
+        nonlocal count
+        async with httpx.AsyncClient(trust_env=False, timeout=60) as client:
+            while time.perf_counter() < until:
+                await page(client, each, 0)
+                count += 1
+
+    began = time.perf_counter()
+    await asyncio.gather(*(go_on() for _ in range(CLIENTS)))
+    return count / (time.perf_counter() - began)
 
 
 @contextmanager
@@ -126,11 +167,11 @@ async def furnished(place: Path, server: PostgresServer | None, tenants: int) ->
     return each
 
 
-async def serve(each: Installation) -> None:
+async def serve(each: Installation, processes: int = 1) -> None:
     """Start it: how long until it answers."""
     tell(f"{each.name}: start")
     began = time.perf_counter()
-    command = ["-m", "nexus_graph", "serve", "--port", str(each.port)]
+    command = ["-m", "nexus_graph", "serve", "--port", str(each.port), "--workers", str(processes)]
     each.process = start(command, str(each.folder), each.environment)
     each.side = Side(f"http://127.0.0.1:{each.port}", headers(str(each.folder), each.environment))
     await ready(each.side.address + "/readyz", each.process)
