@@ -10,17 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from nexus_graph.administration.console import Ticker
 from nexus_graph.administration.isolation import laying
 from nexus_graph.administration.isolation.laying import Laid, quoted
 from nexus_graph.administration.isolation.model import Place, Tally, World
 from nexus_graph.scope.scope import Env
-from nexus_graph.stores.whole import Walls, Whole
-
-if TYPE_CHECKING:
-    from nexus_graph.stores.database.roles import Attempt, Bare
+from nexus_graph.stores.whole import Attacker, Attempt, Walls, Whole
 
 WALLS: Final = "walls around tables compared with what is promised"
 SCOPED: Final = "statements at the database beyond the scope that is named"
@@ -61,7 +58,7 @@ class Named:
 
 @dataclass(frozen=True, slots=True)
 class _Attack:
-    bare: Bare
+    bare: Attacker
     walls: Walls
     world: World
     tables: Sequence[Laid]

@@ -12,7 +12,6 @@ from sqlmodel import SQLModel
 from nexus_graph.administration.isolation.model import Place, Tally, World
 from nexus_graph.scope.errors import NotFound
 from nexus_graph.stores.blobs.base import Blobs
-from nexus_graph.stores.vectors.weaviate_schema import tenant_prefix
 from nexus_graph.stores.whole import EveryCopy, Reader, Whole
 
 TABLES, FILES = "tables searched", "files searched"
@@ -68,7 +67,7 @@ async def _rows(reader: Reader, table: Table, place: Place, at_home: set[str], b
 async def _copies(world: World, reader: Reader, copies: EveryCopy, tally: Tally) -> None:
     """A copy bears the name of a tenant and env, and holds rows of their cards alone."""
     held = {place.name: await _cards(reader, place) for place in world.places}
-    begins = {place.name: tenant_prefix(place.tenant, place.env) for place in world.places}
+    begins = {place.name: copies.begin_of(place.tenant, place.env) for place in world.places}
     async for copy, groups in copies.everything():
         tally.tried[COPIES] += len(groups)
         for place in world.places:

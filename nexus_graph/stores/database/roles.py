@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import Any, Final
 
 import asyncpg
@@ -18,6 +17,7 @@ from nexus_graph.stores.database.base import Row
 from nexus_graph.stores.database.place import PostgresPlace
 from nexus_graph.stores.database.placeholders import numbered
 from nexus_graph.stores.statement import Value
+from nexus_graph.stores.whole import Attempt
 
 _CONNECT_SECONDS = 10.0
 _LOCK_SECONDS = 5
@@ -27,16 +27,6 @@ _STRANGE = (
     "and not exists (select 1 from pg_roles where rolname = current_user and (rolsuper or rolbypassrls)) order by 1"
 )
 _FAILED: Final = (OSError, asyncpg.InterfaceError)
-
-
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """What the server answered: rows, or the code of its error, its message, and all that it said with it."""
-
-    rows: Sequence[Row] = ()
-    code: str | None = None
-    message: str = ""
-    said: str = ""
 
 
 class EveryRow:
@@ -53,31 +43,21 @@ class EveryRow:
 
 
 class Bare:
-    """A connection on which each attempt is a transaction that is taken back."""
+    """See `whole.Attacker`."""
 
     def __init__(self, connection: Any) -> None:
         self._connection = connection
 
     async def attempt(self, sql: str, *before: str) -> Attempt:
-        """Run one statement after others that prepare it. What the server refuses is in the answer."""
+        """See `whole.Attacker`."""
 
         async def deed() -> Attempt:
             return Attempt(await self._connection.fetch(sql))
 
         return await self._taken_back(deed, before)
 
-    async def run(self, *statements: str) -> Attempt:
-        """Run statements that answer with no rows."""
-
-        async def deed() -> Attempt:
-            for each in statements:
-                await self._connection.execute(each)
-            return Attempt()
-
-        return await self._taken_back(deed, ())
-
     async def copied_out(self, table: str, sought: Sequence[bytes], *before: str) -> tuple[Attempt, list[bytes]]:
-        """COPY a table out, each row after a line feed; which of the sought words came along."""
+        """See `whole.Attacker`."""
         longest = max(len(each) for each in sought)
         found: set[bytes] = set()
         rest = b"\n"
@@ -94,7 +74,7 @@ class Bare:
         return await self._taken_back(deed, before), sorted(found)
 
     async def copied_in(self, table: str, columns: Sequence[str], row: Sequence[str], *before: str) -> Attempt:
-        """COPY a row of text in."""
+        """See `whole.Attacker`."""
 
         async def deed() -> Attempt:
             line = "\t".join(row).encode() + b"\n"

@@ -171,6 +171,10 @@ class WeaviateVectors:
                 yield keys, np.array([each.vector["default"] for each in rows], dtype=np.float32)
             after = found[-1].uuid
 
+    def begin_of(self, tenant_id: str, env: str) -> str:
+        """How the names of the copies of a tenant and env begin, and of nobody else's."""
+        return schema.tenant_prefix(tenant_id, env)
+
     async def everything(self) -> AsyncIterator[tuple[str, Sequence[str]]]:
         """Every row of every copy on the server, known to the database or not: how its copy is named, and its groups.
 
