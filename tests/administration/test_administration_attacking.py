@@ -124,9 +124,12 @@ async def test_a_row_in_the_wrong_place_is_found(settled: tuple[World, PostgresP
     word = world.places[0].word
     insert = "insert into follower_checkpoints (tenant_id, env, follower, seq) values ('t_proof_two', 'dev', '{}', 0)"
     query(place, insert.format(word))
-    columns = "tenant_id, env, definition_id, card_id, ordinal, start_at, end_at, vector"
-    values = f"'t_proof_two', 'dev', 'definition', 'card', 0, 0, 1, convert_to('a {word}', 'UTF8')"
-    query(place, f"insert into index_vectors ({columns}) values ({values})")
+    query(
+        place,
+        "insert into index_vectors (tenant_id, env, definition_id, card_id, ordinal, start_at, end_at, vector) "
+        "values ('t_proof_two', 'dev', 'definition', 'card', 0, 0, 1, convert_to(:word, 'UTF8'))",
+        word=f"a {word}",
+    )
     tally = Tally()
     await searching.strays(world, whole(place), [], tally)
     assert tally.faults == [

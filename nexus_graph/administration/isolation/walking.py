@@ -30,8 +30,8 @@ VOLATILE = (
     (re.compile(r'"seq":\d+|"entry_\d+"'), "<seq>"),
     (re.compile(r'"left":[0-9.]+'), "<left>"),
 )
-"""What differs between any two answers: times, fresh ids, signatures, digests of fresh texts, places in the journal, what is
-left of a budget."""
+"""What differs between any two answers: times, fresh ids, signatures, digests of fresh texts, places in the journal,
+what is left of a budget."""
 
 FIND = """query Find($text: String!) {
   search(text: $text, k: 50) { hits { text version { id text artifacts { __typename } } } }
