@@ -5,9 +5,10 @@ A driver is imported where its engine was chosen, and not before: whoever keeps 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from nexus_graph import index
@@ -20,7 +21,7 @@ from nexus_graph.stores.blobs.base import Blobs
 from nexus_graph.stores.blobs.bucket import ObjectServer
 from nexus_graph.stores.blobs.files import FileBlobs
 from nexus_graph.stores.database.base import Database
-from nexus_graph.stores.database.place import Place
+from nexus_graph.stores.database.place import Place, PostgresPlace
 from nexus_graph.stores.database.sqlite import SqliteDatabase
 from nexus_graph.stores.migrations import require_newest
 from nexus_graph.stores.signals.base import Signals
@@ -28,6 +29,7 @@ from nexus_graph.stores.signals.local import LocalSignals
 from nexus_graph.stores.vectors.local import LocalVectors
 from nexus_graph.stores.vectors.weaviate import WeaviateVectors
 from nexus_graph.stores.vectors.weaviate_client import WeaviateConnection
+from nexus_graph.stores.whole import Reader, Walls, Whole
 from nexus_graph.stores.work import Stores
 
 
@@ -114,12 +116,42 @@ async def open_copies(config: Config, stores: Stores) -> AsyncIterator[Copies | 
     if config.vectors == "local":
         yield None
         return
+    async with _open_weaviate(config, stores) as vectors:
+        yield Copies(vectors, LocalVectors(config.vectors_memory), config.vectors_least, config.vectors_rows)
+
+
+@asynccontextmanager
+async def _open_weaviate(config: Config, stores: Stores) -> AsyncIterator[WeaviateVectors]:
     key = None if config.weaviate_key is None else config.weaviate_key.get_secret_value()
     addresses = (config.weaviate_address or "", config.weaviate_grpc_address or "")
     connection = WeaviateConnection(*addresses, key, config.weaviate_seconds)
     vectors = WeaviateVectors(connection, index.CopyBook(stores), config.weaviate_prefix)
     try:
         await vectors.open()
-        yield Copies(vectors, LocalVectors(config.vectors_memory), config.vectors_least, config.vectors_rows)
+        yield vectors
     finally:
         await vectors.close()
+
+
+@asynccontextmanager
+async def open_whole(config: Config, stores: Stores) -> AsyncIterator[Whole]:
+    """All that the engines hold, of every tenant, for the proof of isolation; `stores` are those of the same settings.
+
+    Raises ConfigurationError where not everything can be seen: on Postgres without the owner's address.
+    """
+    place, walls = config.database, None
+    rows: Callable[[], AbstractAsyncContextManager[Reader]] = partial(stores.database.reading, None)
+    if isinstance(place, PostgresPlace):
+        from nexus_graph.stores.database import roles
+        from nexus_graph.stores.migrations.walls import DOORS
+
+        rows = partial(roles.every_row, place)
+        walls = Walls(partial(roles.bare, place), dict(DOORS), partial(roles.sample, place))
+        async with rows():  # refused before anything is tried
+            pass
+    async with AsyncExitStack() as opened:
+        held = None if config.vectors == "local" else await opened.enter_async_context(_open_weaviate(config, stores))
+        blobs = stores.blobs if config.objects == "s3" else None
+        names = ("SQLite" if walls is None else "Postgres", "files" if blobs is None else "S3")
+        engines = (*names, "Weaviate") if held else names
+        yield Whole(engines, rows, stores.database.keeps, blobs, held, walls)

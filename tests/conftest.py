@@ -55,8 +55,9 @@ class Clock:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """`--engine postgres` runs the same tests on a Postgres server."""
+    """`--engine postgres` runs the same tests on a Postgres server; `--proof-seconds 60` lets a proof take long."""
     parser.addoption("--engine", choices=(EMBEDDED, POSTGRES), default=EMBEDDED, help="What databases the tests use.")
+    parser.addoption("--proof-seconds", type=int, default=0, help="How long isolation is tried on the real servers.")
 
 
 @pytest.hookimpl(tryfirst=True)  # before those that are not wanted are left out

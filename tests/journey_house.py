@@ -74,11 +74,11 @@ class Installation:
         """A statement behind everybody's back."""
         return query(self.place, sql, **values)
 
-    def run(self, *arguments: str, status: int = 0) -> str:
+    def run(self, *arguments: str, status: int = 0, seconds: float = COMMAND_SECONDS) -> str:
         """Run `nexus-graph` and return what it printed; fails unless it ends with `status`."""
         with tempfile.TemporaryDirectory() as said:
             out, err = Path(said, "out"), Path(said, "err")
-            ended = Program(self.folder, self.environment, *arguments, out=out, err=err).wait(COMMAND_SECONDS)
+            ended = Program(self.folder, self.environment, *arguments, out=out, err=err).wait(seconds)
             assert ended == status, f"{arguments}: {ended}\n{out.read_text()}\n{err.read_text()}"
             return out.read_text() if status == 0 else out.read_text() + err.read_text()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
@@ -42,11 +42,8 @@ class Client:
         return payload
 
     async def send(self, upload: dict[str, Any], data: bytes) -> None:
-        """Send bytes to a presigned address: bare, or as the file of a form where it names fields."""
-        headers, fields = ({item["name"]: item["value"] for item in upload[each]} for each in ("headers", "fields"))
-        body: dict[str, Any] = {"data": fields, "files": {"file": data}} if fields else {"content": data}
-        answer = await self._http.request(upload["method"], upload["address"], headers=headers, **body)
-        answer.raise_for_status()
+        """Send bytes to a presigned address."""
+        (await send(self._http, upload, data)).raise_for_status()
 
     @asynccontextmanager
     async def follow(self, operation: str, variables: dict[str, Any]) -> AsyncIterator[AsyncIterator[dict[str, Any]]]:
@@ -69,6 +66,13 @@ class Client:
 
             async with aclosing(frames()) as found:  # type: ignore[type-var]
                 yield found
+
+
+async def send(http: httpx.AsyncClient, upload: Mapping[str, Any], data: bytes) -> httpx.Response:
+    """Send bytes to an upload as the server told it: bare, or as the file of a form where it names fields."""
+    headers, fields = ({item["name"]: item["value"] for item in upload[each]} for each in ("headers", "fields"))
+    body: dict[str, Any] = {"data": fields, "files": {"file": data}} if fields else {"content": data}
+    return await http.request(upload["method"], upload["address"], headers=headers, **body)
 
 
 def document(operation: str) -> str:

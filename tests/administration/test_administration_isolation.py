@@ -14,6 +14,7 @@ from nexus_graph.administration.isolation import opening, operations, searching
 from nexus_graph.administration.isolation.callers import Answer, Caller
 from nexus_graph.administration.isolation.model import OPERATIONS, Tally
 from nexus_graph.cards import table as cards
+from nexus_graph.engines import open_whole
 from nexus_graph.runs import table as runs
 from nexus_graph.scope.scope import Role, Scope
 from nexus_graph.sessions import table as sessions
@@ -34,7 +35,8 @@ async def proven(most: int, *, until_a_fault: bool) -> Tally:
     tally = Tally()
     async with opening.opened(PLACES) as (world, house):
         await operations.run(world, 3, most, tally, lambda tally: not (until_a_fault and tally.faults))
-        await searching.strays(world, house.stores.database, [house.config.data.parent], tally)
+        async with open_whole(house.config, house.stores) as whole:
+            await searching.strays(world, whole, [house.config.data.parent], tally)
     return tally
 
 
@@ -132,7 +134,8 @@ async def test_what_lies_in_the_wrong_place_is_found() -> None:
                     {"tenant": tenant, "env": env, "name": word},
                 )
             await house.stores.blobs.put(f"tenants/{tenant}/{env}/raw/a/b.txt", word.encode())
-        await searching.strays(world, house.stores.database, [house.config.data.parent], tally)
+        async with open_whole(house.config, house.stores) as whole:
+            await searching.strays(world, whole, [house.config.data.parent], tally)
     assert tally.faults == [
         "follower_checkpoints: a row of t_proof_two/dev holds the word of t_proof_one/dev",
         "nexus-data/objects/tenants/t_proof_two/dev/raw/a/b.txt holds the word of t_proof_one/dev",

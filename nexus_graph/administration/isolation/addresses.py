@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 
+from nexus_graph.administration.isolation import presigned
 from nexus_graph.administration.isolation.places import Filled
 from nexus_graph.administration.isolation.slots import Unclassified
 
@@ -16,6 +17,8 @@ async def forged(here: Filled, there: Filled) -> tuple[int, list[str]]:
 
     Raises Unclassified when addresses have a form that is not known here.
     """
+    if presigned.SIGNATURE in there.download:
+        return await presigned.forged(here, there)
     http = here.caller.http
     found = await http.get(there.download)
     faults = [] if there.name in found.text else [f"an address of {there.place.name} does not open to its holder"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 import httpx
@@ -13,9 +13,9 @@ from nexus_graph.administration.isolation.model import World
 from nexus_graph.administration.isolation.opening import LIFETIME, connections
 from nexus_graph.administration.isolation.people import dismiss, settle
 from nexus_graph.config import Config
-from nexus_graph.engines import open_stores
+from nexus_graph.engines import open_stores, open_whole
 from nexus_graph.scope.errors import Unavailable
-from nexus_graph.stores.work import Stores
+from nexus_graph.stores.whole import Whole
 
 ENV = "dev"
 """Tokens of the development key are good in this env only."""
@@ -29,12 +29,13 @@ def fresh() -> tuple[str, str]:
 
 @asynccontextmanager
 async def visited(
-    config: Config, address: str, words: Mapping[tuple[str, str], str]
-) -> AsyncIterator[tuple[World, Stores]]:
-    """A world over the server at an address, which serves the data folder of this configuration.
+    config: Config, addresses: Sequence[str], words: Mapping[tuple[str, str], str]
+) -> AsyncIterator[tuple[World, Whole]]:
+    """A world over the servers at some addresses, which serve the data folder of this configuration.
 
     Afterwards nobody of it may come in any more; what it kept is still there. Raises ConfigurationError without a
-    development key, Unavailable when no server answers there, or one of another data folder.
+    development key, or where not everything can be searched; Unavailable when no server answers, or one of another
+    data folder.
     """
     tokens = {}
 
@@ -44,17 +45,18 @@ async def visited(
         return tokens[subject]
 
     token("nobody@proof.example")  # before anything is made
-    async with open_stores(config) as stores, connections() as http:
-        await _answers(http, address)
-        world = await settle(stores, http, address, words, token)
+    async with open_stores(config) as stores, open_whole(config, stores) as whole, connections() as http:
+        for address in addresses:
+            await _answers(http, address)
+        world = await settle(stores, http, addresses, words, token)
         try:
-            for place in world.places:
-                if (await place.both.ask("{ viewer { role } }")).data is None:
+            for caller in (each for place in world.places for each in place.people.values()):
+                if (await caller.ask("{ viewer { role } }")).data is None:
                     raise Unavailable(
-                        f"The server at {address} does not know {place.tenant}.",
+                        f"The server at {caller.address} does not know {caller.tenant}.",
                         hint="Run this in the folder whose nexus.toml the server was started with.",
                     )
-            yield world, stores
+            yield world, whole
         finally:
             await dismiss(stores, world)
 

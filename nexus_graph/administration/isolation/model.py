@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from random import Random
+from typing import Any
 
 from nexus_graph.administration.isolation.callers import Caller
 
@@ -125,11 +126,10 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """Bytes that wait to be sent to the address of an asset."""
+    """Bytes that wait to be sent to the address of an asset, as the server told it."""
 
     asset_id: str
-    address: str
-    content_type: str
+    told: Mapping[str, Any]
     data: bytes
 
 

@@ -69,7 +69,7 @@ async def opened(words: Mapping[tuple[str, str], str]) -> AsyncIterator[tuple[Wo
 
         with _logging_to(Path(folder) / "server.log"):
             async with open_house(settings) as house, following(house), served(house, bound), connections() as http:
-                yield await settle(house.stores, http, settings.address, words, token), house
+                yield await settle(house.stores, http, [settings.address], words, token), house
 
 
 def connections() -> httpx.AsyncClient:

@@ -12,6 +12,7 @@ from dataclasses import replace
 from random import Random
 from typing import Any
 
+from nexus_graph.administration.client import send
 from nexus_graph.administration.isolation.asking import Ask, Turn
 from nexus_graph.administration.isolation.callers import Answer, Caller
 from nexus_graph.administration.isolation.model import MAY, READ, REFUSED, ROLES, WRITTEN, Place, Tally, World
@@ -54,9 +55,7 @@ def _asks(turn: Turn) -> Sequence[Ask]:
 
 async def _upload(place: Place) -> None:
     upload = place.uploads.pop()
-    headers = {"Content-Type": upload.content_type}
-    answer = await place.both.http.put(upload.address, content=upload.data, headers=headers)
-    if answer.status_code == 201:
+    if (await send(place.both.http, upload.told, upload.data)).status_code == 201:
         place.uploaded.append(upload.asset_id)
 
 

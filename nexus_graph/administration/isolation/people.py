@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from itertools import cycle
 from typing import TypeVar
 
 import httpx
@@ -23,11 +24,15 @@ BOTH, APPROVER, KEEPER = "both@proof.example", "approver@proof.example", "keeper
 async def settle(
     stores: Stores,
     http: httpx.AsyncClient,
-    address: str,
+    addresses: Sequence[str],
     words: Mapping[tuple[str, str], str],
     token: Callable[[str], str],
 ) -> World:
-    """Make the tenants and everybody in them. `words`: each place's canary word; `token`: a subject's bearer token."""
+    """Make the tenants and everybody in them, each of whom calls one of the addresses.
+
+    `words`: each place's canary word; `token`: a subject's bearer token.
+    """
+    turns = cycle(addresses)
     known = {one.tenant_id for one in await membership.tenants(stores)}
     places = []
     for (tenant, env), word in words.items():
@@ -35,6 +40,7 @@ async def settle(
         if tenant not in known:
             await membership.create_tenant(stores, scope, tenant)
             known.add(tenant)
+        next(turns)  # the next place begins with another
         credentials = {}
         for role in ROLES:
             if role == AGENT:
@@ -44,8 +50,8 @@ async def settle(
                 credentials[role] = token(f"{role}@{tenant}")
         for subject in (BOTH, APPROVER):
             await membership.set_member(stores, scope, subject, OWNER)
-        callers = {role: Caller(http, address, tenant, env, role, text) for role, text in credentials.items()}
-        both, approver = (Caller(http, address, tenant, env, who, token(who)) for who in (BOTH, APPROVER))
+        callers = {role: Caller(http, next(turns), tenant, env, role, text) for role, text in credentials.items()}
+        both, approver = (Caller(http, next(turns), tenant, env, who, token(who)) for who in (BOTH, APPROVER))
         places.append(Place(tenant, env, word, callers, both, approver, key_ids={key.key_id}))
     return World(places)
 

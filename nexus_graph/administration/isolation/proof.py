@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nexus_graph.administration.console import Ticker
-from nexus_graph.administration.isolation import operations, searching
+from nexus_graph.administration.isolation import attacking, operations, searching
 from nexus_graph.administration.isolation.filling import fill
 from nexus_graph.administration.isolation.model import Tally, World
 from nexus_graph.administration.isolation.places import introspect
 from nexus_graph.administration.isolation.walking import Walk
-from nexus_graph.stores.database.base import Database
+from nexus_graph.stores.whole import Whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,13 +26,18 @@ class Proof:
     seed: int
     only: str = ""
 
-    async def of(self, world: World, database: Database, roots: Sequence[Path], tick: Ticker) -> Tally:
-        """Try everything in a world. `roots` are the folders and files in which nothing may have strayed."""
+    async def of(self, world: World, whole: Whole, roots: Sequence[Path], tick: Ticker) -> Tally:
+        """Try everything in a world, at the database too where it has walls of its own.
+
+        `roots` are the folders and files in which nothing may have strayed.
+        """
         tally = Tally()
         await self._operate(world, tally, tick)
         await self._walk(world, tally, tick)
+        if whole.walls is not None:
+            await attacking.attack(world, whole, whole.walls, tally, tick)
         tick("Searching rows, objects and logs")
-        await searching.strays(world, database, roots, tally)
+        await searching.strays(world, whole, roots, tally)
         return tally
 
     async def _operate(self, world: World, tally: Tally, tick: Ticker) -> None:

@@ -9,8 +9,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager
 from typing import Any
 
+from nexus_graph.administration.client import send
 from nexus_graph.administration.isolation.callers import WAIT_SECONDS, Caller
 from nexus_graph.scope.errors import Unavailable
+
+UPLOAD = "address method headers { name value } fields { name value }"
+"""What has to be known of an upload to send it."""
 
 _ERRORS = "userErrors { message }"
 _DOCUMENTS = {
@@ -27,7 +31,7 @@ _DOCUMENTS = {
         "planErasure": "erasure { id }",
         "proposeLock": "lock { id target revision changeDigest }",
         "publishCard": "card { id version }",
-        "reserveAsset": "asset { id } upload { address method headers { name value } }",
+        "reserveAsset": f"asset {{ id }} upload {{ {UPLOAD} }}",
         "revokeLock": "lock { id }",
         "sealAsset": "asset { id state }",
         "setMember": "member { subject }",
@@ -136,15 +140,9 @@ async def reserve(caller: Caller, filename: str, content_type: str, data: bytes,
     return await step(caller, "reserveAsset", **declared | {"sha256": digest, "trainOk": True} | more)
 
 
-async def send(caller: Caller, address: Any, data: bytes) -> int:
-    """Send bytes to an upload address; the status of the answer."""
-    headers = {item["name"]: item["value"] for item in address["headers"]}
-    return (await caller.http.request(address["method"], address["address"], content=data, headers=headers)).status_code
-
-
 async def keep(caller: Caller, filename: str, content_type: str, data: bytes, **more: Any) -> str:
     """Reserve, upload and seal; the asset's id."""
     reserved = await reserve(caller, filename, content_type, data, **more)
-    if (status := await send(caller, reserved["upload"], data)) != 201:
+    if (status := (await send(caller.http, reserved["upload"], data)).status_code) != 201:
         raise Unavailable(f"An upload was answered with {status}.")
     return str((await step(caller, "sealAsset", assetId=reserved["asset"]["id"]))["asset"]["id"])

@@ -23,13 +23,15 @@ from nexus_graph.administration.isolation.slots import FREE_TEXT, Call, Slot, Un
 VOLATILE = (
     (re.compile(r"\d{4}-\d\d-\d\dT[0-9:.]+(Z|\+00:00)"), "<time>"),
     (re.compile(r"/objects/[A-Za-z0-9_.-]+"), "/objects/<token>"),
+    (re.compile(r"(?i)X-Amz-[a-z]+=[^&\"]*"), "<signed>"),
+    (re.compile(r'(?i)"name":"(?:policy|x-amz-[a-z0-9-]+)","value":"[^"]*"'), "<signed>"),
     (re.compile(r"nxk_[0-9a-f]{32}_[A-Za-z0-9_-]{43}"), "<key>"),
     (re.compile(r"[0-9a-f]{16,}"), "<hex>"),
     (re.compile(r'"seq":\d+|"entry_\d+"'), "<seq>"),
     (re.compile(r'"left":[0-9.]+'), "<left>"),
 )
-"""What differs between any two answers: times, fresh ids, digests of fresh texts, places in the journal, what is left
-of a budget."""
+"""What differs between any two answers: times, fresh ids, signatures, digests of fresh texts, places in the journal,
+what is left of a budget."""
 
 FIND = """query Find($text: String!) {
   search(text: $text, k: 50) { hits { text version { id text artifacts { __typename } } } }

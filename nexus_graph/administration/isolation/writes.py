@@ -9,6 +9,7 @@ from typing import Any
 from nexus_graph.administration.isolation.asking import Ask, Turn
 from nexus_graph.administration.isolation.model import Upload
 from nexus_graph.administration.isolation.reads import remembered
+from nexus_graph.administration.isolation.steps import UPLOAD
 
 _MOST_CARDS = 60
 _MOST_RUNS = 40
@@ -119,10 +120,9 @@ def reserve(turn: Turn) -> Ask:
 
     def learn(payload: Any) -> None:
         _made(turn, "asset", place.assets)(payload)
-        upload = payload["upload"]
-        place.uploads.append(Upload(payload["asset"]["id"], upload["address"], "text/plain", data))
+        place.uploads.append(Upload(payload["asset"]["id"], payload["upload"], data))
 
-    return _ask("reserveAsset", "asset { id } upload { address }", given, learn=learn)
+    return _ask("reserveAsset", f"asset {{ id }} upload {{ {UPLOAD} }}", given, learn=learn)
 
 
 def remember(turn: Turn) -> Ask:

@@ -171,6 +171,23 @@ class WeaviateVectors:
                 yield keys, np.array([each.vector["default"] for each in rows], dtype=np.float32)
             after = found[-1].uuid
 
+    def begin_of(self, tenant_id: str, env: str) -> str:
+        """How the names of the copies of a tenant and env begin, and of nobody else's."""
+        return schema.tenant_prefix(tenant_id, env)
+
+    async def everything(self) -> AsyncIterator[tuple[str, Sequence[str]]]:
+        """Every row of every copy on the server, known to the database or not: how its copy is named, and its groups.
+
+        In pieces. A copy that goes meanwhile is left out.
+        """
+        for name in await self._collections():
+            for tenant in await self._tenants(name, ""):
+                after = None
+                with suppress(Lost):
+                    while found := await self._call(partial(_groups_of, name=name, tenant=tenant, after=after)):
+                        yield tenant, [str(row.properties[schema.GROUP]) for row in found if row.uuid != schema.WITNESS]
+                        after = found[-1].uuid
+
     def forget(self, tenant_id: str, env: str) -> None:
         """Nothing: this process holds no vectors."""
 
@@ -342,6 +359,13 @@ async def _delete(rows: Rows, *, where: Any) -> None:
 async def _page(rows: Rows, *, after: Any) -> list[Any]:
     found = await rows.query.fetch_objects(
         limit=500, after=after, include_vector=True, return_properties=[schema.GROUP, schema.ORDINAL]
+    )
+    return list(found.objects)
+
+
+async def _groups_of(client: WeaviateAsyncClient, *, name: str, tenant: str, after: Any) -> list[Any]:
+    found = await _rows(client, name, tenant).query.fetch_objects(
+        limit=500, after=after, return_properties=[schema.GROUP]
     )
     return list(found.objects)
 
