@@ -86,6 +86,7 @@ def test_an_installation_moves_and_is_the_same(demonstrated: Folder) -> None:
     assert told(there) == before
 
 
+@pytest.mark.long
 def test_one_tenant_of_two_moves(demonstrated: Folder) -> None:
     """The other one is not there; it follows later, and the first is left alone."""
     there = beside(demonstrated, "there")
@@ -127,6 +128,7 @@ def test_a_move_that_was_killed_goes_on(demonstrated: Folder) -> None:
     assert events == [(2,)]  # one a scope: the second run found its own
 
 
+@pytest.mark.long
 def test_what_the_source_wrote_since_is_copied_anew(demonstrated: Folder) -> None:
     """A source that went on is copied anew; a target that went on is left alone; when both did, it is refused."""
     there = beside(demonstrated, "there")
@@ -160,6 +162,7 @@ def test_the_page_tells_how(stocked: Folder) -> None:
         assert done.status == 0, done
 
 
+@pytest.mark.long
 def test_both_went_on_in_different_envs(stocked: Folder) -> None:
     """Members are shared by envs: what each side did elsewhere can't be put together."""
     there = beside(stocked, "there")
@@ -171,6 +174,7 @@ def test_both_went_on_in_different_envs(stocked: Folder) -> None:
     assert "The target went on with t_acme/prod after an earlier move" in said
 
 
+@pytest.mark.long
 def test_a_moved_tenant_comes_home(stocked: Folder) -> None:
     """Moved on and back into where it came from: the chain tells that nothing there is lost by it."""
     there = beside(stocked, "there")
@@ -233,6 +237,7 @@ async def moved(here: House, there: House, meddle: Callable[[str], Any] | None =
     return await move_all(here, there, None, tick)
 
 
+@pytest.mark.long
 async def test_a_write_that_slips_in_is_noticed(demonstrated: Folder) -> None:
     """Between two tenants the source can be written: the first one's journal tells at the end."""
     there = beside(demonstrated, "there")
@@ -253,6 +258,7 @@ async def test_a_write_that_slips_in_is_noticed(demonstrated: Folder) -> None:
         assert again.late == again.differences == []
 
 
+@pytest.mark.long
 async def test_nobody_writes_at_the_source_meanwhile(stocked: Folder) -> None:
     """Another process that wants to write waits, and is told to try again."""
     async with opened(stocked) as here:
@@ -318,6 +324,7 @@ async def test_a_corrupted_object_is_noticed(stocked: Folder) -> None:
         assert [line.endswith("it is missing at the target") for line in third.differences] == [True]
 
 
+@pytest.mark.long
 async def test_a_proof_reads_every_pack_again(demonstrated: Folder) -> None:
     """A pack that its question does not give at the target is named, whatever the rows say."""
     there = beside(demonstrated, "there")
@@ -329,6 +336,7 @@ async def test_a_proof_reads_every_pack_again(demonstrated: Folder) -> None:
     assert [line for line in found.differences if "index_definitions" in line]
 
 
+@pytest.mark.long
 def test_erasures_are_told_to_the_ledger(stocked: Folder) -> None:
     """A target knows what was erased, and starts; one whose own ledger knows more is refused."""
     from nexus_graph.safeguards.erasure.ledger import LedgerEntry
@@ -361,6 +369,7 @@ def test_erasures_are_told_to_the_ledger(stocked: Folder) -> None:
     assert "names erasures that the source does not know (erasure_1 of t_acme/dev)" in said
 
 
+@pytest.mark.long
 def test_installations_may_share_their_objects(stocked: Folder) -> None:
     """Only the rows move then, and every object is still proven."""
     there = beside(stocked, "there", data="../shared-data")
