@@ -159,7 +159,8 @@ class Follower:
                     try:
                         moved = await self.catch_up(stores)
                     except Exception as error:  # whatever it was: a follower that ended by itself would go unnoticed
-                        log.error("follower.unavailable", follower=self.name, error=_cause(error))
+                        tell = log.warning if isinstance(error, Unavailable) else log.error
+                        tell("follower.unavailable", follower=self.name, error=_cause(error))
                         moved = False
                     if not moved:
                         await listener.wait(poll_seconds)

@@ -382,6 +382,24 @@ async def test_what_only_its_caller_could_do_again_is_a_conflict(database: Postg
     assert [each.code for each in came_to if isinstance(each, Conflict)] == ["CONFLICT"]
 
 
+async def test_a_read_in_the_way_of_a_migration_is_told_to_try_again(
+    place: PostgresPlace, database: PostgresDatabase
+) -> None:
+    """Each waits for a table that the other holds, and the server takes the read back: no conflict of the caller's."""
+    migrating = await asyncpg.connect(place.address.replace(f"//{APPLICATION}@", "//postgres@"))
+    async with migrating.transaction():
+        await migrating.execute("set local deadlock_timeout = '20s'")  # so that it is the read that finds out
+        await migrating.execute("lock table cards in access exclusive mode")
+        with pytest.raises(Unavailable, match="busy"):
+            async with database.reading(ACME) as connection:
+                await connection.rows("select count(*) from members", {})
+                waiting = asyncio.create_task(migrating.execute("lock table members in access exclusive mode"))
+                await asyncio.sleep(0.3)
+                await connection.rows("select count(*) from cards", {})
+        await waiting
+    await migrating.close()
+
+
 async def test_verbs_that_were_entangled_are_done_again_together(database: PostgresDatabase, tmp_path: Path) -> None:
     """Each stands once in what they came to, although the first attempt had got through some."""
     blobs = FileBlobs(tmp_path, secret="s" * 32, address="http://127.0.0.1:1", clock=system_clock)

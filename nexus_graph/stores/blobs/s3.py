@@ -28,6 +28,7 @@ from nexus_graph.stores.blobs.multipart import encoded
 _WHOLE = 64 * 1024 * 1024  # up to here an object that is in memory goes up at once, and the server knows its SHA-256
 _PART = 16 * 1024 * 1024
 _ATTEMPTS = 16  # where others remove the same object at the same moment
+_PAUSE = 0.02  # seconds, longer each time
 _AT_ONCE = 8
 _TAKEN = (409, 412)
 
@@ -149,11 +150,12 @@ class S3Blobs:
         declared = Stat(len(data), await asyncio.to_thread(sha256, data))
         if len(data) > self._whole:
             return await self._put_parts(key, _slices(data, self._part), declared)
-        for _ in range(_ATTEMPTS):
+        for attempt in range(_ATTEMPTS):
             try:
                 await self._write(path, data, declared.sha256, IfNoneMatch="*")
             except Refusal:
                 if not await self._holds(key, declared):
+                    await asyncio.sleep(attempt * _PAUSE)
                     continue  # it was removed meanwhile
             return declared
         raise Unavailable("Too many write this object at once.", hint="Try again.")

@@ -162,9 +162,12 @@ class PostgresDatabase:
 
     @asynccontextmanager
     async def reading(self, key: ScopeKey | None) -> AsyncIterator[Connection]:
-        """See `base.Database`."""
-        async with self._transaction(f"{_READ}; {self._limits}; {_whose(key)}") as connection:
-            yield connection
+        """See `base.Database`. A migration that waits for what it reads may take it back: Unavailable, for a moment."""
+        try:
+            async with self._transaction(f"{_READ}; {self._limits}; {_whose(key)}") as connection:
+                yield connection
+        except Entangled as error:
+            raise Unavailable("The database is busy.", hint="Try again.") from error
 
     @asynccontextmanager
     async def writing(self, key: ScopeKey | None) -> AsyncIterator[Connection]:
