@@ -387,16 +387,21 @@ async def test_a_read_in_the_way_of_a_migration_is_told_to_try_again(
 ) -> None:
     """Each waits for a table that the other holds, and the server takes the read back: no conflict of the caller's."""
     migrating = await asyncpg.connect(place.address.replace(f"//{APPLICATION}@", "//postgres@"))
+    waiting: list[asyncio.Task[Any]] = []
+
+    async def read() -> None:
+        async with database.reading(ACME) as connection:
+            await connection.rows("select count(*) from members", {})
+            waiting.append(asyncio.create_task(migrating.execute("lock table members in access exclusive mode")))
+            await asyncio.sleep(0.3)
+            await connection.rows("select count(*) from cards", {})
+
     async with migrating.transaction():
         await migrating.execute("set local deadlock_timeout = '20s'")  # so that it is the read that finds out
         await migrating.execute("lock table cards in access exclusive mode")
         with pytest.raises(Unavailable, match="busy"):
-            async with database.reading(ACME) as connection:
-                await connection.rows("select count(*) from members", {})
-                waiting = asyncio.create_task(migrating.execute("lock table members in access exclusive mode"))
-                await asyncio.sleep(0.3)
-                await connection.rows("select count(*) from cards", {})
-        await waiting
+            await read()
+        await waiting[0]
     await migrating.close()
 
 
