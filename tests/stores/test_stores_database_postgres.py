@@ -387,7 +387,7 @@ async def test_a_read_in_the_way_of_a_migration_is_told_to_try_again(
 ) -> None:
     """Each waits for a table that the other holds, and the server takes the read back: no conflict of the caller's."""
     migrating = await asyncpg.connect(place.address.replace(f"//{APPLICATION}@", "//postgres@"))
-    waiting: list[asyncio.Task[Any]] = []
+    waiting: list[asyncio.Task[str]] = []
 
     async def read() -> None:
         async with database.reading(ACME) as connection:
