@@ -6,11 +6,11 @@ Rows and objects are gone for all at once; what a process holds in memory of a t
 from __future__ import annotations
 
 import asyncio
-from typing import Final
 
 import structlog
 
 from nexus_graph.safeguards.erasure import table
+from nexus_graph.safeguards.erasure.ledger import ErasureKey
 from nexus_graph.safeguards.erasure.model import Eraser
 from nexus_graph.scope.errors import Unavailable
 from nexus_graph.scope.scope import Env, Scope
@@ -18,17 +18,13 @@ from nexus_graph.stores.work import Stores
 
 log = structlog.get_logger("nexus_graph.safeguards.erasure")
 
-OVERLAP: Final = 60_000_000
-"""Microseconds by which clocks of processes may differ, and commits come later than they say."""
-
 
 class Forgetting:
-    """Knows the erasures that ended lately. One a process."""
+    """Knows the erasures that have ended, whatever the clocks say. One a process."""
 
     def __init__(self, stores: Stores, eraser: Eraser) -> None:
         self._stores, self._eraser = stores, eraser
-        self._seen: frozenset[str] = frozenset()
-        self._since: int | None = None
+        self._seen: frozenset[ErasureKey] | None = None
 
     async def run(self, poll_seconds: float) -> None:
         """Until cancelled, look every `poll_seconds`."""
@@ -37,6 +33,8 @@ class Forgetting:
                 await self.look()
             except Unavailable:
                 log.warning("erasure.unseen", hint="The database can't be asked now.")
+            except Exception as error:  # tried again: who ended by itself would go unnoticed
+                log.error("erasure.unseen", error=type(error).__name__)
             await asyncio.sleep(poll_seconds)
 
     async def look(self) -> None:
@@ -44,14 +42,11 @@ class Forgetting:
 
         The first look only marks where to begin. Raises Unavailable.
         """
-        first = self._since is None
-        if self._since is None:
-            (row,) = await self._stores.across(table.NEWEST)
-            self._since = (row["ended_at"] or 0) - OVERLAP
-        rows = await self._stores.across(table.ENDED, since=self._since)
-        for row in rows:
-            if not first and row["erasure_id"] not in self._seen:
-                self._eraser.forget(Scope.system(row["tenant_id"], Env(row["env"]), "erasure"))
-        if rows:
-            self._since = max(self._since, rows[-1]["ended_at"] - OVERLAP)
-        self._seen = frozenset(row["erasure_id"] for row in rows)
+        (row,) = await self._stores.across(table.COUNT_ENDED)
+        if self._seen is not None and row["count"] == len(self._seen):
+            return
+        ended = [(row["tenant_id"], row["env"], row["erasure_id"]) for row in await self._stores.across(table.ENDED)]
+        if self._seen is not None:
+            for tenant_id, env in sorted({key[:2] for key in ended if key not in self._seen}):
+                self._eraser.forget(Scope.system(tenant_id, Env(env), "erasure"))
+        self._seen = frozenset(ended)
