@@ -111,7 +111,11 @@ class Client:
             response = await self.http.post(f"{address}/graphql", json=body, headers=headers)
         except httpx.TransportError as error:
             return "UNKNOWN", type(error).__name__
-        answer = response.json()
+        try:
+            answer = response.json()
+        except ValueError:
+            self.ledger.fault(f"an answer that is not JSON: {response.status_code} {response.text[:200]!r}")
+            return "UNKNOWN", "not JSON"
         if errors := answer.get("errors"):
             return errors[0].get("extensions", {}).get("code", "none"), errors[0]["message"]
         [payload] = answer["data"].values()

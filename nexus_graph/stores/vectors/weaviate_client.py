@@ -39,6 +39,7 @@ _PAUSE_SECONDS: Final = 3.0  # in which a server that failed is left alone
 _THEIRS: Final = frozenset({"grpc", "httpcore", "httpx", "weaviate"})
 _FOREVER: Final = 3600  # the client's own limit: ours come first
 _LIVE: Final = "/v1/.well-known/live"
+_SILENT: Final = "The vector index Weaviate does not answer."
 _ADVICE: Final = "Check NEXUS_WEAVIATE_ADDRESS, NEXUS_WEAVIATE_GRPC_ADDRESS and the server's log."
 
 
@@ -88,7 +89,7 @@ class WeaviateConnection:
         whatever it refuses; of its kinds, Lost for an unknown tenant or collection, Refused for a wrong key.
         """
         if time.monotonic() < self._quiet_until:
-            raise Unavailable("The vector index Weaviate does not answer.", hint=_ADVICE)
+            raise Unavailable(_SILENT, hint=_ADVICE)
 
         async def do() -> Result:
             return await deed(await self._connected())
@@ -135,6 +136,8 @@ class WeaviateConnection:
             while not (await asyncio.wait([task], timeout=patience))[0]:
                 if time.monotonic() > deadline or not await self._alive(patience):
                     raise TimeoutError
+            if task.cancelled():  # by the client: another call found the server dead, and closed the connection
+                raise Unavailable(_SILENT, hint=_ADVICE)
             return task.result()
         finally:
             task.cancel()
@@ -169,7 +172,7 @@ class WeaviateConnection:
         log.warning("vectors.unavailable", engine="weaviate", error=type(error).__name__, status=status)
         if status in (401, 403) or "UNAUTHENTICATED" in words or "PERMISSION_DENIED" in words:
             return Refused("Weaviate refuses the key.", hint="Set NEXUS_WEAVIATE_KEY to one that may do everything.")
-        return Unavailable("The vector index Weaviate does not answer.", hint=_ADVICE)
+        return Unavailable(_SILENT, hint=_ADVICE)
 
     def _let_go(self) -> None:
         client, self._client = self._client, None

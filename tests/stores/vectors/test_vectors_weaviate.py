@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import logging
 import subprocess
 import sys
@@ -21,7 +23,7 @@ from nexus_graph.stores.vectors.base import Change, Space
 from nexus_graph.stores.vectors.local import LocalVectors
 from nexus_graph.stores.vectors.scoring import score
 from nexus_graph.stores.vectors.weaviate import WeaviateVectors, _insert
-from nexus_graph.stores.vectors.weaviate_client import WeaviateConnection
+from nexus_graph.stores.vectors.weaviate_client import QUICK, WeaviateConnection
 
 SPACE = Space("t_acme", "dev", "hashing@v1:4:chunk-1", 4)
 ONE = Change(1, ["card_1"], [("card_1", 0)], np.array([[1, 0, 0, 0]], np.float32))
@@ -161,6 +163,31 @@ async def test_a_server_that_is_away_does_not_stop_the_start() -> None:
         await vectors.apply(SPACE, await vectors.view(SPACE), ONE)
     assert time.perf_counter() - begin < 0.1
     await vectors.close()
+
+
+async def test_calls_that_end_with_the_connection_of_another_are_unavailable(vectors: WeaviateVectors) -> None:
+    """Whoever finds the server dead closes the connection; what others wait for on it ends as theirs does."""
+    real, wire = vectors.connection, await asyncio.start_server(_silent, "127.0.0.1", 0)
+    silent = f"http://127.0.0.1:{wire.sockets[0].getsockname()[1]}"
+    connection = WeaviateConnection(real.address, silent, real.key, seconds=1.0)
+    await connection.open()
+
+    async def ask() -> Any:
+        return await connection.call(lambda client: client.collections.get("Any").query.fetch_objects(), patience=QUICK)
+
+    asked = [asyncio.create_task(ask())]
+    await asyncio.sleep(QUICK)
+    asked += [asyncio.create_task(ask()) for _ in range(5)]
+    ended = await asyncio.gather(*asked, return_exceptions=True)
+    assert [type(end) for end in ended] == [Unavailable] * 6
+    await connection.close()
+    wire.close()
+
+
+async def _silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Takes what comes and answers nothing."""
+    with contextlib.closing(writer):
+        await reader.read()
 
 
 async def test_a_defect_of_ours_is_no_failure_of_the_server(vectors: WeaviateVectors) -> None:
