@@ -57,30 +57,30 @@ class _Connection:
     """A connection inside a transaction."""
 
     def __init__(self, connection: Any) -> None:
-        self._connection = connection
+        self.connection = connection
         self._silent = False
 
     async def begin(self, how: str) -> None:
         """Open a transaction with its settings."""
         with self._answering():
-            await self._connection.execute(how)
+            await self.connection.execute(how)
 
     async def commit(self) -> str:
         """End it; what the server says that it did. Not interrupted by cancellation."""
         with self._answering():
-            ended: str = await uninterrupted(self._connection.execute("COMMIT"))
+            ended: str = await uninterrupted(self.connection.execute("COMMIT"))
             return ended
 
     async def take_back(self) -> None:
         """End it without a trace, whatever became of it. A connection of which this isn't known is thrown away."""
         if not self._silent:
             try:
-                await uninterrupted(self._connection.execute("ROLLBACK"))
+                await uninterrupted(self.connection.execute("ROLLBACK"))
             except _FAILED:
                 self._silent = True
         if self._silent:
             with suppress(asyncpg.InterfaceError):  # it is closed already
-                self._connection.terminate()
+                self.connection.terminate()
 
     @contextmanager
     def _answering(self) -> Iterator[None]:
@@ -95,19 +95,19 @@ class _Connection:
         """See `base.Connection`."""
         text, names = numbered(sql)
         with self._answering():
-            found: Sequence[Row] = await self._connection.fetch(text, *[parameters[name] for name in names])
+            found: Sequence[Row] = await self.connection.fetch(text, *[parameters[name] for name in names])
             return found
 
     async def many(self, sql: str, parameters: Iterable[dict[str, Value]]) -> None:
         """See `base.Connection`."""
         text, names = numbered(sql)
         with self._answering():
-            await self._connection.executemany(text, [[values[name] for name in names] for values in parameters])
+            await self.connection.executemany(text, [[values[name] for name in names] for values in parameters])
 
     async def hold(self, name: str) -> None:
         """See `base.Connection`."""
         with self._answering():
-            await self._connection.execute(_lock(name))
+            await self.connection.execute(_lock(name))
 
 
 class PostgresDatabase:
@@ -117,6 +117,7 @@ class PostgresDatabase:
         self.place = place
         self._pool: Any = None
         self._under_way = 0
+        self._ending: set[asyncio.Task[None]] = set()
         self._idle = asyncio.Event()
         milliseconds = round(place.seconds * 1000)
         self._limits = f"SET LOCAL statement_timeout = {milliseconds}; SET LOCAL lock_timeout = {milliseconds}"
@@ -231,33 +232,44 @@ class PostgresDatabase:
         self._enter()
         try:
             with _translated():
-                connection = await pool.acquire(timeout=self.place.seconds)
-            held = _Connection(connection)
-            try:
-                try:
-                    await held.begin(begin)
-                    yield held
-                    await self._end(held, writes=begin.startswith(_WRITE))
-                except BaseException:
-                    await held.take_back()
-                    raise
-            finally:
-                with suppress(*_FAILED):
-                    await uninterrupted(pool.release(connection))
+                held = _Connection(await pool.acquire(timeout=self.place.seconds))
+        except BaseException:
+            self._leave()
+            raise
+        writes = begin.startswith(_WRITE)
+        try:
+            await held.begin(begin)
+            yield held
+            if writes:
+                await self._end(held)
+        except BaseException:
+            await uninterrupted(self._release(pool, held, take_back=True))
+            raise
+        if writes:
+            await uninterrupted(self._release(pool, held, take_back=False))
+        else:  # what was read is true: nobody waits until the server has let go of it
+            ending = asyncio.create_task(self._release(pool, held, take_back=True))
+            self._ending.add(ending)
+            ending.add_done_callback(self._ending.discard)
+
+    async def _release(self, pool: Any, held: _Connection, *, take_back: bool) -> None:
+        try:
+            if take_back:
+                await held.take_back()
+            with suppress(*_FAILED):
+                await pool.release(held.connection)
         finally:
             self._leave()
 
-    async def _end(self, held: _Connection, *, writes: bool) -> None:
+    async def _end(self, held: _Connection) -> None:
         try:
             ended = await held.commit()
         except Unavailable as error:
-            if not writes:
-                raise
             raise Unavailable(
                 "The database did not say whether the change was kept.",
                 hint="Look whether it was, or send the same request again with the same idempotency key.",
             ) from error
-        if writes and ended != "COMMIT":  # a statement had failed and its error was caught: the server took all back
+        if ended != "COMMIT":  # a statement had failed and its error was caught: the server took all back
             raise RuntimeError("A transaction went on after a statement that failed.")
 
     def _enter(self) -> None:
