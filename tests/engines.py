@@ -159,7 +159,7 @@ async def behind(stores: Stores) -> AsyncIterator[Connection]:
     try:
         async with superuser.transaction():
             await superuser.execute("set local session_replication_role = replica")  # foreign keys are not looked at
-            yield on_postgres._Connection(superuser)
+            yield on_postgres._Connection(None, superuser)
     finally:
         await superuser.close()
 
@@ -209,8 +209,14 @@ def file_of(stores: Stores) -> Path:
     return stores.database.path
 
 
-def in_use(database: Database) -> int:
-    """How many connections somebody reads with."""
+async def all_free(database: Database) -> None:
+    """Wait until nobody reads: on a server, what ended is free a moment later. Raises TimeoutError."""
+    async with asyncio.timeout(10):
+        while _in_use(database):  # noqa: ASYNC110 - a number
+            await asyncio.sleep(0.01)
+
+
+def _in_use(database: Database) -> int:
     if isinstance(database, PostgresDatabase):
         return int(database._pool.get_size() - database._pool.get_idle_size())
     assert isinstance(database, SqliteDatabase)

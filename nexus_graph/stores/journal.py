@@ -10,9 +10,8 @@ subject, payload, labels. Erasing those with their salt leaves a chain that stil
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
@@ -20,14 +19,11 @@ from sqlalchemy import Index
 from sqlmodel import Field
 
 from nexus_graph.scope.canonical import canonical, digest, sha256
-from nexus_graph.scope.clock import micros
-from nexus_graph.scope.errors import Conflict, NotFound
 from nexus_graph.scope.handling import Handling
-from nexus_graph.scope.redaction import RULESET, Redacted
+from nexus_graph.scope.redaction import Redacted
 from nexus_graph.scope.scope import Scope
-from nexus_graph.stores import rulesets
 from nexus_graph.stores.database.base import Connection, Row
-from nexus_graph.stores.statement import Statement, Value
+from nexus_graph.stores.statement import Statement
 from nexus_graph.stores.tables import ScopedRow
 
 
@@ -137,34 +133,6 @@ class JournalRunRow(ScopedRow, table=True):
     trace_id: str
 
 
-_TAKE = Statement(
-    "insert into journal_heads (tenant_id, env, seq, hash, moved_at) "
-    "values (:tenant_id, :env, :count, :genesis, :now) on conflict (tenant_id, env) do update "
-    "set seq = journal_heads.seq + :count, moved_at = :now returning seq, hash"
-)
-_CLOSE_CHAIN = Statement("update journal_heads set hash = :hash where tenant_id = :tenant_id and env = :env")
-_COUNT_RUN = Statement(
-    "insert into journal_runs (tenant_id, env, run_id, kind, status, number, first_seq, last_seq, started_at, "
-    "ended_at, actor_kind, actor_id, trace_id) values (:tenant_id, :env, :run_id, :kind, :status, :count, :first_seq, "
-    ":last_seq, :now, :ended_at, :actor_kind, :actor_id, :trace_id) "
-    "on conflict (tenant_id, env, run_id) do update set number = journal_runs.number + :count, last_seq = :last_seq, "
-    "status = case when journal_runs.kind = 'RESEARCH' and :kind <> 'RESEARCH' then 'RUNNING' else :status end, "
-    "ended_at = case when journal_runs.kind = 'RESEARCH' and :kind <> 'RESEARCH' then null else :ended_at end "
-    "where journal_runs.status = 'RUNNING' returning number, status"
-)
-_RUN = Statement(
-    "select status, actor_kind, actor_id from journal_runs "
-    "where tenant_id = :tenant_id and env = :env and run_id = :run_id"
-)
-_INSERT = Statement(
-    "insert into journal_events (tenant_id, env, seq, at, run_id, number, kind, surface, actor_kind, actor_id, action, "
-    "subject_kind, subject_id, severity, payload, pii_flags, train_ok, ends, trace_id, request_id, salt, commitment, "
-    "previous_hash, hash) values (:tenant_id, :env, :seq, :at, :run_id, :number, :kind, :surface, :actor_kind, "
-    ":actor_id, :action, :subject_kind, :subject_id, :severity, :payload, :pii_flags, :train_ok, :ends, :trace_id, "
-    ":request_id, :salt, :commitment, :previous_hash, :hash)"
-)
-
-
 _COMMITTED = ("actor_kind", "actor_id", "subject_kind", "subject_id", "payload", "pii_flags", "train_ok")
 _CHAINED = (
     "seq",
@@ -198,119 +166,6 @@ def link(previous: str, row: Mapping[str, Any]) -> str:
     return digest({"previous": previous, **{name: row[name] for name in _CHAINED}})
 
 
-async def append(
-    connection: Connection,
-    scope: Scope,
-    run_id: str,
-    kind: RunKind,
-    events: Sequence[Event],
-    now: datetime,
-    new_salt: Callable[[], str],
-) -> int:
-    """Append events to the scope's journal, in order, inside the open transaction. Returns the last one's `seq`.
-
-    `ends` of the last event that has one ends the run, with the last entry. A run of kind RESEARCH belongs to who
-    opened it: only kind RESEARCH ends it. Raises NotFound when the scope names a run that isn't an open run of its own
-    principal, Conflict when `run_id` has ended: nothing follows an end.
-    """
-    named = scope.run_id is not None and run_id == scope.run_id
-    if named:
-        await _own_open_run(connection, scope, run_id)
-    head = await _one(connection, scope, _TAKE, count=len(events), genesis=genesis(scope), now=micros(now))
-    first_seq, previous = head["seq"] - len(events) + 1, head["hash"]
-    if first_seq == 1:
-        await connection.rows(*_bound(scope, rulesets.BEGIN, ruleset=RULESET))
-    ends = None if named and kind is not RunKind.RESEARCH else next((e.ends for e in reversed(events) if e.ends), None)
-    run = await _count_run(connection, scope, run_id, kind, ends, len(events), head["seq"], now)
-    first_number = run["number"] - len(events) + 1
-    rows: list[dict[str, Value]] = []
-    for position, event in enumerate(events):
-        last = position == len(events) - 1
-        row = _row(scope, event, run_id, now, first_seq + position, first_number + position, kind, new_salt())
-        row["ends"] = run["status"] if last and run["status"] != RunStatus.RUNNING else None
-        row["previous_hash"] = previous
-        previous = row["hash"] = link(previous, row)
-        rows.append(row)
-    await connection.many(_INSERT.sql, rows)
-    await connection.rows(*_bound(scope, _CLOSE_CHAIN, hash=previous))
-    return int(head["seq"])
-
-
-async def _count_run(
-    connection: Connection,
-    scope: Scope,
-    run_id: str,
-    kind: RunKind,
-    ends: RunStatus | None,
-    count: int,
-    last_seq: int,
-    now: datetime,
-) -> Any:
-    """Add to what the run's entries add up to: its row is made by the first of them."""
-    sql = _bound(
-        scope,
-        _COUNT_RUN,
-        run_id=run_id,
-        kind=kind.value,
-        status=(ends or RunStatus.RUNNING).value,
-        count=count,
-        first_seq=last_seq - count + 1,
-        last_seq=last_seq,
-        now=micros(now),
-        ended_at=micros(now) if ends else None,
-        actor_kind=scope.principal.kind.value,
-        actor_id=scope.principal.id,
-        trace_id=scope.trace_id,
-    )
-    if not (rows := await connection.rows(*sql)):
-        raise Conflict("The run has ended and takes no more entries.", hint="Open another run.")
-    return rows[0]
-
-
-async def _own_open_run(connection: Connection, scope: Scope, run_id: str) -> None:
-    rows = await connection.rows(*_bound(scope, _RUN, run_id=run_id))
-    owner = (scope.principal.kind.value, scope.principal.id)
-    if not rows or rows[0]["status"] != RunStatus.RUNNING or (rows[0]["actor_kind"], rows[0]["actor_id"]) != owner:
-        raise NotFound("open run")
-
-
-def _row(
-    scope: Scope, event: Event, run_id: str, now: datetime, seq: int, number: int, kind: RunKind, salt: str
-) -> dict[str, Value]:
-    row: dict[str, Value] = {
-        "tenant_id": scope.tenant_id,
-        "env": scope.env.value,
-        "seq": seq,
-        "at": micros(now),
-        "run_id": run_id,
-        "number": number,
-        "kind": kind.value,
-        "surface": scope.surface.value,
-        "actor_kind": scope.principal.kind.value,
-        "actor_id": scope.principal.id,
-        "action": event.action,
-        "subject_kind": event.subject_kind,
-        "subject_id": event.subject_id,
-        "severity": event.severity.value,
-        "payload": canonical(event.payload.value).decode(),
-        "pii_flags": canonical([*event.handling.pii_flags]).decode(),
-        "train_ok": event.handling.train_ok,
-        "trace_id": scope.trace_id,
-        "request_id": scope.request_id,
-        "salt": salt,
-    }
-    row["commitment"] = commitment(salt, row)
-    return row
-
-
-def _bound(scope: Scope, statement: Statement, **values: Value) -> tuple[str, dict[str, Value]]:
-    return statement.bind({"tenant_id": scope.tenant_id, "env": scope.env.value, **values})
-
-
-async def _one(connection: Connection, scope: Scope, statement: Statement, **values: Value) -> Any:
-    return (await connection.rows(*_bound(scope, statement, **values)))[0]
-
-
 @dataclass(frozen=True, slots=True)
 class Fault:
     """The first entry at which a chain does not hold, and why."""
@@ -328,7 +183,7 @@ _HEAD = Statement("select seq, hash from journal_heads where tenant_id = :tenant
 async def walk(connection: Connection, scope: Scope) -> tuple[int, str, Fault | None]:
     """Walk the entries of the scope, whatever its head says. Returns how many hold, the last hash, the first fault."""
     seq, previous = 0, genesis(scope)
-    while rows := await connection.rows(*_bound(scope, _PAGE, after=seq)):
+    while rows := await connection.rows(*_PAGE.within(scope, after=seq)):
         for row in rows:
             if fault := _fault(row, seq + 1, previous):
                 return seq, previous, Fault(seq + 1, fault)
@@ -341,7 +196,7 @@ async def verify(connection: Connection, scope: Scope) -> tuple[int, Fault | Non
     seq, previous, fault = await walk(connection, scope)
     if fault is not None:
         return seq, fault
-    heads = await connection.rows(*_bound(scope, _HEAD))
+    heads = await connection.rows(*_HEAD.within(scope))
     if (heads[0]["seq"], heads[0]["hash"]) != (seq, previous) if heads else seq:
         return seq, Fault(seq + 1, "the entries end before the chain does")
     return seq, None

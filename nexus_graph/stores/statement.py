@@ -13,6 +13,7 @@ from functools import lru_cache
 from types import NoneType
 
 from nexus_graph.scope.errors import Invalid
+from nexus_graph.scope.scope import Scope
 
 Value = str | int | float | bytes | None
 Values = Mapping[str, Value | Sequence[Value]]
@@ -54,6 +55,10 @@ class Statement:
                 parameters[name] = value
         require_storable(parameters.values())
         return (_widened(self.sql, tuple(widths)) if widths else self.sql), parameters
+
+    def within(self, scope: Scope, **values: Value | Sequence[Value]) -> tuple[str, dict[str, Value]]:
+        """The same, of the tenant and env of a scope."""
+        return self.bind({**values, "tenant_id": scope.tenant_id, "env": scope.env.value})
 
 
 def require_storable(values: Iterable[Value]) -> None:

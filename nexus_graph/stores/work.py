@@ -12,7 +12,7 @@ The work of a scope that rehearses does everything and then rolls back: a dry ru
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -24,12 +24,13 @@ from nexus_graph.scope.errors import NexusError, Unavailable
 from nexus_graph.scope.ids import NewId, new_id
 from nexus_graph.scope.limits import Limits
 from nexus_graph.scope.scope import Scope
-from nexus_graph.stores import journal, repeating
+from nexus_graph.stores import appending, journal, repeating
+from nexus_graph.stores.appending import ChainHead, Entry
 from nexus_graph.stores.blobs.base import Blobs, ScopedBlobs
 from nexus_graph.stores.database.base import Connection, Database, Entangled, Row
 from nexus_graph.stores.heads import Head, Heads
 from nexus_graph.stores.journal import Event, RunKind
-from nexus_graph.stores.recording import Pending, Recorder
+from nexus_graph.stores.recording import Recorder
 from nexus_graph.stores.repeating import Once
 from nexus_graph.stores.sharing import SharedReads
 from nexus_graph.stores.signals.base import Signals
@@ -95,11 +96,14 @@ class Work(Read):
         make_id: NewId,
         new_salt: Callable[[], str],
         once: Once | None,
+        *,
+        begins: bool,
     ) -> None:
         super().__init__(connection, scope, blobs, now, limits)
         self.run_id = run_id
         self.new_id = make_id
-        self.seq = 0  # of the last event, known once it is told
+        self.head: ChainHead | None = None  # of the journal, once something is told
+        self._begins = begins  # a run of its own
         self._kind = kind
         self._new_salt = new_salt
         self._once = once
@@ -125,6 +129,11 @@ class Work(Read):
             require_storable(values.values())
         await self._connection.many(statement.sql, [{**values, **own} for values in sets])
 
+    async def write_together(self, statements: Sequence[tuple[Statement, Mapping[str, Value]]]) -> None:
+        """Run statements whose answers nobody needs, in one hop or round trip. Raises Invalid as `Statement.bind`."""
+        self._wrote = True
+        await self._connection.batch([statement.within(self.scope, **values) for statement, values in statements])
+
     def record(self, event: Event) -> None:
         """Tell what happened. Appended to the journal, in this order, just before the commit."""
         self._events.append(event)
@@ -133,16 +142,22 @@ class Work(Read):
     async def finish(self) -> None:
         """Tell what is left to tell. Raises RuntimeError when rows were written and nothing was told."""
         await self.tell()
-        if self._wrote and not self.seq:
+        if self._wrote and self.head is None:
             raise RuntimeError("A work wrote rows without recording an event.")
 
     async def tell(self) -> None:
         """Append to the journal what was recorded so far, so that this work can read it. The end does so anyway."""
         if self._events:
             events, self._events = self._events, []
-            self.seq = await journal.append(
-                self._connection, self.scope, self.run_id, self._kind, events, self.now, self._new_salt
+            begins, self._begins = self._begins, False
+            self.head = await appending.append(
+                self._connection, self.scope, self.run_id, self._kind, events, self.now, self._new_salt, begins=begins
             )
+
+    @property
+    def seq(self) -> int:
+        """Of the last event that was told; 0 before there is one."""
+        return self.head.seq if self.head is not None else 0
 
     def after(self, deed: Callable[[], None]) -> None:
         """Do something once the commit is safe; never when it was rolled back."""
@@ -249,11 +264,17 @@ class Stores:
     def _work(self, connection: Connection, scope: Scope, kind: RunKind, once: Once | None, run_id: str | None) -> Work:
         run = run_id or scope.run_id or self.new_id("run")
         blobs = ScopedBlobs(self.blobs, scope)
-        return Work(connection, scope, blobs, self.clock(), self.limits, run, kind, self.new_id, self.new_salt, once)
+        now, begins = self.clock(), run_id is None and scope.run_id is None
+        return Work(
+            connection, scope, blobs, now, self.limits, run, kind, self.new_id, self.new_salt, once, begins=begins
+        )
 
     def _committed(self, scope: Scope, works: Sequence[Work]) -> None:
-        if actions := {action for work in works if work.seq for action in work._actions}:
+        told = [work for work in works if work.head is not None]
+        if actions := {action for work in told for action in work._actions}:
             self.signals.wake(scope.key, actions)
+        if told and told[-1].head is not None:
+            self._recorder.learn(scope.key, told[-1].head)
         for work in works:
             for deed in work._after:
                 deed()
@@ -299,7 +320,7 @@ class Stores:
         run = scope.run_id or self.new_id("run")
         if scope.rehearsal:
             return run
-        pending = Pending(scope, kind, run, event)
-        await self._recorder.add(self.database, self.clock, self.new_salt, pending)
+        entry, begins = Entry(scope, kind, run, event), scope.run_id is None
+        await self._recorder.add(self.database, self.clock, self.new_salt, entry, begins=begins)
         self.signals.wake(scope.key, (event.action,))
         return run

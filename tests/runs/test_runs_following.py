@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from engines import beside, in_use
+from engines import all_free, beside
 
 from nexus_graph import runs
 from nexus_graph.runs import EndFrame, EndReason, EntryFrame, Frame, GapFrame, HeartbeatFrame
@@ -248,13 +248,13 @@ async def test_nothing_is_held_while_suspended_waiting_or_closed(stores: Stores,
     await write(stores, scope, "run_1")
     frames = following(stores, scope, "run_1", poll=1000)
     await anext(frames)
-    assert in_use(stores.database) == 0
+    await all_free(stores.database)
     assert signals._listeners
     waiting = asyncio.ensure_future(anext(frames))
     async with asyncio.timeout(TIMEOUT):
         while not next(iter(signals._listeners[scope.key]))._event._waiters:  # noqa: ASYNC110 - nothing tells of it
             await asyncio.sleep(0)
-    assert in_use(stores.database) == 0
+    await all_free(stores.database)
     waiting.cancel()
     await asyncio.gather(waiting, return_exceptions=True)
     await frames.aclose()

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import random
+import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from engines import Embedded, Engine, at, connected, in_use, place_of
+from engines import Embedded, Engine, all_free, at, connected, place_of
 
-from nexus_graph.scope.errors import Unavailable
-from nexus_graph.stores.database.base import Connection, Database, Transaction
+from nexus_graph.scope.errors import Conflict, Unavailable
+from nexus_graph.stores.database.base import Bound, Connection, Database, Transaction
+from nexus_graph.stores.statement import Value
 
 KEY, OTHER = ("t_acme", "dev"), ("t_globex", "dev")
 ADD = "insert into follower_checkpoints (tenant_id, env, follower, seq) values ('t_acme', 'dev', :id, 0)"
@@ -115,7 +117,7 @@ async def test_cancelled_readers_give_their_connections_back(database: Database)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-    assert in_use(database) == 0
+    await all_free(database)
     async with asyncio.timeout(10):
         await asyncio.gather(*(look() for _ in range(9)))
 
@@ -225,3 +227,57 @@ async def test_ready_tells_of_a_database_that_answers(database: Database) -> Non
     with pytest.raises(Unavailable):
         await database.ready()
     await database.open()
+
+
+KEEP = (
+    "insert into idempotency_keys (tenant_id, env, actor_id, key, request_digest, answer, at) "
+    "values ('t_acme', 'dev', :actor, :key, :digest, :answer, :at)"
+)
+KEPT = "select actor_id, key, request_digest, answer, at from idempotency_keys order by key"
+
+
+async def test_statements_of_a_batch_keep_every_value_as_it_is(database: Database) -> None:
+    """Whatever text holds, it is text: SQL, parameters, escapes; and the largest number comes back."""
+    texts = [
+        "it's",
+        "x'); select 1 --",
+        r"\x00\\",
+        "$1 :key ::text %s",
+        "äß漢\U0001f642\u2028",
+        "a\nb\r\n",
+        '"{}"',
+        "E''",
+    ]
+    keys = [("actor", f"{place}", text, text, place - 4) for place, text in enumerate(texts)]
+    keys.append(("actor", "9", "", "", 2**63 - 1))
+    names = ("actor", "key", "digest", "answer", "at")
+    sets: list[dict[str, Value]] = [dict(zip(names, values, strict=True)) for values in keys]
+    assert await database.batch(KEY, [(KEEP, values) for values in sets[:4]]) == 1
+    async with database.writing(KEY) as connection:
+        assert await connection.batch([(KEEP, values) for values in sets[4:]]) == 1
+    async with database.reading(KEY) as connection:
+        assert [tuple(row) for row in await connection.rows(KEPT, {})] == keys
+
+
+async def test_a_batch_is_whole_or_not_at_all(database: Database) -> None:
+    """What fails in the end takes back the beginning; how many rows the last statement changed is told."""
+    some: list[Bound] = [(ADD, {"id": "a"}), (ADD, {"id": "b"})]
+    with pytest.raises((Conflict, sqlite3.IntegrityError)):
+        await database.batch(KEY, [*some, (ADD, {"id": "a"})])
+    assert await ids(database) == []
+    move = "update follower_checkpoints set seq = :seq where tenant_id = 't_acme' and seq = :expected"
+    assert await database.batch(KEY, [*some, (move, {"seq": 5, "expected": 0})]) == 2
+    assert await database.batch(KEY, [(ADD, {"id": "c"}), (move, {"seq": 5, "expected": 7})]) == 0
+    assert await ids(database) == ["a", "b", "c"]
+
+
+async def test_a_batch_waits_for_its_turn(database: Database) -> None:
+    """While somebody writes in the scope, nobody else does."""
+    async with database.writing(KEY) as connection:
+        waiting = asyncio.create_task(database.batch(KEY, [(ADD, {"id": "b"})]))
+        await asyncio.sleep(0.1)
+        await connection.rows(ADD, {"id": "a"})
+        assert len(await connection.rows(IDS, {})) == 1
+        assert not waiting.done()
+    assert await waiting == 1
+    assert await ids(database) == ["a", "b"]

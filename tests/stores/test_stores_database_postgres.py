@@ -6,16 +6,17 @@ import asyncio
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 from unittest.mock import AsyncMock, patch
 
 import asyncpg
 import pytest
-from engines import OnPostgres, connected, in_use
+from engines import OnPostgres, all_free, connected
 from servers.pgbouncer import pgbouncer
 from servers.postgres import APPLICATION, OWNER, PostgresServer, postgres_server
 from servers.relay import Relay, relay
@@ -441,7 +442,7 @@ async def test_a_cut_network_is_noticed(place: PostgresPlace, postgres: Postgres
                 await database.ready()
             wire.heal()
             await _until_ready(database)
-            assert in_use(database) == 0
+            await all_free(database)
         async with database.writing(ACME) as connection:  # no lock is left behind
             assert {row[0] for row in await connection.rows("select key from idempotency_keys", {})} <= {"x1", "x2"}
         await database.close()
@@ -470,7 +471,7 @@ async def test_a_connection_that_the_driver_gave_up_is_lost(database: PostgresDa
     with pytest.raises(Unavailable, match="lost"):
         await work()
     await database.ready()
-    assert in_use(database) == 0
+    await all_free(database)
 
 
 async def test_an_answer_to_commit_that_never_comes_is_told(place: PostgresPlace, postgres: PostgresServer) -> None:
@@ -587,3 +588,78 @@ def test_names_become_numbers() -> None:
         "select ':a', x::text, $1, $2 where b = $1 and c like '%\"d\":true%' and e = 'it''s :f'",
         ("b", "a_1"),
     )
+
+
+async def test_a_batch_reaches_rows_of_its_own_tenant_and_env_alone(
+    place: PostgresPlace, database: PostgresDatabase
+) -> None:
+    """The wall of the database stands around several statements in one message too, and goes with them."""
+    await filled(place)
+    for key in (ACME, PROD, GLOBEX):
+        assert await database.batch(key, [("update cards set key = key", {}), ("delete from card_labels", {})]) == 1
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await database.batch(ACME, [("update cards set tenant_id = 't_globex'", {})])
+    async with database.reading(ACME) as connection:
+        assert await seen(connection, "cards") == {ACME}
+    async with database.reading(None) as connection:
+        (row,) = await connection.rows("select coalesce(current_setting('nexus.tenant_id', true), '') as whose", {})
+        assert row["whose"] == ""
+
+
+async def test_a_batch_says_what_is_known_of_it(database: PostgresDatabase) -> None:
+    """Who waits too long for a lock has changed nothing, and is told that much."""
+    impatient = PostgresDatabase(replace(database.place, seconds=0.3))
+    await impatient.open()
+    async with database.writing(ACME):
+        with pytest.raises(Unavailable, match="busy"):
+            await impatient.batch(ACME, [(inserted("idempotency_keys", ACME), {})])
+    assert await impatient.batch(ACME, [(inserted("idempotency_keys", ACME), {})]) == 1
+    await all_free(impatient)
+    await impatient.close()
+
+
+async def test_an_answer_to_a_batch_that_never_comes_is_told(place: PostgresPlace, postgres: PostgresServer) -> None:
+    """It was kept, or it was not: that is said, and the connection is not used again."""
+    async with relay(postgres.port) as wire:
+        address = place.address.replace(f":{postgres.port}/", f":{wire.port}/")
+        database = PostgresDatabase(replace(place, address=address, seconds=0.3))
+        await database.open()
+        await database.ready()
+        await all_free(database)
+        wire.cut()
+        with pytest.raises(Unavailable, match="did not say whether the change was kept"):
+            await database.batch(ACME, [(inserted("idempotency_keys", ACME), {})])
+        wire.heal()
+        await _until_ready(database)
+        await database.close()
+
+
+async def test_entries_go_on_where_the_journal_is_known_to_end(
+    database: PostgresDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One message each; where another process was faster nothing is changed by it, and the head is asked for."""
+    other = PostgresDatabase(database.place)
+    await other.open()
+    blobs = FileBlobs(tmp_path, secret="s" * 32, address="http://127.0.0.1:1", clock=system_clock)
+    one, two = Stores(database, blobs, LocalSignals()), Stores(other, blobs, LocalSignals())
+    scope, asked = Scope.system("t_acme", Env.DEV, "test"), Counter[str]()
+    event = Event("card.read", "card", "card_1", redact({}), Handling((), train_ok=False))
+    for name, each in (("one", database), ("two", other)):
+        monkeypatch.setattr(each, "write_each", partial(_counted, asked, name, each.write_each))
+    for stores, looks in ((one, 1), (one, 1), (one, 1), (two, 2), (two, 2), (one, 3), (one, 3), (two, 4)):
+        await stores.record(scope, RunKind.READ, event)
+        assert asked.total() == looks
+    async with one.work(scope, RunKind.ADMIN) as work:
+        work.record(event)
+    await one.record(replace(scope, request_id="another"), RunKind.READ, event)
+    assert asked.total() == 4
+    await asyncio.gather(*(stores.record(scope, RunKind.READ, event) for stores in (one, two) * 20))
+    async with two.read(scope) as read:
+        assert await read.verify_journal() == (50, None)
+    await other.close()
+
+
+async def _counted(asked: Counter[str], name: str, deed: Callable[..., Awaitable[Any]], *given: Any) -> Any:
+    if given[0]:
+        asked[name] += 1
+    return await deed(*given)

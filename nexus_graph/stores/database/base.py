@@ -18,6 +18,9 @@ Result = TypeVar("Result")
 ScopeKey = tuple[str, str]
 """Tenant and env. None in its place: what crosses tenants, for the few doors that `Stores` names."""
 
+Bound = tuple[str, dict[str, Value]]
+"""A statement with named parameters (`:name`), and their values."""
+
 
 class Entangled(Conflict):
     """The database took a transaction back for another's sake; done again from its beginning, it may go through."""
@@ -51,6 +54,9 @@ class Connection(Protocol):
     async def many(self, sql: str, parameters: Iterable[dict[str, Value]]) -> None:
         """Run one statement for each set of parameters."""
 
+    async def batch(self, statements: Sequence[Bound]) -> int:
+        """Run statements whose answers nobody needs, in one round trip; how many rows the last one changed."""
+
     async def hold(self, name: str) -> None:
         """Wait until nobody else holds this name, and hold it until the transaction ends. For what envs share."""
 
@@ -62,6 +68,9 @@ all that the first attempt wrote is gone."""
 
 class Database(Protocol):
     """Where rows are kept."""
+
+    distant: bool
+    """Whether every statement is a round trip to another process, which `batch` saves."""
 
     async def open(self) -> None:
         """Open the connections. Raises Unavailable when the database can't be opened."""
@@ -82,6 +91,12 @@ class Database(Protocol):
         """A write transaction as a whole: commits on a clean exit, rolls back on any exception.
 
         Raises Entangled when it was taken back for others' sake several times.
+        """
+
+    async def batch(self, key: ScopeKey | None, statements: Sequence[Bound]) -> int:
+        """A write transaction of statements whose answers nobody needs, in one round trip from begin to commit.
+
+        Returns how many rows the last one changed. Raises as `write` does.
         """
 
     async def write_each(self, transactions: Sequence[tuple[ScopeKey, Transaction[None]]]) -> list[Exception | None]:

@@ -16,7 +16,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import ssl
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
@@ -24,9 +24,9 @@ from typing import Any, Final
 import asyncpg
 
 from nexus_graph.scope.errors import Conflict, Unavailable
-from nexus_graph.stores.database.base import Connection, Entangled, Result, Row, ScopeKey, Transaction
+from nexus_graph.stores.database.base import Bound, Connection, Entangled, Result, Row, ScopeKey, Transaction
 from nexus_graph.stores.database.place import PostgresPlace
-from nexus_graph.stores.database.placeholders import numbered
+from nexus_graph.stores.database.placeholders import filled, numbered
 from nexus_graph.stores.database.pooling import HINT, LOST, require_kept
 from nexus_graph.stores.database.uninterrupted import uninterrupted
 from nexus_graph.stores.statement import Value
@@ -41,8 +41,8 @@ _ABSENCES = 6  # how many times what a statement may take a process may be silen
 _ATTEMPTS = 4
 _STATEMENTS = 512  # prepared on each connection
 _FAILED = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
-_READ = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY"
-_WRITE = "BEGIN ISOLATION LEVEL READ COMMITTED, READ WRITE"
+_READS = "ISOLATION LEVEL REPEATABLE READ, READ ONLY"
+_WRITES = "ISOLATION LEVEL READ COMMITTED, READ WRITE"
 _OWN_TABLES = (
     "select oid::regclass::text from pg_class where relkind = 'r' and relowner = current_user::regrole order by 1"
 )
@@ -56,31 +56,36 @@ _AWAY = ("08", "25006", "25P03", "53", "57P", "58")  # connection, standby, idle
 class _Connection:
     """A connection inside a transaction."""
 
-    def __init__(self, connection: Any) -> None:
-        self.connection = connection
+    def __init__(self, pool: Any, connection: Any) -> None:
+        self._pool = pool
+        self._connection = connection
         self._silent = False
 
     async def begin(self, how: str) -> None:
         """Open a transaction with its settings."""
         with self._answering():
-            await self.connection.execute(how)
+            await self._connection.execute(how)
 
     async def commit(self) -> str:
         """End it; what the server says that it did. Not interrupted by cancellation."""
         with self._answering():
-            ended: str = await uninterrupted(self.connection.execute("COMMIT"))
+            ended: str = await uninterrupted(self._connection.execute("COMMIT"))
             return ended
 
     async def take_back(self) -> None:
-        """End it without a trace, whatever became of it. A connection of which this isn't known is thrown away."""
+        """End it without a trace, whatever became of it."""
         if not self._silent:
             try:
-                await uninterrupted(self.connection.execute("ROLLBACK"))
+                await uninterrupted(self._connection.execute("ROLLBACK"))
             except _FAILED:
                 self._silent = True
-        if self._silent:
-            with suppress(asyncpg.InterfaceError):  # it is closed already
-                self.connection.terminate()
+
+    async def give_back(self) -> None:
+        """To the pool; one of which it isn't known what became of its transaction is thrown away."""
+        with suppress(*_FAILED):
+            if self._silent:
+                self._connection.terminate()
+            await self._pool.release(self._connection)
 
     @contextmanager
     def _answering(self) -> Iterator[None]:
@@ -95,23 +100,31 @@ class _Connection:
         """See `base.Connection`."""
         text, names = numbered(sql)
         with self._answering():
-            found: Sequence[Row] = await self.connection.fetch(text, *[parameters[name] for name in names])
+            found: Sequence[Row] = await self._connection.fetch(text, *[parameters[name] for name in names])
             return found
 
     async def many(self, sql: str, parameters: Iterable[dict[str, Value]]) -> None:
         """See `base.Connection`."""
         text, names = numbered(sql)
         with self._answering():
-            await self.connection.executemany(text, [[values[name] for name in names] for values in parameters])
+            await self._connection.executemany(text, [[values[name] for name in names] for values in parameters])
+
+    async def batch(self, statements: Sequence[Bound]) -> int:
+        """See `base.Connection`."""
+        with self._answering():
+            ended: str = await self._connection.execute("; ".join(filled(*each) for each in statements))
+            return int(ended.rpartition(" ")[2])  # INSERT 0 1
 
     async def hold(self, name: str) -> None:
         """See `base.Connection`."""
         with self._answering():
-            await self.connection.execute(_lock(name))
+            await self._connection.execute(_lock(name))
 
 
 class PostgresDatabase:
     """A database on a Postgres server, reached with the role of the application, which owns nothing there."""
+
+    distant = True
 
     def __init__(self, place: PostgresPlace) -> None:
         self.place = place
@@ -164,18 +177,32 @@ class PostgresDatabase:
     @asynccontextmanager
     async def reading(self, key: ScopeKey | None) -> AsyncIterator[Connection]:
         """See `base.Database`. A migration that waits for what it reads may take it back: Unavailable, for a moment."""
+        held = await self._acquired()
         try:
-            async with self._transaction(f"{_READ}; {self._limits}; {_whose(key)}") as connection:
-                yield connection
+            await held.begin(_begin(f"BEGIN {_READS}", self._limits, *_whose(key)))
+            yield held
         except Entangled as error:
             raise Unavailable("The database is busy.", hint="Try again.") from error
+        finally:  # what was read is true: nobody waits until the server has let go of it
+            ending = asyncio.create_task(self._release(held, take_back=True))
+            self._ending.add(ending)
+            ending.add_done_callback(self._ending.discard)
 
     @asynccontextmanager
     async def writing(self, key: ScopeKey | None) -> AsyncIterator[Connection]:
         """See `base.Database`."""
-        lock = f"; {_lock('/'.join(key))}" if key else ""
-        async with self._transaction(f"{_WRITE}; {self._limits}; {self._absence}; {_whose(key)}{lock}") as connection:
-            yield connection
+        held = await self._acquired()
+        try:
+            await held.begin(_begin(f"BEGIN {_WRITES}", self._limits, self._absence, *_whose(key), *_turn(key)))
+            yield held
+            with _unknown():
+                ended = await held.commit()
+            if ended != "COMMIT":  # a statement had failed and its error was caught: the server took all back
+                raise RuntimeError("A transaction went on after a statement that failed.")
+        except BaseException:
+            await uninterrupted(self._release(held, take_back=True))
+            raise
+        await uninterrupted(self._release(held))
 
     async def write(self, key: ScopeKey | None, transaction: Transaction[Result]) -> Result:
         """See `base.Database`. Not interrupted by cancellation."""
@@ -184,10 +211,24 @@ class PostgresDatabase:
             async with self.writing(key) as connection:
                 return await transaction(connection)
 
-        for _ in range(_ATTEMPTS - 1):
-            with suppress(Entangled):
-                return await uninterrupted(whole())
-        return await uninterrupted(whole())
+        return await _again(whole)
+
+    async def batch(self, key: ScopeKey | None, statements: Sequence[Bound]) -> int:
+        """See `base.Database`. Not interrupted by cancellation.
+
+        What the server gets in one message without a BEGIN is one transaction.
+        """
+        begin = _begin(f"SET TRANSACTION {_WRITES}", self._limits, *_whose(key), *_turn(key))
+
+        async def whole() -> int:
+            held = await self._acquired()
+            try:
+                with _unknown():
+                    return await held.batch([(begin, {}), *statements])
+            finally:
+                await self._release(held)
+
+        return await _again(whole)
 
     async def write_each(self, transactions: Sequence[tuple[ScopeKey, Transaction[None]]]) -> list[Exception | None]:
         """See `base.Database`. A commit each: those that come at once are flushed together by the server."""
@@ -224,53 +265,25 @@ class PostgresDatabase:
         """See `base.Database`. Its files are the server's."""
         return False
 
-    @asynccontextmanager
-    async def _transaction(self, begin: str) -> AsyncIterator[Connection]:
+    async def _acquired(self) -> _Connection:
         pool = self._pool
         if pool is None:
             raise Unavailable("The database is closed.", hint="The server is stopping; try again.")
         self._enter()
         try:
             with _translated():
-                held = _Connection(await pool.acquire(timeout=self.place.seconds))
+                return _Connection(pool, await pool.acquire(timeout=self.place.seconds))
         except BaseException:
             self._leave()
             raise
-        writes = begin.startswith(_WRITE)
-        try:
-            await held.begin(begin)
-            yield held
-            if writes:
-                await self._end(held)
-        except BaseException:
-            await uninterrupted(self._release(pool, held, take_back=True))
-            raise
-        if writes:
-            await uninterrupted(self._release(pool, held, take_back=False))
-        else:  # what was read is true: nobody waits until the server has let go of it
-            ending = asyncio.create_task(self._release(pool, held, take_back=True))
-            self._ending.add(ending)
-            ending.add_done_callback(self._ending.discard)
 
-    async def _release(self, pool: Any, held: _Connection, *, take_back: bool) -> None:
+    async def _release(self, held: _Connection, *, take_back: bool = False) -> None:
         try:
             if take_back:
                 await held.take_back()
-            with suppress(*_FAILED):
-                await pool.release(held.connection)
+            await held.give_back()
         finally:
             self._leave()
-
-    async def _end(self, held: _Connection) -> None:
-        try:
-            ended = await held.commit()
-        except Unavailable as error:
-            raise Unavailable(
-                "The database did not say whether the change was kept.",
-                hint="Look whether it was, or send the same request again with the same idempotency key.",
-            ) from error
-        if ended != "COMMIT":  # a statement had failed and its error was caught: the server took all back
-            raise RuntimeError("A transaction went on after a statement that failed.")
 
     def _enter(self) -> None:
         self._under_way += 1
@@ -282,15 +295,33 @@ class PostgresDatabase:
             self._idle.set()
 
 
+async def _again(whole: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
+    """Do a transaction, and again when it was taken back for another's sake. Not interrupted by cancellation."""
+    for _ in range(_ATTEMPTS - 1):
+        with suppress(Entangled):
+            return await uninterrupted(whole())
+    return await uninterrupted(whole())
+
+
 async def _nothing(_: Any) -> None:
     """Between two users of a connection there is nothing to take back: a transaction takes its settings with it."""
 
 
-def _whose(key: ScopeKey | None) -> str:
+def _begin(*settings: str) -> str:
+    return "; ".join(settings)
+
+
+def _whose(key: ScopeKey | None) -> Iterator[str]:
     if key is None:
-        return f"SET LOCAL ROLE {DOORS}"
-    tenant_id, env = (_quoted(part) for part in key)
-    return f"SET LOCAL nexus.tenant_id = {tenant_id}; SET LOCAL nexus.env = {env}"
+        yield f"SET LOCAL ROLE {DOORS}"
+    else:
+        tenant_id, env = (_quoted(part) for part in key)
+        yield f"SET LOCAL nexus.tenant_id = {tenant_id}; SET LOCAL nexus.env = {env}"
+
+
+def _turn(key: ScopeKey | None) -> Iterator[str]:
+    if key is not None:
+        yield _lock("/".join(key))
 
 
 def _lock(name: str) -> str:
@@ -303,6 +334,20 @@ def _quoted(text: str) -> str:
     if "\\" in text or "\0" in text:
         raise ValueError(f"{text!r} is no tenant or env")
     return "'" + text.replace("'", "''") + "'"
+
+
+@contextmanager
+def _unknown() -> Iterator[None]:
+    """Around what commits: without an answer it is kept, or it is not."""
+    try:
+        yield
+    except Unavailable as error:
+        if getattr(error.__cause__, "sqlstate", None) in _BUSY:
+            raise  # it said so: nothing is kept
+        raise Unavailable(
+            "The database did not say whether the change was kept.",
+            hint="Look whether it was, or send the same request again with the same idempotency key.",
+        ) from error
 
 
 @contextmanager

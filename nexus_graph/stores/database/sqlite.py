@@ -19,7 +19,7 @@ import aiosqlite
 
 from nexus_graph.scope.errors import Unavailable
 from nexus_graph.stores.database.aiosqlite_inside import in_thread
-from nexus_graph.stores.database.base import Connection, Result, Row, ScopeKey, Transaction
+from nexus_graph.stores.database.base import Bound, Connection, Result, Row, ScopeKey, Transaction
 from nexus_graph.stores.database.uninterrupted import uninterrupted
 from nexus_graph.stores.statement import Value
 
@@ -56,6 +56,9 @@ class _AtHand:
         with _translated():
             self._connection.executemany(sql, parameters)
 
+    async def batch(self, statements: Sequence[Bound]) -> int:
+        return _all(self._connection, statements)
+
     async def hold(self, name: str) -> None:
         """Nothing to do: whoever writes holds the whole file."""
 
@@ -75,6 +78,10 @@ class _Connection:
         """Run one statement for each set of parameters, in one hop."""
         with _translated():
             await self._connection.executemany(sql, parameters)
+
+    async def batch(self, statements: Sequence[Bound]) -> int:
+        """Run statements whose answers nobody needs, in one hop; how many rows the last one changed."""
+        return await in_thread(self._connection, lambda at_hand: _all(at_hand, statements))
 
     async def hold(self, name: str) -> None:
         """Nothing to do: whoever writes holds the whole file."""
@@ -99,6 +106,8 @@ class _Connection:
 
 class SqliteDatabase:
     """The one SQLite file of an embedded installation. Whoever writes, writes alone."""
+
+    distant = False
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -173,6 +182,10 @@ class SqliteDatabase:
                 raise _closed()
             return await writer.whole(transaction)
 
+    async def batch(self, key: ScopeKey | None, statements: Sequence[Bound]) -> int:
+        """See `base.Database`."""
+        return await self.write(key, lambda connection: connection.batch(statements))
+
     async def write_each(self, transactions: Sequence[tuple[ScopeKey, Transaction[None]]]) -> list[Exception | None]:
         """See `base.Database`. One commit for all."""
 
@@ -217,6 +230,14 @@ class SqliteDatabase:
                 await connection.close()  # else its thread would keep the process from ending
                 raise
         return _Connection(connection)
+
+
+def _all(connection: sqlite3.Connection, statements: Sequence[Bound]) -> int:
+    changed = 0
+    with _translated():
+        for sql, parameters in statements:
+            changed = connection.execute(sql, parameters).rowcount
+    return changed
 
 
 def _whole(connection: sqlite3.Connection, transaction: Transaction[Result]) -> Result:
