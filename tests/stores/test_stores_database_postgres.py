@@ -565,6 +565,9 @@ async def test_a_pooler_may_stand_in_between(place: PostgresPlace, postgres: Pos
 
             counts = await asyncio.gather(*(count_and_add(number) for number in range(40)))
             assert sorted(counts) == sorted([*range(20)] * 2)
+            for key in (ACME, GLOBEX, PROD):
+                touched = await pooled[1].batch(key, [("update idempotency_keys set answer = answer", {})])
+                assert touched == (0 if key == PROD else 20)
             async with pooled[0].reading(PROD) as connection:
                 assert await seen(connection, "idempotency_keys") == set()
             for each in pooled:
