@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import shutil
 import tempfile
 from collections import Counter
@@ -42,6 +43,7 @@ from nexus_graph.stores.work import Stores, Verb, Work
 
 ACME, PROD, GLOBEX = ("t_acme", "dev"), ("t_acme", "prod"), ("t_globex", "dev")
 CUT = "select pg_terminate_backend(pid) from pg_stat_activity where pid <> pg_backend_pid()"
+POSTGRES_PAGE = Path(__file__).parents[2] / "docs" / "postgres.md"
 DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]
 TENANT_WIDE = {"tenants", "members"}
 
@@ -635,6 +637,50 @@ async def test_an_answer_to_a_batch_that_never_comes_is_told(place: PostgresPlac
         wire.heal()
         await _until_ready(database)
         await database.close()
+
+
+async def test_what_a_crash_leaves_of_an_erasure_is_found_as_the_page_says() -> None:
+    """A server that is killed while it writes a table anew leaves the copy: no table names it, nor does it go away."""
+    (statements,) = re.findall(r"```sql\ncheckpoint;\n(.*?)```", POSTGRES_PAGE.read_text("utf-8"), re.DOTALL)
+    folder = Path(tempfile.mkdtemp(prefix="nexus-crash-"))
+    folder.chmod(0o755)
+    try:
+        with postgres_server(folder) as server:
+            server.create("crashed")
+            before = await _unnamed(server, statements)
+            assert before == set()
+            await _killed_while_writing_anew(server, folder)
+            left = await _unnamed(server, statements)
+            held = [path.read_bytes() for name in left for path in folder.glob(f"**/{name}")]
+            assert any(b"must be forgotten" in each for each in held), left
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+async def _unnamed(server: PostgresServer, statement: str) -> set[str]:
+    superuser = await asyncpg.connect(server.address("crashed", "postgres"))
+    await superuser.execute("checkpoint")
+    found = {row[0] for row in await superuser.fetch(statement)}
+    await superuser.close()
+    return found
+
+
+async def _killed_while_writing_anew(server: PostgresServer, folder: Path) -> None:
+    superuser = await asyncpg.connect(server.address("crashed", "postgres"))
+    rows = "select 'must be forgotten' || number as body from generate_series(1, 2000000) number"
+    await superuser.execute(f"create table texts as {rows}")
+    path = await superuser.fetchval("select pg_relation_filepath('texts')")
+    (table,) = folder.glob(f"**/{path}")
+    for _ in range(10):
+        known = {*table.parent.iterdir()}
+        writing = asyncio.create_task(superuser.execute("vacuum full texts"))
+        while not writing.done():
+            await asyncio.sleep(0.002)
+            if any(each.stat().st_size > 2**20 for each in {*table.parent.iterdir()} - known):
+                server.kill()
+                await asyncio.gather(writing, return_exceptions=True)
+                return server.start()
+    raise AssertionError("The table was written anew before the server could be killed.")
 
 
 async def test_entries_go_on_where_the_journal_is_known_to_end(
