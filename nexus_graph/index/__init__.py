@@ -11,7 +11,7 @@ from nexus_graph.index.copying import KEEPER, bring_up, keeper
 from nexus_graph.index.definition import FOLLOWER, Copies, Index, require_definition
 from nexus_graph.index.embedding import EMBEDDERS, Embedder, load_embedder
 from nexus_graph.index.following import follower, settled_state, wait_indexed
-from nexus_graph.index.model import MAX_HITS, MAX_QUERY, CardHit, IndexReport, IndexState, SearchResult
+from nexus_graph.index.model import MAX_HITS, MAX_QUERY, CardHit, IndexReport, IndexState, SearchResult, VectorSource
 from nexus_graph.index.reindexing import rebuilder, rebuilding, reindex, request_rebuild
 from nexus_graph.index.searching import search
 from nexus_graph.index.standing import states
@@ -30,6 +30,7 @@ __all__ = [
     "IndexReport",
     "IndexState",
     "SearchResult",
+    "VectorSource",
     "bring_up",
     "check",
     "follower",

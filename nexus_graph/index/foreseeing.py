@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from nexus_graph.cards.model import CardFilter
 from nexus_graph.index.definition import UNDEFINED, Copies, Definition, Index, active
+from nexus_graph.index.model import VectorSource
 from nexus_graph.index.nominating import changed_since, meant, recent, vectors_of
 from nexus_graph.scope.errors import Unavailable
 from nexus_graph.scope.scope import Scope
@@ -32,8 +33,12 @@ _DIRECT: Final = 256  # cards that are scored from their rows at once, rather th
 
 @dataclass(frozen=True, slots=True)
 class Foreseen:
-    """What a copy at `generation` named of the groups `only` (None: of all), less those `skipped`."""
+    """What a copy at `generation` named of the groups `only` (None: of all), less those `skipped`.
 
+    `by`: VECTOR_SERVER, or ROWS where these were so few that it was not asked.
+    """
+
+    by: VectorSource
     generation: int
     nomination: Nomination
     only: frozenset[str] | None
@@ -42,38 +47,41 @@ class Foreseen:
 
 async def foresee(
     stores: Stores, index: Index, scope: Scope, vector: NDArray[np.float32], chosen: CardFilter, k: int
-) -> Foreseen | None:
-    """Ask the scope's copy, if it has one. None when it has none or the server does not answer: then rows do."""
+) -> tuple[Foreseen | None, VectorSource]:
+    """Ask the scope's copy, and tell who answers where it does not: LOCAL_MATRIX when there is no copy, else ROWS."""
     if index.copies is None:
-        return None
+        return None, VectorSource.LOCAL_MATRIX
     try:
         return await _foresee(stores, index, index.copies, scope, vector, chosen, k)
     except Unavailable as error:
         log.info("vectors.answered_by_rows", tenant=scope.tenant_id, env=scope.env.value, reason=error.message)
-        return None
+        return None, VectorSource.ROWS
 
 
 async def _foresee(
     stores: Stores, index: Index, copies: Copies, scope: Scope, vector: NDArray[np.float32], chosen: CardFilter, k: int
-) -> Foreseen | None:
+) -> tuple[Foreseen | None, VectorSource]:
     view = await copies.vectors.view(index.space(scope))
     if view.generation == NOTHING:
-        return None
+        return None, VectorSource.LOCAL_MATRIX
     reached = await copies.vectors.reached(index.space(scope), view)
     async with stores.read(scope) as read:
         definition = await active(read, index) or UNDEFINED
         if max(view.generation, reached) > definition.generation:
             log.warning("vectors.rows_are_older", tenant=scope.tenant_id, env=scope.env.value)
-            return None
+            return None, VectorSource.ROWS
         standing = await index.standings.of(read, index.definition_id, definition.generation)
         skipped = standing.outdated.union(await changed_since(read, index, view.generation))
         only = await meant(read, chosen)
     if only is not None:
         only -= skipped
         if len(only) <= _DIRECT:
-            return Foreseen(view.generation, Nomination((), exact=True), frozenset(), skipped)
+            nobody = Nomination((), exact=True)
+            few = Foreseen(VectorSource.ROWS, view.generation, nobody, frozenset(), skipped)
+            return few, VectorSource.ROWS
     nomination = await view.nominate(vector, k, only=only, without=skipped)
-    return Foreseen(view.generation, nomination, only, skipped)
+    by = VectorSource.VECTOR_SERVER if vector.any() else VectorSource.ROWS  # nobody is asked about nothing
+    return Foreseen(by, view.generation, nomination, only, skipped), VectorSource.ROWS
 
 
 async def nominees(

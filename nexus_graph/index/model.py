@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
@@ -31,6 +31,19 @@ class IndexState(StrEnum):
     RETIRED = "RETIRED"
 
 
+class VectorSource(StrEnum):
+    """Who named the candidates of a search; the rows of these give the scores, whoever it was.
+
+    LOCAL_MATRIX: the vectors in the memory of the process, all of them, since the scope has no copy on a vector server.
+    VECTOR_SERVER: that copy; what changed since it was written came from the rows. ROWS: the rows alone, although there
+    is a copy, since the server did not answer, the copy was of no use, or a filter means few cards.
+    """
+
+    LOCAL_MATRIX = "LOCAL_MATRIX"
+    VECTOR_SERVER = "VECTOR_SERVER"
+    ROWS = "ROWS"
+
+
 @dataclass(frozen=True, slots=True)
 class CardHit:
     """A card found: its current version, the score of its best chunk (-1 to 1, six decimals), and that chunk.
@@ -52,7 +65,8 @@ class SearchResult:
     """The nearest cards, best first.
 
     `complete`: every current version is in the index. `exact`: nothing nearer was left out. `index_state` names what
-    the index held: equal states hold the same versions of the same cards.
+    the index held: equal states hold the same versions of the same cards. `answered_by` is no part of the answer:
+    equal ones may come from different sources.
     """
 
     hits: tuple[CardHit, ...]
@@ -60,6 +74,7 @@ class SearchResult:
     exact: bool
     definition_id: str
     index_state: str
+    answered_by: VectorSource = field(compare=False)
 
 
 @dataclass(frozen=True, slots=True)

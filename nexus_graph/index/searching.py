@@ -21,7 +21,7 @@ from nexus_graph.index import table
 from nexus_graph.index.definition import UNDEFINED, Definition, Index, active
 from nexus_graph.index.filters import check_filter, filter_json
 from nexus_graph.index.foreseeing import Foreseen, foresee, nominees
-from nexus_graph.index.model import MAX_HITS, CardHit, SearchResult, check_query, query_digest
+from nexus_graph.index.model import MAX_HITS, CardHit, SearchResult, VectorSource, check_query, query_digest
 from nexus_graph.index.nominating import matrix_of, meant, whole
 from nexus_graph.safeguards import switches
 from nexus_graph.scope.canonical import Json, digest
@@ -42,14 +42,15 @@ class Question:
     """A checked and embedded search.
 
     `view` was the newest copy of the vectors in memory before any snapshot was opened, `foreseen` what a copy on a
-    server named before that.
+    server named before that. `otherwise`: who answers where it named nothing.
     """
 
     vector: NDArray[np.float32]
     chosen: CardFilter
     k: int
     view: View
-    foreseen: Foreseen | None = None
+    foreseen: Foreseen | None
+    otherwise: VectorSource
 
 
 async def search(stores: Stores, index: Index, scope: Scope, text: str, chosen: CardFilter, k: int) -> SearchResult:
@@ -64,7 +65,8 @@ async def search(stores: Stores, index: Index, scope: Scope, text: str, chosen: 
         result = await nearest(read, index, question)
     cards: list[Json] = [{"cardId": hit.card_id, "version": hit.version} for hit in result.hits]
     asked: Json = {"queryDigest": query_digest(text), "filterDigest": digest(filter_json(chosen)), "k": k}
-    found: Json = {"cards": cards, "complete": result.complete, "indexState": result.index_state}
+    found: dict[str, Json] = {"cards": cards, "complete": result.complete, "indexState": result.index_state}
+    found["answeredBy"] = result.answered_by.value
     handling = reduce(and_, (hit.handling for hit in result.hits)) if result.hits else Handling((), train_ok=False)
     event = Event("cards.searched", "index", "", redact({"input": asked, "output": found}), handling)
     await stores.record(scope, RunKind.SEARCH, event)
@@ -79,8 +81,8 @@ async def ask(
     check_filter(chosen, index.manifests)
     await switches.require(stores, scope, None, index.embedder.provider)
     (vector,) = await index.embedder.embed([text])
-    foreseen = await foresee(stores, index, scope, vector, chosen, k)
-    return Question(vector, chosen, k, await index.vectors.view(index.space(scope)), foreseen)
+    foreseen, otherwise = await foresee(stores, index, scope, vector, chosen, k)
+    return Question(vector, chosen, k, await index.vectors.view(index.space(scope)), foreseen, otherwise)
 
 
 async def nearest(read: Read, index: Index, question: Question) -> SearchResult:
@@ -88,9 +90,9 @@ async def nearest(read: Read, index: Index, question: Question) -> SearchResult:
     definition = await active(read, index) or UNDEFINED
     standing = await index.standings.of(read, index.definition_id, definition.generation)
     only = await meant(read, question.chosen)
-    nomination = await _nomination(read, index, question, definition, only, standing.outdated)
+    nomination, source = await _nomination(read, index, question, definition, only, standing.outdated)
     hits = await _scored(read, index, question, nomination.keys)
-    return SearchResult(hits, not standing.missing, nomination.exact, index.definition_id, definition.state)
+    return SearchResult(hits, not standing.missing, nomination.exact, index.definition_id, definition.state, source)
 
 
 async def _nomination(
@@ -100,23 +102,24 @@ async def _nomination(
     definition: Definition,
     only: frozenset[str] | None,
     outdated: frozenset[str],
-) -> Nomination:
-    """By the copy on a server, where it answered and can be exact; else by the copy in memory."""
-    named = None
+) -> tuple[Nomination, VectorSource]:
+    """By the copy on a server, where it answered and can be exact; else by the copy in memory. And by which."""
+    named, by = None, question.otherwise
     if question.foreseen is not None:
+        by = question.foreseen.by
         with suppress(Unavailable):  # too much changed since: the memory may hold it all the same
             named = await nominees(
                 read, index, question.foreseen, question.vector, question.k, definition, only, outdated
             )
     if named is not None and named.exact:
-        return named
+        return named, by
     try:
         view = await whole(read, index, question.view, definition)
     except Unavailable:
         if named is None:
             raise
-        return named
-    return await view.nominate(question.vector, question.k, only=only, without=outdated)
+        return named, by
+    return await view.nominate(question.vector, question.k, only=only, without=outdated), question.otherwise
 
 
 async def _scored(read: Read, index: Index, question: Question, nominated: tuple[Key, ...]) -> tuple[CardHit, ...]:

@@ -74,10 +74,13 @@ async def replay(stores: Stores, index: Index, scope: Scope, pack_id: str) -> Re
     before = table.pack(row)
     if before.erased is not None:
         return _erased(before)
-    after, handling = await answer(stores, index, scope, before.contents.ask)
+    after, handling, source = await answer(stores, index, scope, before.contents.ask)
     now_id, _ = seal(after)
     found = tuple(differences(before.contents, after))
-    detail: Json = {"input": {"packId": pack_id}, "output": {"packId": now_id, "differences": len(found)}}
+    detail: Json = {
+        "input": {"packId": pack_id},
+        "output": {"packId": now_id, "differences": len(found), "answeredBy": source.value},
+    }
     event = Event("pack.replayed", "pack", pack_id, redact(detail), before.handling & handling)
     await stores.record(scope, RunKind.PACK, event)
     return Replay(pack_id, now_id, found)

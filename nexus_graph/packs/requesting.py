@@ -12,7 +12,7 @@ from nexus_graph.cards.table import FIND_VERSIONS
 from nexus_graph.cards.table import card as card_of
 from nexus_graph.index import searching
 from nexus_graph.index.definition import Index
-from nexus_graph.index.model import query_digest
+from nexus_graph.index.model import VectorSource, query_digest
 from nexus_graph.packs import consenting, table
 from nexus_graph.packs.assembling import assemble
 from nexus_graph.packs.model import MAX_REFS, Ask, Contents, ExcerptRule, Pack, seal
@@ -43,11 +43,11 @@ async def request(stores: Stores, index: Index, scope: Scope, ask: Ask) -> Serve
     Raises Invalid for the text, filter, number or excerpt rule, Unavailable when the scope can't be searched.
     """
     scope.require(Permission.PACKS_REQUEST)
-    contents, handling = await answer(stores, index, scope, ask)
+    contents, handling, source = await answer(stores, index, scope, ask)
     pack_id, content = seal(contents)
     refs: list[Json] = [{"cardId": ref.card_id, "version": ref.version} for ref in contents.refs]
     asked: Json = {"queryDigest": query_digest(ask.text), "k": ask.k}
-    given: Json = {"packId": pack_id, "count": len(refs), "refs": refs}
+    given: Json = {"packId": pack_id, "count": len(refs), "refs": refs, "answeredBy": source.value}
     async with stores.work(scope, RunKind.PACK) as work:
         before = await work.row(table.FIND, pack_id=pack_id)
         if before is None or before["erased"] is not None:  # what was erased may be said anew
@@ -77,8 +77,11 @@ async def request(stores: Stores, index: Index, scope: Scope, ask: Ask) -> Serve
     return Served(pack, work.run_id, before is None)
 
 
-async def answer(stores: Stores, index: Index, scope: Scope, ask: Ask) -> tuple[Contents, Handling]:
-    """What a pack would seal now, and how it must be handled: as the most restrictive of its cards and the question."""
+async def answer(stores: Stores, index: Index, scope: Scope, ask: Ask) -> tuple[Contents, Handling, VectorSource]:
+    """What a pack would seal now, how it must be handled, and who named the candidates, which is not sealed.
+
+    It is handled as the most restrictive of its cards and the question.
+    """
     ask.excerpt.check()
     question = await searching.ask(stores, index, scope, ask.text, ask.chosen, ask.k, MAX_REFS)
     async with stores.read(scope) as read:
@@ -89,5 +92,7 @@ async def answer(stores: Stores, index: Index, scope: Scope, ask: Ask) -> tuple[
     flags = Handling(pii_flags(ask.json()), train_ok=True)
     handling = reduce(and_, (card.handling for card in cards.values()), flags)
     if ask.excerpt.rule is ExcerptRule.HEADER_FIELD:  # up to fifty headers are read again: not on the event loop
-        return await asyncio.to_thread(assemble, ask, scope.policy_version, found, cards), handling
-    return assemble(ask, scope.policy_version, found, cards), handling
+        contents = await asyncio.to_thread(assemble, ask, scope.policy_version, found, cards)
+    else:
+        contents = assemble(ask, scope.policy_version, found, cards)
+    return contents, handling, found.answered_by

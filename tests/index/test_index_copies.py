@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 import time
 from collections.abc import AsyncIterator, Callable
@@ -13,12 +14,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from engines import behind, beside
-from index_house import Meddled, actions, make_index, note, publish, settle
+from index_house import EVENTS, Meddled, actions, make_index, note, publish, rows, settle
 from servers.weaviate import WeaviateServer, weaviate_server
 from shipped import MANIFESTS
 
-from nexus_graph import cards, index
+from nexus_graph import cards, index, packs
 from nexus_graph.cards import CardFilter, Comparison, FieldCondition
+from nexus_graph.index import VectorSource
 from nexus_graph.index.copies import CopyBook
 from nexus_graph.index.copying import _next, bring_up, keeper
 from nexus_graph.index.definition import UNDEFINED, Copies, active
@@ -88,6 +90,59 @@ async def test_the_same_answers_whatever_the_filter(
         used.vectors.forget(*scope.key)
         await index.search(stores, used, scope, "linen discount", EVERYTHING, 7)
         assert (await used.vectors.view(used.space(scope))).generation == 0, "the copy on the server has answered"
+
+
+async def test_a_search_says_who_named_its_candidates(
+    stores: Stores, scope_of: MakeScope, weaviate: WeaviateServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The copy; the rows where few cards are meant or it is of no use; the memory where there is none."""
+    monkeypatch.setattr("nexus_graph.index.foreseeing._DIRECT", 3)
+    scope = scope_of()
+    for number in range(12):
+        await publish(
+            stores,
+            scope,
+            note(f"n-{number}", "linen " * (1 + number), f"labels: [half-{number % 2}, third-{number % 6}]\n"),
+        )
+    async with copied(weaviate, stores) as (used, copies, vectors):
+        await settle(stores, used)
+
+        async def source(text: str = "linen", chosen: CardFilter = EVERYTHING) -> VectorSource:
+            expected = await index.search(stores, make_index(), scope, text, chosen, 3)
+            found = await index.search(stores, used, scope, text, chosen, 3)
+            assert found == expected
+            journal = [each for each in await rows(stores, scope, EVENTS) if each["action"] == "cards.searched"]
+            told = [json.loads(each["payload"])["output"]["answeredBy"] for each in journal[-2:]]
+            assert told == [VectorSource.LOCAL_MATRIX, found.answered_by]
+            return found.answered_by
+
+        assert await source() is VectorSource.LOCAL_MATRIX, "no copy yet"
+        await bring_up(stores, used, copies, ENGINE)
+        assert await source() is VectorSource.VECTOR_SERVER
+        few, many = CardFilter(labels=("third-1",)), CardFilter(labels=("half-1",))
+        assert await source(chosen=many) is VectorSource.VECTOR_SERVER
+        assert await source(chosen=few) is VectorSource.ROWS
+        assert await source("!!!") is VectorSource.ROWS, "there is nothing to ask for"
+        await publish(stores, scope, note("new", "linen"))
+        await settle(stores, used)
+        assert await source() is VectorSource.VECTOR_SERVER, "and the rows for what is newer"
+        await vectors._remove_tenants(vectors._name(used.space(scope)), "t")
+        assert await source() is VectorSource.ROWS
+        await vectors.erase(*scope.key)
+        assert await source() is VectorSource.LOCAL_MATRIX
+        await bring_up(stores, used, copies, ENGINE)
+        ours, theirs = [
+            await packs.request(stores, each, scope, packs.Ask("linen", k=3)) for each in (used, make_index())
+        ]
+        assert ours.pack == theirs.pack
+        assert (ours.new, theirs.new) == (True, False)
+        await packs.replay(stores, used, scope, ours.pack.pack_id)
+        last = (await rows(stores, scope, EVENTS))[-3:]
+        assert [json.loads(event["payload"])["output"]["answeredBy"] for event in last] == [
+            "VECTOR_SERVER",
+            "LOCAL_MATRIX",
+            "VECTOR_SERVER",
+        ]
 
 
 async def test_whatever_happens_the_answers_are_those_of_the_rows(
@@ -219,17 +274,23 @@ async def test_a_dead_server_costs_a_second_once(stores: Stores, scope_of: MakeS
             await bring_up(stores, used, copies, ENGINE)
             expected = await index.search(stores, make_index(), scope, "linen", EVERYTHING, 5)
 
+            by: list[VectorSource] = []
+
             async def search() -> float:
                 begin = time.perf_counter()
-                assert await index.search(stores, used, scope, "linen", EVERYTHING, 5) == expected
+                found = await index.search(stores, used, scope, "linen", EVERYTHING, 5)
+                assert found == expected
+                by.append(found.answered_by)
                 return time.perf_counter() - begin
 
             await search()
+            assert by == [VectorSource.VECTOR_SERVER]
             under_way = [asyncio.create_task(search()) for _ in range(20)]
             await asyncio.sleep(0.01)
             server.kill()
             assert max(await asyncio.gather(*under_way)) < 1.3
             assert await search() < 0.5, "nobody waits in the pause"
+            assert by[-1] is VectorSource.ROWS
             with pytest.raises(Unavailable):
                 await vectors.ready()
             few = replace(used, vectors=LocalVectors(), copies=replace(copies, rows=19))
@@ -242,9 +303,10 @@ async def test_a_dead_server_costs_a_second_once(stores: Stores, scope_of: MakeS
             await bring_up(stores, used, copies, ENGINE)
             used.vectors.forget(*scope.key)
             await search()
-            assert (await used.vectors.view(used.space(scope))).generation == 0, "the copy on the server has answered"
+            assert by[-1] is VectorSource.VECTOR_SERVER
             server.freeze()
             assert await search() < 1.3
+            assert by[-1] is VectorSource.ROWS
             server.thaw()
 
 

@@ -11,6 +11,8 @@ from servers.weaviate import KEY, WeaviateServer
 
 PACK = """query Pack($ask: InfluencePackInput!) { influencePack(ask: $ask) {
   id content complete exact refs { rank score cardId cardVersion } } }"""
+SEARCH = """query { search(text: "wet tent", k: 3) {
+  answeredBy complete exact indexState embedderId hits { rank score text start end } } }"""
 SUBJECTS = ("a wet tent", "leather boots", "a gas stove", "a map in the rain", "rope and knots", "a cold night")
 QUESTIONS = ("How do I dry a tent?", "Which boots?", "What about rain at night?")
 
@@ -30,6 +32,12 @@ def settings(server: WeaviateServer, prefix: str) -> dict[str, str]:
 def packs(who: Caller) -> list[Any]:
     """The packs that answer the questions, with their sealed bytes."""
     return [who.ask(PACK, {"ask": {"text": text, "k": 4}})["influencePack"] for text in QUESTIONS]
+
+
+def searched(who: Caller) -> tuple[str, Any]:
+    """Who named the candidates of a search, and its answer."""
+    found = who.ask(SEARCH)["search"]
+    return found.pop("answeredBy"), found
 
 
 def stock(world: World) -> None:
@@ -59,6 +67,9 @@ def test_the_packs_are_the_same_bytes(own_world: MakeWorld, weaviate: WeaviateSe
     expected = packs(plain.caller("t_acme", "agent"))
     assert packs(big.caller("t_acme", "agent")) == expected
     assert [(pack["complete"], pack["exact"]) for pack in expected] == [(True, True)] * 3
+    (memory, plainly), (server, by_copy) = [searched(world.caller("t_acme", "agent")) for world in (plain, big)]
+    assert (memory, server) == ("LOCAL_MATRIX", "VECTOR_SERVER")
+    assert by_copy == plainly
     ready = http("GET", f"{big.server.address}/readyz").json()
     assert ready == {"status": "ok", "stores": {"database": "ok", "objects": "ok", "vectors": "ok"}}
     second = Server(big.server.installation)

@@ -11,8 +11,20 @@ from nexus_graph.api.context import Info
 from nexus_graph.api.fields import read
 from nexus_graph.api.nodes.card_filters import CardFilterInput, card_filter
 from nexus_graph.api.nodes.cards import CardVersion
+from nexus_graph.api.scalars import described
+from nexus_graph.index import VectorSource
 from nexus_graph.scope.errors import NotFound
 from nexus_graph.scope.permission import Permission
+
+described(
+    VectorSource,
+    "Who named the candidates of a search; the rows give their scores, whoever it was.",
+    {
+        "LOCAL_MATRIX": "The server's own memory: there is no copy of the vectors on a vector server.",
+        "VECTOR_SERVER": "A copy on a vector server; what changed since it was written came from the rows.",
+        "ROWS": "The rows, although there is a copy: it could not be used, or the filter means few cards.",
+    },
+)
 
 
 @strawberry.type(description="A card that was found.")
@@ -43,6 +55,7 @@ class SearchResult:
     hits: list[SearchHit] = strawberry.field(description="What was found.")
     complete: bool = strawberry.field(description="Whether every published card was in the index.")
     exact: bool = strawberry.field(description="Whether nothing nearer was left out by approximation.")
+    answered_by: VectorSource = strawberry.field(description="Who named the candidates; no part of the answer.")
     index_state: str = strawberry.field(description="Names what the index held; equal states give equal results.")
     embedder_id: str = strawberry.field(description="Who made the vectors, and how texts were cut.")
 
@@ -79,6 +92,7 @@ class SearchQuery:
             ],
             complete=found.complete,
             exact=found.exact,
+            answered_by=found.answered_by,
             index_state=found.index_state,
             embedder_id=found.definition_id,
         )
