@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,6 +22,7 @@ from nexus_graph.engines import open_stores
 from nexus_graph.index import IndexReport
 from nexus_graph.safeguards import quotas
 from nexus_graph.scope.clock import system_clock
+from nexus_graph.scope.errors import Unavailable
 from nexus_graph.scope.scope import Env as EnvName
 from nexus_graph.scope.scope import Scope, Surface
 
@@ -32,8 +34,11 @@ _HELD = (assets.held, cards.held, sessions.held)
 _JOURNAL = "journal"
 """Begins what is said of a broken chain."""
 
+_VECTOR_SERVER = "vector server"
+"""Begins what is said of it as a whole, in the place of a tenant and env."""
+
 Found = dict[str, list[str]]
-"""Faults by `tenant/env`."""
+"""Faults by `tenant/env`, and of the vector server, where there is one."""
 
 
 def check(
@@ -54,15 +59,16 @@ def check(
 
     found, left = console.run(deed())
     faults, lasting = _lines(found), _lines(left)
+    scopes = sum(place != _VECTOR_SERVER for place in found)
     if metrics is not None:
-        _write_metrics(metrics, len(found), lasting)
+        _write_metrics(metrics, scopes, lasting)
     if as_json:
-        console.document({"scopes": len(found), "faults": faults, "left": lasting, "repaired": repair})
+        console.document({"scopes": scopes, "faults": faults, "left": lasting, "repaired": repair})
     else:
         remaining = set(lasting)
         for fault in dict.fromkeys([*faults, *lasting]):
             console.say(f"{fault}{'' if fault in remaining else ' (mended)'}")
-        console.say(f"{len(found)} scopes checked, {len(faults)} faults found, {len(lasting)} left.")
+        console.say(f"{scopes} scopes checked, {len(faults)} faults found, {len(lasting)} left.")
     if lasting:
         raise typer.Exit(console.REFUSED)
 
@@ -106,11 +112,24 @@ async def check_all(house: House, *, repair: bool, tick: Ticker) -> Found:
         found["/".join(scope.key)] += await _log(house, scope, repair, tick)
     if repair:
         for follower in followers(house):
-            for scope in scopes:
-                await catch_up(house, scope, follower, tick)
+            with suppress(Unavailable) if follower.name == index.KEEPER else nullcontext():  # told below
+                for scope in scopes:
+                    await catch_up(house, scope, follower, tick)
     for scope in scopes:
         found["/".join(scope.key)] += await _rooms(house, scope, repair, tick)
+    if house.index.copies is not None:
+        found[_VECTOR_SERVER] = await _vector_server(house, repair, tick)
     return found
+
+
+async def _vector_server(house: House, repair: bool, tick: Ticker) -> list[str]:
+    """Faults of the vector server as a whole: that it is away, and what nobody here owns."""
+    tick("Checking the vector server", advance=0)
+    try:
+        names = await index.orphaned(house.stores, house.index, repair=repair)
+    except Unavailable as error:
+        return [f"UNAVAILABLE: {error.message} {error.hint}"]
+    return [f"{name} belongs to no tenant, env and embedder of this installation" for name in names]
 
 
 def _looked(tick: Ticker, scope: Scope, what: str) -> Callable[[int], None]:
@@ -156,6 +175,8 @@ def _index(report: IndexReport) -> list[str]:
         faults.append("index: its state is not that of its rows")
     if report.copy_fault is not None:
         faults.append(f"index: the copy on the vector server {report.copy_fault}")
+    if report.copy_unseen is not None:
+        faults.append(f"index: the copy on the vector server was not compared: {report.copy_unseen}")
     return faults
 
 

@@ -6,7 +6,7 @@ Never: a score that depends on the backend, a silent mixture of two embedders, a
 """
 
 from nexus_graph.index.checking import check
-from nexus_graph.index.copies import CopyBook
+from nexus_graph.index.copies import CopyBook, orphaned
 from nexus_graph.index.copying import KEEPER, bring_up, keeper
 from nexus_graph.index.definition import FOLLOWER, Copies, Index, require_definition
 from nexus_graph.index.embedding import EMBEDDERS, Embedder, load_embedder
@@ -36,6 +36,7 @@ __all__ = [
     "follower",
     "keeper",
     "load_embedder",
+    "orphaned",
     "rebuilder",
     "rebuilding",
     "reindex",

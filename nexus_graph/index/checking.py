@@ -11,6 +11,7 @@ from nexus_graph.index.building import MOST, build, record, require_engine
 from nexus_graph.index.comparing import compare, renew
 from nexus_graph.index.definition import UNDEFINED, Index, active, own
 from nexus_graph.index.model import EMPTY_STATE, IndexReport, IndexState, chunks_digest, mark, moved
+from nexus_graph.scope.errors import Unavailable
 from nexus_graph.scope.scope import Scope
 from nexus_graph.stores.database.base import Row
 from nexus_graph.stores.journal import RunKind, RunStatus
@@ -25,15 +26,15 @@ async def check(
 ) -> IndexReport:
     """Compare the index of a scope with its cards. With `repair`, index again whatever does not agree.
 
-    For the engine itself (the command line). Cards that the follower has not come to yet are missing. Raises
-    Unavailable when the scope was indexed with another embedder, when the embedder is needed and not there, or when a
-    server that holds a copy does not answer.
+    For the engine itself (the command line). Cards that the follower has not come to yet are missing. A server that
+    holds a copy and does not answer is told. Raises Unavailable when the scope was indexed with another embedder, and
+    when the embedder is needed and not there.
     """
     require_engine(scope)
     found = await _look_at_all(stores, index, scope, looked)
     if found.agrees or not repair:
         return found
-    if not replace(found, copy_fault=None).agrees:
+    if not replace(found, copy_fault=None, copy_unseen=None).agrees:
         await _repair(stores, index, scope, found)
     if found.copy_fault is not None:
         await renew(stores, index, scope)
@@ -43,7 +44,10 @@ async def check(
 async def _look_at_all(stores: Stores, index: Index, scope: Scope, looked: Looked | None) -> IndexReport:
     async with stores.read(scope) as read:
         found = await _look(read, index, looked)
-    return replace(found, copy_fault=await compare(stores, index, scope, looked))
+    try:
+        return replace(found, copy_fault=await compare(stores, index, scope, looked))
+    except Unavailable as error:
+        return replace(found, copy_unseen=error.message)
 
 
 async def _repair(stores: Stores, index: Index, scope: Scope, found: IndexReport) -> None:

@@ -9,6 +9,7 @@ from typing import Final
 
 from sqlmodel import Field
 
+from nexus_graph.index.definition import Index
 from nexus_graph.scope.canonical import Json
 from nexus_graph.scope.handling import Handling
 from nexus_graph.scope.redaction import redact
@@ -54,6 +55,32 @@ OTHERS: Final = Statement(
     "where tenant_id = :tenant_id and env = :env and definition_id <> :but and generation > 0 limit 1"
 )
 """Definitions other than one that have a copy."""
+
+
+_ALL: Final = Statement("select definition_id, epoch from index_copies where tenant_id = :tenant_id and env = :env")
+
+
+async def orphaned(stores: Stores, index: Index, *, repair: bool) -> list[str]:
+    """The names of copies on the vector server, and of empty places for them, that no tenant, env and definition owns.
+
+    Left by a removal that failed, or known to a later database than the one that was restored. With `repair` they are
+    removed: what bears this installation's prefix is its own. Raises Unavailable.
+    """
+    if index.copies is None:
+        return []
+    vectors = index.copies.vectors
+    found = await vectors.names()  # before the database is asked, which knows of a copy before the server does
+    owned = {name for env in Env for name in vectors.names_of(Space("", env.value, index.definition_id, 0), 0)}
+    for tenant_id, env_name, _ in await stores.heads():
+        async with stores.read(_engine(tenant_id, env_name)) as read:
+            for row in await read.rows(_ALL):
+                owned |= vectors.names_of(Space(tenant_id, env_name, row["definition_id"], 0), row["epoch"])
+    wrong = found - owned
+    if wrong:
+        wrong &= await vectors.names()  # what became another epoch meanwhile is gone by now
+    if wrong and repair:
+        await vectors.remove(wrong, owned)
+    return sorted(wrong)
 
 
 class CopyBook:

@@ -84,7 +84,7 @@ class IndexReport:
     `missing`: current versions that are not in the index; `stale`: in it at another version or text, or though retired;
     `orphaned`: vectors of no card in the index; `damaged`: chunks that are not those that were indexed. `state_holds`:
     the state that the index names is that of its rows. `copy_fault`: what is wrong with the copy of the vectors on a
-    server. `repaired`: all of it was mended.
+    server. `copy_unseen`: why that could not be found out. `repaired`: all of it was mended.
     """
 
     cards: int
@@ -97,11 +97,12 @@ class IndexReport:
     state_holds: bool
     repaired: bool
     copy_fault: str | None = None
+    copy_unseen: str | None = None
 
     @property
     def agrees(self) -> bool:
         """Whether nothing was wrong."""
-        wrong = self.missing or self.stale or self.orphaned or self.damaged or self.copy_fault
+        wrong = self.missing or self.stale or self.orphaned or self.damaged or self.copy_fault or self.copy_unseen
         return self.state_holds and not wrong
 
 

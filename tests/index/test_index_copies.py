@@ -284,13 +284,13 @@ async def test_a_dead_server_costs_a_second_once(stores: Stores, scope_of: MakeS
                 return time.perf_counter() - begin
 
             await search()
-            assert by == [VectorSource.VECTOR_SERVER]
+            assert by.pop() is VectorSource.VECTOR_SERVER
             under_way = [asyncio.create_task(search()) for _ in range(20)]
             await asyncio.sleep(0.01)
             server.kill()
             assert max(await asyncio.gather(*under_way)) < 1.3
             assert await search() < 0.5, "nobody waits in the pause"
-            assert by[-1] is VectorSource.ROWS
+            assert by.pop() is VectorSource.ROWS
             with pytest.raises(Unavailable):
                 await vectors.ready()
             few = replace(used, vectors=LocalVectors(), copies=replace(copies, rows=19))
@@ -303,10 +303,10 @@ async def test_a_dead_server_costs_a_second_once(stores: Stores, scope_of: MakeS
             await bring_up(stores, used, copies, ENGINE)
             used.vectors.forget(*scope.key)
             await search()
-            assert by[-1] is VectorSource.VECTOR_SERVER
+            assert by.pop() is VectorSource.VECTOR_SERVER
             server.freeze()
             assert await search() < 1.3
-            assert by[-1] is VectorSource.ROWS
+            assert by.pop() is VectorSource.ROWS
             server.thaw()
 
 

@@ -181,6 +181,21 @@ class Vectors(Protocol):
         """All that the copy of a space holds, in any order, some rows at a time. Raises Unavailable."""
         ...
 
+    def names_of(self, space: Space, epoch: int) -> frozenset[str]:
+        """What `names` tells where there is this copy, or a place for such copies with none in it."""
+        ...
+
+    async def names(self) -> frozenset[str]:
+        """All shared copies and empty places for them, whoever knows of them. Raises Unavailable."""
+        ...
+
+    async def remove(self, names: Collection[str], kept: Collection[str]) -> None:
+        """Remove copies by their names, and their places where these are empty then and not `kept`.
+
+        Raises Unavailable.
+        """
+        ...
+
     def forget(self, tenant_id: str, env: str) -> None:
         """Let go of every copy of a tenant and env in this process."""
         ...

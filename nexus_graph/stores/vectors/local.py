@@ -144,6 +144,17 @@ class LocalVectors:
         if (view := self._views.get(space)) is not None:
             yield view.keys, view.matrix
 
+    def names_of(self, space: Space, epoch: int) -> frozenset[str]:
+        """See `base.Vectors`. Nothing is shared."""
+        return frozenset()
+
+    async def names(self) -> frozenset[str]:
+        """See `base.Vectors`. Nothing is shared."""
+        return frozenset()
+
+    async def remove(self, names: Collection[str], kept: Collection[str]) -> None:
+        """See `base.Vectors`. Nothing is shared."""
+
     def forget(self, tenant_id: str, env: str) -> None:
         """See `base.Vectors`."""
         self._forget(tenant_id, env, None)

@@ -20,6 +20,7 @@ import structlog
 from numpy.typing import NDArray
 
 from nexus_graph.scope.errors import ConfigurationError, Invalid, Unavailable
+from nexus_graph.stores.vectors import weaviate_rows
 from nexus_graph.stores.vectors import weaviate_schema as schema
 from nexus_graph.stores.vectors.base import (
     NOTHING,
@@ -37,10 +38,7 @@ from nexus_graph.stores.vectors.weaviate_client import PATIENT, QUICK, Deed, Ref
 from nexus_graph.stores.vectors.weaviate_search import nominated
 
 if TYPE_CHECKING:
-    from weaviate import WeaviateAsyncClient
-    from weaviate.collections.collection import CollectionAsync
-
-    Rows = CollectionAsync[dict[str, Any], None]
+    from nexus_graph.stores.vectors.weaviate_rows import Rows
 
 log = structlog.get_logger("nexus_graph.vectors")
 
@@ -138,7 +136,7 @@ class WeaviateVectors:
         if copy is None or copy.generation == NOTHING:
             copy = await self._begin(space, 0 if copy is None else copy.epoch)
         try:
-            await self._write(space, copy.epoch, partial(_witness, stamp=change.generation))
+            await self._write(space, copy.epoch, partial(weaviate_rows.witness, stamp=change.generation))
             await self._put(space, copy.epoch, change)
             if copy.generation != NOTHING:
                 await self._remove_older(space, copy.epoch, change)
@@ -155,14 +153,16 @@ class WeaviateVectors:
             return NOTHING
         tenant = schema.tenant_name(space, view.copy.epoch)
         if (self._name(space), tenant) not in self._reached:
-            self._reached[self._name(space), tenant] = await self.ask(space, view.copy.epoch, _witnessed, QUICK)
+            self._reached[self._name(space), tenant] = await self.ask(
+                space, view.copy.epoch, weaviate_rows.witnessed, QUICK
+            )
         return self._reached[self._name(space), tenant]
 
     async def held(self, space: Space) -> AsyncIterator[tuple[Sequence[Key], NDArray[np.float32]]]:
         """See `base.Vectors`."""
         copy, after = await self.book.find(space), None
         while copy is not None and copy.generation != NOTHING:
-            found: list[Any] = await self.ask(space, copy.epoch, partial(_page, after=after))
+            found: list[Any] = await self.ask(space, copy.epoch, partial(weaviate_rows.page, after=after))
             if not found:
                 return
             rows = [each for each in found if each.uuid != schema.WITNESS]
@@ -170,6 +170,25 @@ class WeaviateVectors:
             if keys:
                 yield keys, np.array([each.vector["default"] for each in rows], dtype=np.float32)
             after = found[-1].uuid
+
+    def names_of(self, space: Space, epoch: int) -> frozenset[str]:
+        """See `base.Vectors`."""
+        name = self._name(space)
+        return frozenset((f"{name}/", f"{name}/{schema.tenant_name(space, epoch)}"))
+
+    async def names(self) -> frozenset[str]:
+        """See `base.Vectors`."""
+        found: set[str] = set()
+        for name in filter(partial(schema.is_collection, self.prefix), await self._collections()):
+            found.update(f"{name}/{tenant}" for tenant in await self._tenants(name, "") or ("",))
+        return frozenset(found)
+
+    async def remove(self, names: Collection[str], kept: Collection[str]) -> None:
+        """See `base.Vectors`."""
+        for name in sorted({each.partition("/")[0] for each in names}):
+            await self._remove(name, [each for each in await self._tenants(name, "") if f"{name}/{each}" in names])
+            if f"{name}/" not in kept and not await self._tenants(name, ""):
+                await self._call(_removing(name))
 
     def begin_of(self, tenant_id: str, env: str) -> str:
         """How the names of the copies of a tenant and env begin, and of nobody else's."""
@@ -184,7 +203,9 @@ class WeaviateVectors:
             for tenant in await self._tenants(name, ""):
                 after = None
                 with suppress(Lost):
-                    while found := await self._call(partial(_groups_of, name=name, tenant=tenant, after=after)):
+                    while found := await self._call(
+                        partial(weaviate_rows.groups_of, name=name, tenant=tenant, after=after)
+                    ):
                         yield tenant, [str(row.properties[schema.GROUP]) for row in found if row.uuid != schema.WITNESS]
                         after = found[-1].uuid
 
@@ -243,8 +264,8 @@ class WeaviateVectors:
         step = max(1, min(_BATCH_ROWS, _BATCH_BYTES // (4 * space.dimensions)))
         for start in range(0, len(change.keys), step):
             keys, matrix = change.keys[start : start + step], change.matrix[start : start + step]
-            objects = await asyncio.to_thread(_objects, keys, matrix, change.generation)
-            failed = await self._write(space, epoch, partial(_insert, objects=objects))
+            objects = await asyncio.to_thread(weaviate_rows.objects, keys, matrix, change.generation)
+            failed = await self._write(space, epoch, partial(weaviate_rows.insert, objects=objects))
             if failed:
                 raise Unavailable(f"Weaviate did not take {failed} of {len(keys)} vectors.", hint="It is tried again.")
 
@@ -256,7 +277,7 @@ class WeaviateVectors:
             marks = [schema.mark(group) for group in groups[start : start + _GROUPS]]
             older = Filter.by_property(schema.STAMP).less_than(change.generation)
             where = Filter.by_property(schema.MARK).contains_any(marks) & older
-            await self._write(space, epoch, partial(_delete, where=where))
+            await self._write(space, epoch, partial(weaviate_rows.delete, where=where))
 
     async def _write(self, space: Space, epoch: int, deed: Callable[[Rows], Awaitable[Result]]) -> Result:
         return await self._with_rows(space, epoch, deed, _WRITE_SECONDS, PATIENT)
@@ -271,15 +292,20 @@ class WeaviateVectors:
     ) -> Result:
         name, tenant = self._name(space), schema.tenant_name(space, epoch)
         self._used[name, tenant] = time.monotonic()
-        return await self.connection.call(lambda client: deed(_rows(client, name, tenant)), seconds, patience)
+        return await self.connection.call(
+            lambda client: deed(weaviate_rows.tenant_rows(client, name, tenant)), seconds, patience
+        )
 
     async def _remove_tenants(self, name: str, begin: str) -> None:
-        if found := await self._tenants(name, begin):
-            await self.connection.call(
-                lambda client: client.collections.use(name).tenants.remove(found), _WRITE_SECONDS
-            )
+        await self._remove(name, await self._tenants(name, begin))
         for key in [key for key in self._used if key[0] == name and key[1].startswith(begin)]:
             del self._used[key]
+
+    async def _remove(self, name: str, tenants: Sequence[str]) -> None:
+        if tenants:
+            await self.connection.call(
+                lambda client: client.collections.use(name).tenants.remove(tenants), _WRITE_SECONDS
+            )
 
     async def _tenants(self, name: str, begin: str) -> list[str]:
         found = await self._call(lambda client: client.collections.use(name).tenants.get())
@@ -309,66 +335,9 @@ def _check(change: Change, dimensions: int) -> None:
         raise Invalid(f"The vector of {change.keys[int(np.argmax(wrong))]} is not of unit length.")
 
 
-def _rows(client: WeaviateAsyncClient, name: str, tenant: str) -> Rows:
-    return client.collections.use(name).with_tenant(tenant)
-
-
-def _objects(keys: Sequence[Key], matrix: NDArray[np.float32], stamp: int) -> list[Any]:
-    from weaviate.classes.data import DataObject
-
-    return [
-        DataObject(
-            uuid=schema.object_id(key, stamp),
-            properties={
-                schema.GROUP: key[0],
-                schema.MARK: schema.mark(key[0]),
-                schema.ORDINAL: key[1],
-                schema.STAMP: stamp,
-            },
-            vector=vector,
-        )
-        for key, vector in zip(keys, matrix.tolist(), strict=True)
-    ]
-
-
-async def _insert(rows: Rows, *, objects: list[Any]) -> int:
-    """How many rows were not taken, counted one by one: a call that fails in part raises nothing."""
-    done = await rows.data.insert_many(objects)
-    return sum(1 for place in range(len(objects)) if place in done.errors or place not in done.uuids)
-
-
-async def _witness(rows: Rows, *, stamp: int) -> None:
-    from weaviate.classes.data import DataObject
-
-    if await _insert(rows, objects=[DataObject(uuid=schema.WITNESS, properties={schema.STAMP: stamp})]):
-        raise Unavailable("Weaviate did not take the mark of a copy.", hint="It is tried again.")
-
-
-async def _witnessed(rows: Rows) -> int:
-    found = await rows.query.fetch_object_by_id(schema.WITNESS, return_properties=[schema.STAMP])
-    return NOTHING if found is None else int(str(found.properties[schema.STAMP]))
-
-
-async def _delete(rows: Rows, *, where: Any) -> None:
-    """Again and again: a call stops after ten thousand rows, and tells of no failure."""
-    while (done := await rows.data.delete_many(where=where)).matches:
-        if not done.successful:
-            raise Unavailable("Weaviate did not remove older vectors.", hint="It is tried again.")
-
-
-async def _page(rows: Rows, *, after: Any) -> list[Any]:
-    found = await rows.query.fetch_objects(
-        limit=500, after=after, include_vector=True, return_properties=[schema.GROUP, schema.ORDINAL]
-    )
-    return list(found.objects)
-
-
-async def _groups_of(client: WeaviateAsyncClient, *, name: str, tenant: str, after: Any) -> list[Any]:
-    found = await _rows(client, name, tenant).query.fetch_objects(
-        limit=500, after=after, return_properties=[schema.GROUP]
-    )
-    return list(found.objects)
-
-
 def _deactivating(name: str, tenant: str) -> Deed[None]:
     return lambda client: client.collections.use(name).tenants.deactivate(tenant)
+
+
+def _removing(name: str) -> Deed[None]:
+    return lambda client: client.collections.delete(name)

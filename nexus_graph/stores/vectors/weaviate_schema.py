@@ -7,6 +7,7 @@ and compared with what the server has: a flat index without a quantizer, by cosi
 from __future__ import annotations
 
 import hashlib
+import re
 import uuid
 from typing import TYPE_CHECKING, Any, Final
 
@@ -26,6 +27,11 @@ GROUP, MARK, ORDINAL, STAMP = "group", "mark", "ordinal", "stamp"
 def collection_name(prefix: str, env: str, definition_id: str) -> str:
     """The collection of an env and definition."""
     return f"{prefix}_{_digest(FORMAT, env, definition_id)[:40]}"
+
+
+def is_collection(prefix: str, name: str) -> bool:
+    """Whether a name is one that `collection_name` makes with this prefix."""
+    return re.fullmatch(f"{re.escape(prefix)}_[0-9a-f]{{40}}", name) is not None
 
 
 def tenant_prefix(tenant_id: str, env: str) -> str:

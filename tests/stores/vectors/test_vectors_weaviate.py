@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -22,8 +23,9 @@ from nexus_graph.stores.vectors import weaviate_schema as schema
 from nexus_graph.stores.vectors.base import Change, Space
 from nexus_graph.stores.vectors.local import LocalVectors
 from nexus_graph.stores.vectors.scoring import score
-from nexus_graph.stores.vectors.weaviate import WeaviateVectors, _insert
+from nexus_graph.stores.vectors.weaviate import WeaviateVectors
 from nexus_graph.stores.vectors.weaviate_client import QUICK, WeaviateConnection
+from nexus_graph.stores.vectors.weaviate_rows import insert
 
 SPACE = Space("t_acme", "dev", "hashing@v1:4:chunk-1", 4)
 ONE = Change(1, ["card_1"], [("card_1", 0)], np.array([[1, 0, 0, 0]], np.float32))
@@ -87,7 +89,7 @@ async def test_a_batch_is_believed_row_by_row(vectors: WeaviateVectors, caplog: 
         for place, size in enumerate((4, 3, 4))
     ]
     with caplog.at_level(logging.DEBUG):
-        assert await vectors.ask(SPACE, 1, lambda rows: _insert(rows, objects=objects)) > 0
+        assert await vectors.ask(SPACE, 1, lambda rows: insert(rows, objects=objects)) > 0
     assert "secret" not in caplog.text
 
 
@@ -98,7 +100,7 @@ async def test_a_batch_that_was_not_taken_is_no_copy(vectors: WeaviateVectors, m
         return sum(1 for each in objects if each.vector is not None)
 
     with monkeypatch.context() as patch:
-        patch.setattr("nexus_graph.stores.vectors.weaviate._insert", refused)
+        patch.setattr("nexus_graph.stores.vectors.weaviate_rows.insert", refused)
         with pytest.raises(Unavailable, match="did not take 1 of 1"):
             await vectors.apply(SPACE, await vectors.view(SPACE), ONE)
     assert (await vectors.view(SPACE)).generation == 0
@@ -182,6 +184,82 @@ async def test_calls_that_end_with_the_connection_of_another_are_unavailable(vec
     assert [type(end) for end in ended] == [Unavailable] * 6
     await connection.close()
     wire.close()
+
+
+async def test_a_failure_says_nothing_of_a_client_that_came_later(vectors: WeaviateVectors) -> None:
+    """A call on a client that was let go fails when there is a new one: that stays, and nobody pauses."""
+    connection, later = vectors.connection, asyncio.Event()
+
+    async def late(client: Any, error: Exception) -> None:
+        await later.wait()
+        raise error
+
+    for error in (OSError("reset"), RuntimeError("the client has been closed")):
+        later.clear()
+        asked = asyncio.create_task(connection.call(partial(late, error=error)))
+        await asyncio.sleep(0.1)
+        connection._let_go()
+        assert await connection.call(lambda client: client.is_live())
+        new = connection._client
+        later.set()
+        with pytest.raises(Unavailable):
+            await asked
+        assert connection._client is new is not None
+        assert await connection.call(lambda client: client.is_live())
+
+
+async def test_a_slow_call_is_its_own_affair_where_others_are_answered(vectors: WeaviateVectors) -> None:
+    """It ends; the others keep the client. Where nobody was answered the client is let go, and there is a pause."""
+    connection, ended = vectors.connection, asyncio.Event()
+
+    async def waiting(client: Any) -> bool:
+        await ended.wait()
+        return bool(await client.is_live())
+
+    beside = asyncio.create_task(connection.call(waiting, seconds=30.0))
+    slow = asyncio.create_task(connection.call(lambda _: asyncio.sleep(60), seconds=0.2, patience=0.3))
+    await asyncio.sleep(0.1)
+    assert await connection.call(lambda client: client.is_live())
+    with pytest.raises(Unavailable):
+        await slow
+    assert await connection.call(lambda client: client.is_live())
+    ended.set()
+    assert await beside
+    with pytest.raises(Unavailable):
+        await connection.call(lambda _: asyncio.sleep(60), seconds=0.2, patience=0.3)
+    with pytest.raises(Unavailable):
+        await connection.call(lambda client: client.is_live())
+
+
+async def test_what_the_server_refuses_is_no_sign_that_it_is_away(vectors: WeaviateVectors) -> None:
+    """Such as a collection that another process was faster to make: others go on with the same client."""
+    name = vectors._name(SPACE)
+    await vectors.connection.call(lambda client: schema.ensure(client, name))
+    before = vectors.connection._client
+    with pytest.raises(Unavailable, match="refused what was asked of it, with status 422"):
+        await vectors.connection.call(lambda client: schema._create(client, name))
+    assert vectors.connection._client is before
+    assert await vectors._tenants(name, "") == []
+
+
+async def test_whoever_looks_whether_it_is_ready_makes_nobody_wait() -> None:
+    """While a server is away a readiness probe looks within the pause, and the pause holds for all others meanwhile."""
+    wires = [await asyncio.start_server(_silent, "127.0.0.1", 0) for _ in range(2)]
+    http, grpc = (f"http://127.0.0.1:{wire.sockets[0].getsockname()[1]}" for wire in wires)
+    connection = WeaviateConnection(http, grpc)
+    await connection.open()
+    with pytest.raises(Unavailable):
+        await connection.ready()
+    looking = asyncio.create_task(connection.ready())
+    await asyncio.sleep(0.1)
+    with pytest.raises(Unavailable):
+        await connection.call(lambda client: client.is_live())
+    assert not looking.done(), "it still waits, and the other one did not"
+    with pytest.raises(Unavailable):
+        await looking
+    await connection.close()
+    for wire in wires:
+        wire.close()
 
 
 async def _silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
