@@ -39,12 +39,17 @@ _PAUSE_SECONDS: Final = 3.0  # in which a server that failed is left alone
 _THEIRS: Final = frozenset({"grpc", "httpcore", "httpx", "weaviate"})
 _FOREVER: Final = 3600  # the client's own limit: ours come first
 _LIVE: Final = "/v1/.well-known/live"
+_REFUSALS: Final = frozenset({400, 409, 422})  # of a server that is well and takes our key
 _SILENT: Final = "The vector index Weaviate does not answer."
 _ADVICE: Final = "Check NEXUS_WEAVIATE_ADDRESS, NEXUS_WEAVIATE_GRPC_ADDRESS and the server's log."
 
 
 class Refused(Unavailable):
     """The server is well, and does not take our key."""
+
+
+class _Slow(TimeoutError):
+    """The server lives, and a call took longer than it may."""
 
 
 @dataclass(slots=True)
@@ -58,6 +63,7 @@ class WeaviateConnection:
     _client: WeaviateAsyncClient | None = None
     _connecting: asyncio.Lock = field(default_factory=asyncio.Lock)
     _quiet_until: float = 0.0
+    _answered_at: float = 0.0
     _http: httpx.AsyncClient | None = None
     _asking: asyncio.Task[bool] | None = None
     _closing: set[asyncio.Task[None]] = field(default_factory=set)
@@ -79,8 +85,8 @@ class WeaviateConnection:
 
     async def ready(self) -> None:
         """Raises Unavailable unless the server answers with our key; looks also within the pause."""
+        await self._do(lambda client: client.get_meta(), self.seconds, 2 * QUICK)
         self._quiet_until = 0.0
-        await self.call(lambda client: client.get_meta(), patience=2 * QUICK)
 
     async def call(self, deed: Deed[Result], seconds: float | None = None, patience: float = PATIENT) -> Result:
         """Do something with the client, within `seconds`, or those of the connection.
@@ -90,14 +96,22 @@ class WeaviateConnection:
         """
         if time.monotonic() < self._quiet_until:
             raise Unavailable(_SILENT, hint=_ADVICE)
+        found = await self._do(deed, seconds or self.seconds, patience)
+        self._answered_at = time.monotonic()
+        return found
+
+    async def _do(self, deed: Deed[Result], seconds: float, patience: float) -> Result:
+        began = time.monotonic()
+        used: list[WeaviateAsyncClient] = []
 
         async def do() -> Result:
-            return await deed(await self._connected())
+            used.append(await self._connected())
+            return await deed(used[0])
 
         try:
-            return await self._watched(do(), seconds or self.seconds, patience)
+            return await self._watched(do(), seconds, patience)
         except Exception as error:
-            raise self._translated(error) from error
+            raise self._translated(error, began, used[0] if used else None) from error
 
     async def _connected(self) -> WeaviateAsyncClient:
         async with self._connecting:
@@ -134,7 +148,9 @@ class WeaviateConnection:
         deadline = time.monotonic() + seconds
         try:
             while not (await asyncio.wait([task], timeout=patience))[0]:
-                if time.monotonic() > deadline or not await self._alive(patience):
+                if time.monotonic() > deadline:
+                    raise _Slow
+                if not await self._alive(patience):
                     raise TimeoutError
             if task.cancelled():  # by the client: another call found the server dead, and closed the connection
                 raise Unavailable(_SILENT, hint=_ADVICE)
@@ -158,15 +174,24 @@ class WeaviateConnection:
         except (httpx.HTTPError, TimeoutError):
             return False
 
-    def _translated(self, error: Exception) -> Exception:
-        """What a failure means. Never the server's words: they may hold what was sent. A defect of ours stays one."""
+    def _translated(self, error: Exception, began: float, client: WeaviateAsyncClient | None) -> Exception:
+        """What the failure of a call with a client means, if it got one. A defect of ours stays what it is.
+
+        Never the server's words: they may hold what was sent. Others keep the client, and go on asking, where the
+        failure says nothing of them: it was one call that was slow or refused, or the client was let go long since.
+        """
         if isinstance(error, ConfigurationError):
             return Unavailable(str(error))
-        if not isinstance(error, OSError) and type(error).__module__.partition(".")[0] not in _THEIRS:
+        theirs = isinstance(error, OSError) or type(error).__module__.partition(".")[0] in _THEIRS
+        if not theirs and not (isinstance(error, RuntimeError) and client is not self._client):  # as of a closed one
             return error
         status, words = getattr(error, "status_code", None), str(error)
         if "tenant not found" in words or "could not find class" in words or status == 404:
             return Lost("The copy of the vectors is not on the Weaviate server.", hint="It is made anew.")
+        if client is not self._client or (isinstance(error, _Slow) and self._answered_at > began):
+            return Unavailable(_SILENT, hint=_ADVICE)
+        if status is not None and status in _REFUSALS:
+            return Unavailable(f"Weaviate refused what was asked of it, with status {status}.", hint=_ADVICE)
         self._let_go()
         self._quiet_until = time.monotonic() + _PAUSE_SECONDS
         log.warning("vectors.unavailable", engine="weaviate", error=type(error).__name__, status=status)
