@@ -192,6 +192,9 @@ class Config(PostgresSettings, ObjectSettings):
         if self.vectors == "weaviate" and missing:
             names = ", ".join(PREFIX + name.upper() for name in missing)
             raise ValueError(f"NEXUS_VECTORS is weaviate, and {names} is missing")
+        places = {str(each).partition("//")[2] for each in (self.weaviate_address, self.weaviate_grpc_address)}
+        if not missing and len(places) == 1:
+            raise ValueError("NEXUS_WEAVIATE_ADDRESS and NEXUS_WEAVIATE_GRPC_ADDRESS are one place; they need two")
         if self.vectors == "local" and len(missing) < 2:
             raise ValueError("NEXUS_VECTORS is local, and an address of Weaviate is set; one of them is not meant")
         if wrong := object_problems({name: getattr(self, name) for name in self.model_fields_set}):

@@ -46,6 +46,10 @@ def test_weaviate_is_chosen_with_both_addresses(tmp_path: Path) -> None:
         ({"vectors": "weaviate", **BOTH, "weaviate_address": "weaviate:8080"}, "NEXUS_WEAVIATE_ADDRESS is wrong"),
         ({"vectors": "weaviate", **BOTH, "weaviate_address": "http://key@a:1"}, "NEXUS_WEAVIATE_ADDRESS is wrong"),
         ({"vectors": "weaviate", **BOTH, "weaviate_prefix": "../x"}, "NEXUS_WEAVIATE_PREFIX is wrong"),
+        (
+            {"vectors": "weaviate", **BOTH, "weaviate_grpc_address": "https://127.0.0.1:8080"},
+            "NEXUS_WEAVIATE_ADDRESS and NEXUS_WEAVIATE_GRPC_ADDRESS are one place",
+        ),
         ({"vectors_rows": "-1"}, "NEXUS_VECTORS_ROWS is wrong"),
     ],
 )
