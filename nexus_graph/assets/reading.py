@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from nexus_graph.assets import table
 from nexus_graph.assets.model import Asset, AssetFilter, AssetRules, AssetState
+from nexus_graph.safeguards import switches
 from nexus_graph.scope.errors import Conflict, Invalid, NotFound
 from nexus_graph.scope.permission import Permission
 from nexus_graph.scope.redaction import redact
@@ -44,9 +45,11 @@ async def list_assets(stores: Stores, scope: Scope, asset_filter: AssetFilter, w
 async def download(stores: Stores, rules: AssetRules, scope: Scope, asset_id: str) -> str:
     """A presigned address of a sealed asset, journalled before it is handed out.
 
-    Raises NotFound, and Conflict for an asset that is not sealed.
+    Raises NotFound, Conflict for an asset that is not sealed, Halted when the object store is: whoever has an address
+    asks us no more where it leads to an object server.
     """
     scope.require(Permission.ASSETS_DOWNLOAD)
+    await switches.require(stores, scope, None, switches.OBJECTS)
     async with stores.read(scope) as read:
         row = await read.row(table.FIND, asset_id=asset_id)
     if row is None or row["state"] == AssetState.PURGED:

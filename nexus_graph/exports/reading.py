@@ -8,6 +8,7 @@ from datetime import timedelta
 from nexus_graph.exports import table
 from nexus_graph.exports.model import MANIFEST, Exclusion, Export, ExportState, Part, object_key, part_name
 from nexus_graph.exports.writing import withdrawn
+from nexus_graph.safeguards import switches
 from nexus_graph.scope.canonical import Json
 from nexus_graph.scope.errors import Conflict, NotFound, Withheld
 from nexus_graph.scope.handling import Handling
@@ -58,10 +59,12 @@ async def excluded(stores: Stores, scope: Scope, export_id: str, window: Window)
 async def download_part(stores: Stores, scope: Scope, seconds: int, export_id: str, number: int) -> str:
     """A presigned address of a part, good for `seconds`, journalled before it is handed out.
 
-    Raises NotFound, Conflict for an export that is not done, Withheld when the part holds what is withheld or gone by
-    now: consent taken back later reaches what was exported before it, as long as it is still here.
+    Raises NotFound, Conflict for an export that is not done, Halted when the object store is, Withheld when the part
+    holds what is withheld or gone by now: consent taken back later reaches what was exported before it, as long as it
+    is still here.
     """
     scope.require(Permission.EXPORTS_READ)
+    await switches.require(stores, scope, None, switches.OBJECTS)
     async with stores.read(scope) as read:
         _require_done(await _find(read, export_id))
         if await read.row(table.FIND_PART, export_id=export_id, part=number) is None:
@@ -75,6 +78,7 @@ async def download_part(stores: Stores, scope: Scope, seconds: int, export_id: s
 async def download_manifest(stores: Stores, scope: Scope, seconds: int, export_id: str) -> str:
     """The same for the manifest, which holds ids, digests and reasons alone."""
     scope.require(Permission.EXPORTS_READ)
+    await switches.require(stores, scope, None, switches.OBJECTS)
     async with stores.read(scope) as read:
         _require_done(await _find(read, export_id))
     return await _address(stores, scope, read, seconds, export_id, MANIFEST, "application/json")

@@ -11,7 +11,9 @@ import pytest
 
 from nexus_graph import assets
 from nexus_graph.assets import Asset, AssetFilter, AssetRules, AssetState, Reservation
-from nexus_graph.scope.errors import Conflict, Forbidden, NotFound
+from nexus_graph.safeguards.switches import OBJECTS, Known, Target
+from nexus_graph.safeguards.switches.engaging import engage
+from nexus_graph.scope.errors import Conflict, Forbidden, Halted, NotFound
 from nexus_graph.scope.scope import Role, Scope
 from nexus_graph.stores.blobs.files import FileBlobs
 from nexus_graph.stores.paging import Window
@@ -122,6 +124,15 @@ async def test_a_download_address_is_journalled_and_short_lived(
     clock.now += timedelta(seconds=300)
     with pytest.raises(Forbidden):
         await blobs.send(token)
+
+
+async def test_a_halted_store_gives_no_address(
+    stores: Stores, rules: AssetRules, scope: Scope, kept: list[Asset]
+) -> None:
+    """An object server that clients ask themselves knows nothing of a halt."""
+    await engage(stores, scope, Known(frozenset(), frozenset({OBJECTS})), Target.PROVIDER, OBJECTS, "A drill")
+    with pytest.raises(Halted):
+        await assets.download(stores, rules, scope, kept[0].asset_id)
 
 
 async def test_what_can_not_be_downloaded_says_why(

@@ -12,7 +12,9 @@ from nexus_graph import exports
 from nexus_graph.exports import Exclusion, ExportKind, ExportState, Reason, model, starting
 from nexus_graph.safeguards.consent import changing
 from nexus_graph.safeguards.consent.releasing import Layer
-from nexus_graph.scope.errors import Conflict, Forbidden, Invalid, NotFound, Withheld
+from nexus_graph.safeguards.switches import OBJECTS, Known, Target
+from nexus_graph.safeguards.switches.engaging import engage
+from nexus_graph.scope.errors import Conflict, Forbidden, Halted, Invalid, NotFound, Withheld
 from nexus_graph.scope.scope import Env, Role, Scope
 from nexus_graph.stores.paging import Window
 from nexus_graph.stores.repeating import Once
@@ -135,6 +137,17 @@ async def test_consent_taken_back_later_closes_the_part(stores: Stores, anna: Sc
         await exports.download_part(stores, anna, 300, done.export_id, refused[0])
     await changing.set_train_ok(stores, STEPS, anna, bert.card_id, True)
     assert await exports.download_part(stores, anna, 300, done.export_id, refused[0])
+
+
+async def test_a_halted_store_gives_no_address(stores: Stores, anna: Scope) -> None:
+    """Of no part and no manifest, since an object server that clients ask themselves knows nothing of a halt."""
+    await fill(stores, anna)
+    done = await export(stores, anna)
+    await engage(stores, anna, Known(frozenset(), frozenset({OBJECTS})), Target.PROVIDER, OBJECTS, "A drill")
+    with pytest.raises(Halted):
+        await exports.download_part(stores, anna, 300, done.export_id, 1)
+    with pytest.raises(Halted):
+        await exports.download_manifest(stores, anna, 300, done.export_id)
 
 
 async def test_an_export_is_of_its_tenant_and_env_alone(stores: Stores, anna: Scope, scope_of: MakeScope) -> None:
