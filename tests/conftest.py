@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from engines import EMBEDDED, POSTGRES, Embedded, Engine, OnPostgres, connected
+from engines import EMBEDDED, POSTGRES, PRODUCTION, Embedded, Engine, InProduction, OnPostgres, connected
 from journey_house import Furnished, MakeWorld, World, furnish, serving
 from servers.postgres import PostgresServer, postgres
-from servers.weaviate import weaviate
+from servers.seaweedfs import SeaweedFS, s3_server
+from servers.weaviate import WeaviateServer, weaviate
 from shipped import POLICY
 
 from nexus_graph.scope.policy import Policy
@@ -29,7 +30,7 @@ from nexus_graph.stores.migrations import migrate
 from nexus_graph.stores.signals.local import LocalSignals
 from nexus_graph.stores.work import Stores
 
-__all__ = ["postgres", "weaviate"]
+__all__ = ["postgres", "s3_server", "weaviate"]
 
 SERVERS = {"postgres", "between processes", "on_postgres", "s3", "s3-versioned", "s3_server", "weaviate"}
 """Fixtures and parameters that stand for real servers."""
@@ -55,19 +56,27 @@ class Clock:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """`--engine postgres` runs the same tests on a Postgres server; `--proof-seconds 60` lets a proof take long."""
-    parser.addoption("--engine", choices=(EMBEDDED, POSTGRES), default=EMBEDDED, help="What databases the tests use.")
+    """`--engine` runs the same tests on real servers; `--proof-seconds 60` lets a proof take long."""
+    engines = (EMBEDDED, POSTGRES, PRODUCTION)
+    parser.addoption("--engine", choices=engines, default=EMBEDDED, help="What the tests keep everything on.")
     parser.addoption("--proof-seconds", type=int, default=0, help="How long isolation is tried on the real servers.")
 
 
 @pytest.hookimpl(tryfirst=True)  # before those that are not wanted are left out
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark what needs a server: by a fixture that starts one, or by a parameter that names one."""
-    everything = config.getoption("engine") != EMBEDDED
+    """Mark what needs a server: by a fixture that starts one, or by a parameter that names one.
+
+    With `--engine`, what has nothing to do with the engine is left out: it would be the same test again.
+    """
+    if config.getoption("engine") != EMBEDDED:
+        alike = [item for item in items if "engine" not in getattr(item, "fixturenames", ())]
+        items[:] = [item for item in items if "engine" in getattr(item, "fixturenames", ())]
+        config.hook.pytest_deselected(items=alike)
+        return
     for item in items:
         parameters = getattr(item, "callspec", None)
         named = {value for value in parameters.params.values() if isinstance(value, str)} if parameters else set()
-        if not everything and SERVERS & {*getattr(item, "fixturenames", ()), *named}:
+        if SERVERS & {*getattr(item, "fixturenames", ()), *named}:
             item.add_marker(pytest.mark.servers)
 
 
@@ -98,17 +107,29 @@ def on_postgres(postgres: PostgresServer) -> OnPostgres:
 
 
 @pytest.fixture(scope="session")
+def in_production(
+    postgres: PostgresServer, s3_server: SeaweedFS, weaviate: WeaviateServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[InProduction]:
+    """Databases on Postgres, objects on SeaweedFS, vectors on Weaviate."""
+    with s3_server.bucket(versions="Enabled") as bucket:
+        yield InProduction(postgres, s3_server, weaviate, bucket)
+
+
+@pytest.fixture(scope="session")
 def engine(pytestconfig: pytest.Config, empty_database: bytes, request: pytest.FixtureRequest) -> Engine:
     """What the databases of this run are made by."""
-    if pytestconfig.getoption("engine") == POSTGRES:
-        made: Engine = request.getfixturevalue("on_postgres")
-        return made
-    return Embedded(empty_database)
+    chosen = {POSTGRES: "on_postgres", PRODUCTION: "in_production"}.get(pytestconfig.getoption("engine"))
+    if chosen is None:
+        return Embedded(empty_database)
+    made: Engine = request.getfixturevalue(chosen)
+    return made
 
 
 @pytest.fixture
 async def stores(tmp_path: Path, clock: Clock, engine: Engine) -> AsyncIterator[Stores]:
     """Real stores on an empty database and in an empty folder."""
+    if isinstance(engine, InProduction):
+        pytest.skip("a room is handed its stores: `--engine postgres` tries it on a server")
     place = engine.fresh(tmp_path)
     opened = connected(place)
     await opened.open()
@@ -169,11 +190,14 @@ def world(tmp_path_factory: pytest.TempPathFactory, furnished: Furnished) -> Ite
 
 @pytest.fixture
 def own_world(tmp_path: Path, furnished: Furnished) -> Iterator[MakeWorld]:
-    """Starts servers of the test's own, each on a fresh copy: `own_world(heartbeat_seconds="0.2")`."""
+    """Starts servers of the test's own, each on a fresh copy: `own_world(heartbeat_seconds="0.2")`.
+
+    A setting that is None is the engine's own and taken away.
+    """
     numbers = count()
     with ExitStack() as servers:
 
-        def make(processes: int | None = None, /, **settings: str) -> World:
+        def make(processes: int | None = None, /, **settings: str | None) -> World:
             return servers.enter_context(serving(furnished, tmp_path / f"world-{next(numbers)}", processes, **settings))
 
         yield make

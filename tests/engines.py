@@ -1,4 +1,8 @@
-"""The engines that the tests run on: the embedded one, or with `--engine postgres` a real Postgres server."""
+"""The engines that the tests run on: the embedded one, or real servers.
+
+`--engine postgres` keeps rows on Postgres, for rooms and stories; `--engine production` objects in a bucket and vectors
+on Weaviate too, for stories alone: a room is handed its stores.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +20,8 @@ from typing import Any, Protocol
 import asyncpg
 import pytest
 from servers.postgres import APPLICATION, PostgresServer
+from servers.seaweedfs import SeaweedFS, bucket_settings
+from servers.weaviate import WeaviateServer
 from sqlmodel import SQLModel
 
 import nexus_graph.app  # noqa: F401 - every room declares its tables
@@ -34,7 +40,7 @@ from nexus_graph.stores.work import Stores
 SIDE = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
 """The environment of a process beside the tests that opens their databases."""
 
-EMBEDDED, POSTGRES = "embedded", "postgres"
+EMBEDDED, POSTGRES, PRODUCTION = "embedded", "postgres", "production"
 
 
 class Engine(Protocol):
@@ -107,8 +113,7 @@ class OnPostgres:
 
     def copy(self, place: Place) -> Place:
         """A copy that the server makes."""
-        assert isinstance(place, PostgresPlace)
-        return self._copied(place.address.rpartition("/")[2])
+        return self._copied(name_of(place))
 
     def _copied(self, template: str) -> PostgresPlace:
         name = f"test_{next(self._numbers)}"
@@ -117,8 +122,44 @@ class OnPostgres:
 
     def discard(self, place: Place) -> None:
         """Drop it: a server with a thousand databases takes long to end."""
-        assert isinstance(place, PostgresPlace)
-        self._server.sql(f"drop database {place.address.rpartition('/')[2]} with (force)")
+        self._server.sql(f"drop database {name_of(place)} with (force)")
+
+
+class InProduction(OnPostgres):
+    """The same, with a place of its own in a bucket that keeps versions and collections of its own on Weaviate."""
+
+    def __init__(self, rows: PostgresServer, objects: SeaweedFS, vectors: WeaviateServer, bucket: str) -> None:
+        super().__init__(rows)
+        self._objects = objects
+        self._vectors = vectors
+        self._bucket = bucket
+
+    def settings(self, place: Place) -> dict[str, str]:
+        """All three servers, and what is its own there by the name of its database."""
+        objects = bucket_settings(self._objects, self._bucket, name_of(place))
+        return {**super().settings(place), **objects, **self._vectors.settings(_collections(place))}
+
+    def copy(self, place: Place) -> Place:
+        """A copy of its rows: there must not be any objects yet."""
+        found = self._objects.client().list_object_versions(Bucket=self._bucket, Prefix=f"{name_of(place)}/")
+        assert "Versions" not in found, "only rows are copied"
+        return super().copy(place)
+
+    def discard(self, place: Place) -> None:
+        """Drop the database and the collections; objects go with the server's folder."""
+        super().discard(place)
+        self._vectors.drop(_collections(place))
+
+
+def name_of(place: Place) -> str:
+    """The name of a database on a server."""
+    assert isinstance(place, PostgresPlace)
+    return place.address.rpartition("/")[2]
+
+
+def _collections(place: Place) -> str:
+    """How the names of its collections begin."""
+    return name_of(place).title().replace("_", "")
 
 
 def connected(place: Place) -> Database:

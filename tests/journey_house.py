@@ -20,6 +20,7 @@ from typing import Any
 import httpx
 import pytest
 from engines import Engine, files_at, query
+from journey_objects import Objects, objects_of
 from program import Program
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosedOK
@@ -50,13 +51,13 @@ PROTOCOL = Subprotocol("graphql-transport-ws")
 class Installation:
     """A folder with a configuration, and the command line in it."""
 
-    def __init__(self, folder: Path, **settings: str) -> None:
+    def __init__(self, folder: Path, **settings: str | None) -> None:
         self.folder = folder
         self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("NEXUS_")},
             "NEXUS_EMBEDDER": "hashing",
             "NEXUS_POLL_SECONDS": "0.2",
-            **{f"NEXUS_{name.upper()}": value for name, value in settings.items()},
+            **{f"NEXUS_{name.upper()}": value for name, value in settings.items() if value is not None},
         }
 
     @property
@@ -65,10 +66,17 @@ class Installation:
         address = self.environment.get("NEXUS_POSTGRES")
         return PostgresPlace(address) if address else self.folder / "nexus-data" / "nexus.db"
 
-    def files(self) -> list[Path]:
-        """Every file in which it keeps something."""
+    @property
+    def objects(self) -> Objects:
+        """Where its objects lie."""
+        return objects_of(self.folder / "nexus-data" / "objects", self.environment)
+
+    def held(self) -> bytes:
+        """All that it keeps, names and bytes: files, files of its database, objects in all their versions."""
         own = [path for path in (self.folder / "nexus-data").rglob("*") if path.is_file()]
-        return own if isinstance(self.place, Path) else [*own, *files_at(self.place.address)]
+        rows = [] if isinstance(self.place, Path) else files_at(self.place.address)
+        files = [(str(path), path.read_bytes()) for path in [*own, *rows]]
+        return b"\n".join(name.encode() + b"\n" + data for name, data in [*files, *self.objects.all()])
 
     def query(self, sql: str, **values: Value) -> list[tuple[Any, ...]]:
         """A statement behind everybody's back."""
@@ -266,17 +274,19 @@ MakeWorld = Callable[..., World]
 
 
 @contextmanager
-def copied(furnished: Furnished, folder: Path, **settings: str) -> Iterator[Installation]:
+def copied(furnished: Furnished, folder: Path, **settings: str | None) -> Iterator[Installation]:
     """A copy of what is furnished."""
     source, _, engine, place = furnished
     shutil.copytree(source, folder)
     copy = engine.copy(place)
-    yield Installation(folder, **engine.settings(copy), **settings)
+    yield Installation(folder, **{**engine.settings(copy), **settings})
     engine.discard(copy)
 
 
 @contextmanager
-def serving(furnished: Furnished, folder: Path, processes: int | None = None, /, **settings: str) -> Iterator[World]:
+def serving(
+    furnished: Furnished, folder: Path, processes: int | None = None, /, **settings: str | None
+) -> Iterator[World]:
     """A server on a copy of what is furnished, of as many processes as its engine is tried with.
 
     In the end it stops well, and its log tells of no defect.

@@ -117,11 +117,16 @@ def reserve(caller: Caller, filename: str, content_type: str, data: bytes, /, **
     return caller.ask(RESERVE, {"input": declared | {"trainOk": True} | more})["reserveAsset"]
 
 
-def upload(address: Any, data: bytes) -> httpx.Response:
-    """Send bytes to a presigned upload."""
+def sending(address: Any, data: bytes) -> dict[str, Any]:
+    """The request that a presigned upload wants, without its method and address."""
     headers, fields = ({item["name"]: item["value"] for item in address[each]} for each in ("headers", "fields"))
     body: dict[str, Any] = {"data": fields, "files": {"file": data}} if fields else {"content": data}
-    return http(address["method"], address["address"], headers=headers, **body)
+    return {"headers": headers, **body}
+
+
+def upload(address: Any, data: bytes) -> httpx.Response:
+    """Send bytes to a presigned upload."""
+    return http(address["method"], address["address"], **sending(address, data))
 
 
 def seal(caller: Caller, asset_id: str) -> Any:

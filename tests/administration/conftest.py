@@ -7,10 +7,6 @@ from pathlib import Path
 
 import pytest
 from command_line import PLACE, Folder, note
-from servers.seaweedfs import s3_server
-from servers.weaviate import weaviate
-
-__all__ = ["s3_server", "weaviate"]
 
 
 @pytest.fixture

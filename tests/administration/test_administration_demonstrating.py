@@ -13,7 +13,7 @@ import pytest
 from command_line import Folder, free_port
 from servers.postgres import PostgresServer
 from servers.seaweedfs import SeaweedFS, bucket_settings
-from servers.weaviate import KEY, WeaviateServer
+from servers.weaviate import WeaviateServer
 
 TABLES = ("assets", "atoms", "cards", "card_versions", "packs", "members", "tenants", "index_vectors", "strategy_locks")
 
@@ -71,14 +71,7 @@ def test_demo_ends_in_the_same_pack_on_every_engine(
     postgres.create("demonstration")
     place = postgres.place("demonstration")
     rows = {"postgres": place.address, "postgres_owner": place.owner or ""}
-    vectors = {
-        "vectors": "weaviate",
-        "weaviate_address": weaviate.address,
-        "weaviate_grpc_address": weaviate.grpc_address,
-        "weaviate_key": KEY,
-        "weaviate_prefix": "Demonstration",
-        "vectors_least": "1",
-    }
+    vectors = weaviate.settings("Demonstration")
     with s3_server.bucket() as bucket:
         there = Folder(tmp_path / "there", **rows, **vectors, **bucket_settings(s3_server, bucket))
         for _ in range(2):

@@ -11,7 +11,7 @@ import pytest
 from engines import OnPostgres, query
 from journey_house import Installation, Server, furnish
 from servers.seaweedfs import SeaweedFS, bucket_settings
-from servers.weaviate import KEY, WeaviateServer
+from servers.weaviate import WeaviateServer
 
 from nexus_graph.administration.isolation import addresses, against, searching, steps
 from nexus_graph.administration.isolation.filling import fill
@@ -58,14 +58,7 @@ def production(
     rows = on_postgres.settings(place)
     home.mkdir()
     furnish(home, **rows)
-    vectors = {
-        "vectors": "weaviate",
-        "weaviate_address": weaviate.address,
-        "weaviate_grpc_address": weaviate.grpc_address,
-        "weaviate_key": KEY,
-        "weaviate_prefix": "Proof",
-        "vectors_least": "1",
-    }
+    vectors = weaviate.settings("Proof")
     with s3_server.bucket() as bucket, ExitStack() as ended:
         given = {**rows, **bucket_settings(s3_server, bucket), **vectors, **AMPLE, "heartbeat_seconds": "0.2"}
         installation = Installation(home, **given)

@@ -19,7 +19,7 @@ from command_line import PLACE, Folder, note
 from moving_steps import ask, beside, database_of, opened, proven, settings_of, told
 from servers.postgres import PostgresServer
 from servers.seaweedfs import SeaweedFS, bucket_settings
-from servers.weaviate import KEY, WeaviateServer
+from servers.weaviate import WeaviateServer
 from sqlmodel import SQLModel
 
 from nexus_graph.administration import console
@@ -390,14 +390,7 @@ def test_from_files_to_servers_and_back(
     postgres.create("moved")
     place = postgres.place("moved")
     rows = {"postgres": place.address, "postgres_owner": place.owner or ""}
-    vectors = {
-        "vectors": "weaviate",
-        "weaviate_address": weaviate.address,
-        "weaviate_grpc_address": weaviate.grpc_address,
-        "weaviate_key": KEY,
-        "weaviate_prefix": "Moved",
-        "vectors_least": "1",
-    }
+    vectors = weaviate.settings("Moved")
     with s3_server.bucket() as bucket:
         there = beside(demonstrated, "there", **rows, **vectors, **bucket_settings(s3_server, bucket))
         first = proven(demonstrated.json("move", "--to", settings_of(there)))

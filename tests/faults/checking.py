@@ -82,11 +82,11 @@ class Checker:
                 self._ledger.fault(f"{server.log.name}: {line[:300]}")
 
     def left(self) -> None:
-        """No word of anybody who was erased is in any file of the database."""
-        held = b"\n".join(path.read_bytes() for path in self._place.installation.files())
+        """No word of anybody who was erased is in any file of the database, or any object."""
+        held = self._place.installation.held()
         for erasure_id, erased in self._ledger.erasures.items():
             if erased.word.encode() in held:
-                self._ledger.fault(f"erasure {erasure_id}: its word {erased.word} is still in a file")
+                self._ledger.fault(f"erasure {erasure_id}: its word {erased.word} is still there")
 
     def _settled(self, owner: Caller) -> None:
         deadline = time.monotonic() + SETTLE_SECONDS

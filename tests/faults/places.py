@@ -14,7 +14,7 @@ from engines import Embedded, OnPostgres
 from journey_house import TENANTS, Caller, Credentials, Installation, Server, furnish
 from servers.postgres import PostgresServer, postgres_server
 from servers.seaweedfs import SeaweedFS, bucket_settings, seaweedfs
-from servers.weaviate import KEY, WeaviateServer, weaviate_server
+from servers.weaviate import WeaviateServer, weaviate_server
 
 from nexus_graph import config
 from nexus_graph.administration.directory import development_token
@@ -106,7 +106,8 @@ def production(folder: Path, processes: int = 2, **settings: str) -> Iterator[Pl
         engine = OnPostgres(rows)
         named = engine.settings(engine.fresh(folder))
         credentials = furnish(home, **named)
-        given = {**_UNBOUNDED, **named, **bucket_settings(objects, bucket), **_vector_settings(vectors), **settings}
+        kept = {**bucket_settings(objects, bucket), **vectors.settings("Faults")}
+        given = {**_UNBOUNDED, **named, **kept, **settings}
         place = opened.enter_context(_served(Installation(home, **given), credentials, processes))
         place.postgres, place.objects, place.vectors = rows, objects, vectors
         place.victims += [
@@ -141,17 +142,6 @@ def _killing(server: Server) -> Callable[[], None]:
         server.stop(signal.SIGKILL)
 
     return kill
-
-
-def _vector_settings(server: WeaviateServer) -> dict[str, str]:
-    return {
-        "vectors": "weaviate",
-        "weaviate_address": server.address,
-        "weaviate_grpc_address": server.grpc_address,
-        "weaviate_key": KEY,
-        "weaviate_prefix": "Faults",
-        "vectors_least": "1",
-    }
 
 
 def _bucket(server: SeaweedFS) -> str:

@@ -71,13 +71,11 @@ def press(caller: Caller, mutation: str, given: Mapping[str, Any], *, dry_run: b
 
 def traces(world: World) -> dict[str, str]:
     """A digest of every table and of every stored object."""
-    data = world.server.installation.folder / "nexus-data"
     found = {}
     for name in sorted({*SQLModel.metadata.tables} - COUNTED):
         rows = sorted(map(repr, world.server.installation.query(f'select * from "{name}"')))  # noqa: S608 - a name of a table
         found[name] = hashlib.sha256("\n".join(rows).encode()).hexdigest()
-    objects = sorted(path for path in (data / "objects").rglob("*") if path.is_file())
-    found["objects"] = repr([(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in objects])
+    found["objects"] = repr(world.server.installation.objects.written())
     return found
 
 

@@ -20,7 +20,7 @@ from journey_steps import card, kept, published
 from servers.postgres import PostgresServer, ordinary_user, postgres_over, postgres_server, programs
 from servers.process import program
 from servers.seaweedfs import ACCESS_KEY, SECRET_KEY, SeaweedFS, bucket_settings
-from servers.weaviate import KEY, WeaviateServer, weaviate_server
+from servers.weaviate import WeaviateServer, weaviate_server
 
 from nexus_graph import config
 from nexus_graph.administration.directory import development_token
@@ -97,11 +97,7 @@ def settings(rows: PostgresServer, s3: SeaweedFS, bucket: str, vectors: Weaviate
         "postgres": database.address,
         "postgres_owner": database.owner or "",
         **bucket_settings(s3, bucket),
-        "vectors": "weaviate",
-        "weaviate_address": vectors.address,
-        "weaviate_grpc_address": vectors.grpc_address,
-        "weaviate_key": KEY,
-        "vectors_least": "1",
+        **vectors.settings("Nexus"),
     }
 
 

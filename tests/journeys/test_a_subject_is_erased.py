@@ -43,9 +43,8 @@ CARD = "query One($id: ID!) { card(id: $id) { text } }"
 
 
 def left(world: World, *words: str) -> set[str]:
-    """Which of these words any file of the data folder holds, in its name or its bytes."""
-    files = world.server.installation.files()
-    held = b"\n".join(str(path).encode() + b"\n" + path.read_bytes() for path in files)
+    """Which of these words the installation holds anywhere, in a name or in bytes."""
+    held = world.server.installation.held()
     return {word for word in words if word.encode() in held}
 
 

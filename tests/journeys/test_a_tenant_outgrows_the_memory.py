@@ -7,7 +7,7 @@ from typing import Any
 
 from journey_house import Caller, Installation, MakeWorld, Server, World, http
 from journey_steps import card, published
-from servers.weaviate import KEY, WeaviateServer
+from servers.weaviate import WeaviateServer
 
 PACK = """query Pack($ask: InfluencePackInput!) { influencePack(ask: $ask) {
   id content complete exact refs { rank score cardId cardVersion } } }"""
@@ -15,18 +15,6 @@ SEARCH = """query { search(text: "wet tent", k: 3) {
   answeredBy complete exact indexState embedderId hits { rank score text start end } } }"""
 SUBJECTS = ("a wet tent", "leather boots", "a gas stove", "a map in the rain", "rope and knots", "a cold night")
 QUESTIONS = ("How do I dry a tent?", "Which boots?", "What about rain at night?")
-
-
-def settings(server: WeaviateServer, prefix: str) -> dict[str, str]:
-    """Those that choose the server for every tenant."""
-    return {
-        "vectors": "weaviate",
-        "weaviate_address": server.address,
-        "weaviate_grpc_address": server.grpc_address,
-        "weaviate_key": KEY,
-        "weaviate_prefix": prefix,
-        "vectors_least": "1",
-    }
 
 
 def packs(who: Caller) -> list[Any]:
@@ -60,7 +48,8 @@ def copied(world: World, cards: int) -> None:
 
 def test_the_packs_are_the_same_bytes(own_world: MakeWorld, weaviate: WeaviateServer) -> None:
     """In memory, with copies on a server, and by a second process on the same database that shares them."""
-    plain, big = own_world(), own_world(**settings(weaviate, "Journey"))
+    there = weaviate.settings("Journey")
+    plain, big = own_world(**dict.fromkeys(there)), own_world(**there)
     for world in (plain, big):
         stock(world)
     copied(big, 12)

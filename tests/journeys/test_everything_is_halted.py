@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from journey_house import Caller, Furnished, Server, World, http, serving, subscription_error
+from journey_objects import InBucket
 from journey_steps import DERIVE, PROPOSE, card, derive, kept, publish, published, reserve, upload, with_lock
 
 ENGAGE = """mutation Engage($input: EngageKillSwitchInput!) { engageKillSwitch(input: $input) {
@@ -221,13 +222,30 @@ def test_a_provider_is_halted_with_all_that_needs_it(house: World) -> None:
 
 
 @pytest.mark.parametrize(("target", "name"), [("EVERYTHING", ""), ("PROVIDER", "objects")])
+def test_objects_are_halted(house: World, target: str, name: str) -> None:
+    """Nothing is read from them and no address is given, in this tenant alone."""
+    owner, foreign = house.caller("t_acme", "owner"), house.caller("t_globex", "owner")
+    data = f"Read {target}.".encode()
+    asset, theirs = (kept(each, "read.txt", "text/plain", data) for each in (owner, foreign))
+    derive(owner, asset)
+    atom = owner.ask(ATOMS, {"id": asset})["asset"]["atoms"]["edges"][0]["node"]["id"]
+    with halted(house, target, name):
+        assert is_halted(owner, DERIVE, {"input": {"assetId": asset}})
+        assert is_halted(owner, VERIFY, {"id": atom})
+        assert is_halted(owner, DOWNLOAD, {"id": asset})
+        assert not is_halted(foreign, DOWNLOAD, {"id": theirs})
+    assert not is_halted(owner, VERIFY, {"id": atom})
+    assert not is_halted(owner, DOWNLOAD, {"id": asset})
+
+
+@pytest.mark.parametrize(("target", "name"), [("EVERYTHING", ""), ("PROVIDER", "objects")])
 def test_addresses_of_objects_are_halted_too(house: World, target: str, name: str) -> None:
     """An address that was handed out before takes and gives nothing: 503, in JSON, with since and reason."""
+    if isinstance(house.server.installation.objects, InBucket):
+        pytest.skip("an object server knows of no halt: its addresses end by themselves (docs/s3.md)")
     owner = house.caller("t_acme", "owner")
     data = f"Raw {target}.".encode()
     asset = kept(owner, "raw.txt", "text/plain", data)
-    derive(owner, asset)
-    atom = owner.ask(ATOMS, {"id": asset})["asset"]["atoms"]["edges"][0]["node"]["id"]
     address = owner.ask(DOWNLOAD, {"id": asset})["asset"]["downloadAddress"]
     late = reserve(owner, "late.txt", "text/plain", data[::-1])["upload"]
     foreign = house.caller("t_globex", "owner")
@@ -240,11 +258,8 @@ def test_addresses_of_objects_are_halted_too(house: World, target: str, name: st
             assert switch["id"] in error["hint"]
         assert http("HEAD", address).status_code == 503
         assert http("GET", address[:-1]).status_code == 403
-        assert is_halted(owner, DERIVE, {"input": {"assetId": asset}})
-        assert is_halted(owner, VERIFY, {"id": atom})
         assert upload(theirs, data).status_code == 201
     assert http("GET", address).content == data
-    assert not is_halted(owner, VERIFY, {"id": atom})
     assert upload(late, data[::-1]).status_code == 201
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import pytest
 from journey_house import Caller, Furnished, Installation, Server, copied
-from journey_steps import PUBLISH, RESERVE, SEAL, card, sha256
+from journey_steps import PUBLISH, RESERVE, SEAL, card, sending, sha256
 from program import Program
 
 pytestmark = pytest.mark.long
@@ -104,7 +104,8 @@ class Writer:
             RESERVE, {"input": declared | {"sha256": sha256(data), "trainOk": True, "idempotencyKey": f"reserve-{key}"}}
         )
         if reserved["upload"] is not None:
-            sent = await self._http.put(reserved["upload"]["address"], content=data, headers={})
+            form = reserved["upload"]
+            sent = await self._http.request(form["method"], form["address"], **sending(form, data))
             assert sent.status_code in (201, 204), sent.text
         sealed = await self._ask(SEAL, {"input": {"assetId": reserved["asset"]["id"], "idempotencyKey": f"seal-{key}"}})
         assert sealed["asset"]["state"] == "SEALED"

@@ -7,6 +7,7 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,6 @@ class SeaweedFS:
     more: tuple[str, ...] = ()
     ports: list[int] = field(default_factory=lambda: free_ports(8))
     _process: Process | None = None
-    _client: Any = None
     _numbers: Iterator[int] = field(default_factory=count)
 
     @property
@@ -85,22 +85,7 @@ class SeaweedFS:
 
     def client(self) -> Any:
         """Its owner's own client, which waits for each answer."""
-        if self._client is None:
-            self._client = self._new_client()
-        return self._client
-
-    def _new_client(self) -> Any:
-        from botocore.config import Config
-        from botocore.session import get_session
-
-        return get_session().create_client(
-            "s3",
-            region_name=REGION,
-            endpoint_url=self.address,
-            aws_access_key_id=ACCESS_KEY,
-            aws_secret_access_key=SECRET_KEY,
-            config=Config(s3={"addressing_style": "path"}, request_checksum_calculation="when_required"),
-        )
+        return client_at(self.address)
 
     @contextmanager
     def bucket(self, *, versions: str | None = None) -> Iterator[str]:
@@ -125,6 +110,22 @@ class SeaweedFS:
             return False
 
 
+@cache
+def client_at(address: str) -> Any:
+    """The owner's own client of a server, which waits for each answer."""
+    from botocore.config import Config
+    from botocore.session import get_session
+
+    return get_session().create_client(
+        "s3",
+        region_name=REGION,
+        endpoint_url=address,
+        aws_access_key_id=ACCESS_KEY,
+        aws_secret_access_key=SECRET_KEY,
+        config=Config(s3={"addressing_style": "path"}, request_checksum_calculation="when_required"),
+    )
+
+
 @contextmanager
 def seaweedfs(folder: Path, *more: str) -> Iterator[SeaweedFS]:
     """A server until the context closes. Skips the test where it is not installed."""
@@ -143,8 +144,8 @@ def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SeaweedFS]:
         yield server
 
 
-def bucket_settings(server: SeaweedFS, bucket: str) -> dict[str, str]:
+def bucket_settings(server: SeaweedFS, bucket: str, prefix: str = "house") -> dict[str, str]:
     """Where the objects lie."""
-    named = {"endpoint": server.address, "bucket": bucket, "region": REGION, "prefix": "house"}
+    named = {"endpoint": server.address, "bucket": bucket, "region": REGION, "prefix": prefix}
     named |= {"access_key": ACCESS_KEY, "secret_key": SECRET_KEY}
     return {"objects": "s3", **{f"s3_{name}": value for name, value in named.items()}}

@@ -110,6 +110,18 @@ class WeaviateServer:
         connection = WeaviateConnection(self.address, self.grpc_address, KEY)
         return WeaviateVectors(connection, book or MemoryBook(), prefix or f"Test{next(_PREFIXES)}")
 
+    def settings(self, prefix: str) -> dict[str, str]:
+        """Those that choose it for every tenant, in collections whose names begin so."""
+        named = {"address": self.address, "grpc_address": self.grpc_address, "key": KEY, "prefix": prefix}
+        return {"vectors": "weaviate", "vectors_least": "1", **{f"weaviate_{name}": named[name] for name in named}}
+
+    def drop(self, prefix: str) -> None:
+        """Remove the collections whose names begin so."""
+        with httpx.Client(base_url=self.address, headers={"Authorization": f"Bearer {KEY}"}, timeout=20) as client:
+            for each in client.get("/v1/schema").raise_for_status().json()["classes"]:
+                if each["class"].startswith(f"{prefix}_"):
+                    client.delete(f"/v1/schema/{each['class']}").raise_for_status()
+
     def kill(self) -> None:
         """End it without a warning."""
         if self.process is not None:
