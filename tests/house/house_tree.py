@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterator
 from fnmatch import fnmatch
+from functools import cache
 from pathlib import Path
+
+from graphql import GraphQLSchema, build_schema
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "nexus_graph"
@@ -32,6 +36,18 @@ ROOMS = {
 def python_files(folder: Path = PACKAGE) -> list[Path]:
     """Every Python file below a folder, sorted."""
     return sorted(folder.rglob("*.py"))
+
+
+@cache
+def tree(path: Path) -> ast.Module:
+    """What a Python file of the checkout parses to. Nobody changes it."""
+    return ast.parse(path.read_text("utf-8"))
+
+
+@cache
+def kept_schema() -> GraphQLSchema:
+    """The schema as it is kept in the checkout."""
+    return build_schema((SCHEMA / "nexus.graphql").read_text("utf-8"))
 
 
 def listing(folder: Path = ROOT) -> set[str]:

@@ -14,13 +14,14 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 import typer
-from graphql import build_schema, parse, validate
-from house_tree import DOCS, PACKAGE, ROOT, SCHEMA, pages, python_files, told
+from graphql import parse, validate
+from house_tree import DOCS, PACKAGE, ROOT, SCHEMA, kept_schema, pages, python_files, told
 from servers.postgres import ROLES
 
 from nexus_graph import __main__
@@ -99,9 +100,15 @@ def commands(text: str) -> Iterator[list[str]]:
                 command.append(word)
 
 
+@cache
+def command_line() -> Any:
+    """Every command and its options."""
+    return typer.main.get_command(__main__.app)
+
+
 def understood(arguments: list[str]) -> None:
     """Have the command line parse arguments without doing anything. Raises what it would complain of."""
-    command: Any = typer.main.get_command(__main__.app)
+    command: Any = command_line()
     context = command.make_context("nexus-graph", list(arguments))
     while hasattr(command, "commands"):
         _, command, rest = command.resolve_command(context, [*context._protected_args, *context.args])
@@ -117,8 +124,7 @@ def test_every_block_says_what_it_is(block: Block) -> None:
 @pytest.mark.parametrize("block", blocks("graphql"))
 def test_a_graphql_example_is_valid(block: Block) -> None:
     """It could be sent to the server as it stands."""
-    schema = build_schema((SCHEMA / "nexus.graphql").read_text("utf-8"))
-    assert [error.message for error in validate(schema, parse(block.text))] == []
+    assert [error.message for error in validate(kept_schema(), parse(block.text))] == []
 
 
 @pytest.mark.parametrize("block", blocks("sql"))
@@ -146,14 +152,13 @@ def test_a_toml_example_is_a_configuration(block: Block, tmp_path: Path) -> None
 @pytest.mark.parametrize("block", blocks("sh"))
 def test_a_shell_example_uses_what_exists(block: Block) -> None:
     """Known programs, commands and options of ours that the command line accepts, queries that are valid."""
-    schema = build_schema((SCHEMA / "nexus.graphql").read_text("utf-8"))
     for command in commands(block.text):
         assert command[0].rpartition("/")[2] in PROGRAMS, command
         if command[0] == "nexus-graph":
             understood(command[1:])
         for word in command:
             if word.startswith('{"query"'):
-                assert validate(schema, parse(json.loads(word)["query"])) == []
+                assert validate(kept_schema(), parse(json.loads(word)["query"])) == []
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from house_tree import PACKAGE, ROOMS, ROOT, listing, python_files, told
+from house_tree import PACKAGE, ROOMS, ROOT, listing, python_files, told, tree
 
 LONGEST_FILE = 400
 TOP_LEVEL = {
@@ -53,8 +53,8 @@ def test_a_broken_contract_would_be_seen(tmp_path: Path) -> None:
     assert "nexus_graph.scope is not allowed to import nexus_graph.api" in done.stdout
 
 
-def _imports(tree: ast.Module) -> Iterator[str]:
-    for node in ast.walk(tree):
+def _imports(module: ast.Module) -> Iterator[str]:
+    for node in ast.walk(module):
         if isinstance(node, ast.Import):
             yield from (name.name for name in node.names)
         if isinstance(node, ast.ImportFrom) and node.module is not None:
@@ -68,42 +68,42 @@ def test_the_transport_is_our_own() -> None:
         r"strawberry\.(asgi|aiohttp|chalice|channels|django|fastapi|flask|http|litestar|quart|sanic|subscriptions)\b"
     )
     assert views.match("strawberry.asgi.GraphQL")
-    imported = {told(path): set(_imports(ast.parse(path.read_text("utf-8")))) for path in python_files()}
+    imported = {told(path): set(_imports(tree(path))) for path in python_files()}
     assert {path: names for path, names in imported.items() if any(views.match(name) for name in names)} == {}
     assert "nexus_graph.api.operations.execution" in imported["nexus_graph/api/transport/http.py"]
 
 
-def _calls(tree: ast.Module) -> Iterator[tuple[str, ast.Call]]:
-    for node in ast.walk(tree):
+def _calls(module: ast.Module) -> Iterator[tuple[str, ast.Call]]:
+    for node in ast.walk(module):
         if isinstance(node, ast.Call):
             yield ast.unparse(node.func), node
 
 
-def _makes_a_scope(tree: ast.Module) -> Iterator[str]:
+def _makes_a_scope(module: ast.Module) -> Iterator[str]:
     decisive = {"tenant_id", "env", "principal", "role", "rights", "policy_version"}
-    for name, call in _calls(tree):
+    for name, call in _calls(module):
         if name.rpartition(".")[2] == "Scope":
             yield ast.unparse(call)
         if name in ("replace", "dataclasses.replace") and decisive & {keyword.arg for keyword in call.keywords}:
             yield ast.unparse(call)
 
 
-def _acts_as_the_engine(tree: ast.Module) -> Iterator[str]:
-    return (ast.unparse(call) for name, call in _calls(tree) if name.endswith("Scope.system"))
+def _acts_as_the_engine(module: ast.Module) -> Iterator[str]:
+    return (ast.unparse(call) for name, call in _calls(module) if name.endswith("Scope.system"))
 
 
-def _reads_the_environment(tree: ast.Module) -> Iterator[str]:
+def _reads_the_environment(module: ast.Module) -> Iterator[str]:
     names = {"environ", "environb", "getenv", "getenvb"}
-    for node in ast.walk(tree):
+    for node in ast.walk(module):
         if isinstance(node, ast.Attribute) and node.attr in names and ast.unparse(node.value) == "os":
             yield ast.unparse(node)
         if isinstance(node, ast.ImportFrom) and node.module == "os" and names & {name.name for name in node.names}:
             yield ast.unparse(node)
 
 
-def _looks_at_the_clock(tree: ast.Module) -> Iterator[str]:
+def _looks_at_the_clock(module: ast.Module) -> Iterator[str]:
     clocks = ("datetime.now", "datetime.utcnow", "datetime.today", "date.today", "time.time", "time.time_ns")
-    return (ast.unparse(call) for name, call in _calls(tree) if name.endswith(clocks))
+    return (ast.unparse(call) for name, call in _calls(module) if name.endswith(clocks))
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ def test_what_has_one_place_is_done_there_alone(
 ) -> None:
     """Scopes, system scopes, the environment and the clock: each place is named here with its reason, and is one."""
     assert list(finds(ast.parse(planted)))
-    found = {told(path, PACKAGE) for path in python_files() if list(finds(ast.parse(path.read_text("utf-8"))))}
+    found = {told(path, PACKAGE) for path in python_files() if list(finds(tree(path)))}
     assert found == set(places)
 
 
@@ -151,9 +151,9 @@ def test_the_top_level_is_what_it_was() -> None:
 def test_the_rooms_are_those_of_the_floor_plan() -> None:
     """Each folder of the package is a room, with a door that says what comes in, what goes out and what never does."""
     assert listing(PACKAGE) == ROOMS | BESIDE_THE_ROOMS
-    plan = ast.get_docstring(ast.parse((PACKAGE / "__init__.py").read_text("utf-8"))) or ""
+    plan = ast.get_docstring(tree(PACKAGE / "__init__.py")) or ""
     for room in sorted(ROOMS):
-        door = ast.get_docstring(ast.parse((PACKAGE / room / "__init__.py").read_text("utf-8"))) or ""
+        door = ast.get_docstring(tree(PACKAGE / room / "__init__.py")) or ""
         assert [part for part in ("In: ", "Out: ", "Never: ") if part not in door] == [], room
         assert f"- `{room}`" in plan
 

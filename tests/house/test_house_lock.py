@@ -11,7 +11,7 @@ from importlib.metadata import packages_distributions
 from typing import Any, NamedTuple
 
 import pytest
-from house_tree import PACKAGE, ROOT, python_files
+from house_tree import PACKAGE, ROOT, python_files, tree
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
@@ -141,17 +141,17 @@ def test_every_import_is_declared() -> None:
     known = packages_distributions()
     undeclared = set()
     for path in python_files(PACKAGE):
-        for name in _imported(ast.parse(path.read_text("utf-8"))) - sys.stdlib_module_names - {"nexus_graph"}:
+        for name in _imported(tree(path)) - sys.stdlib_module_names - {"nexus_graph"}:
             if not declared & {canonicalize_name(distribution) for distribution in known.get(name, ())}:
                 undeclared.add(name)
     assert undeclared == set()
     assert "yaml" in _imported(ast.parse("def late():\n    from yaml._yaml import Mark"))
 
 
-def _imported(tree: ast.Module) -> set[str]:
+def _imported(module: ast.Module) -> set[str]:
     """The top-level names that a module imports, anywhere in it."""
     names: set[str] = set()
-    for node in ast.walk(tree):
+    for node in ast.walk(module):
         if isinstance(node, ast.Import):
             names |= {each.name.partition(".")[0] for each in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module is not None and node.level == 0:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from house_tree import PACKAGE, ROOT, told
+from house_tree import PACKAGE, ROOT, told, tree
 
 # What a line would hold that instructs, calls or steers a text-writing model, or orders results by another's opinion.
 WORDS = {
@@ -57,23 +57,24 @@ def sweep(package: Path) -> Iterator[tuple[str, str, int]]:
         if path.is_dir() or "__pycache__" in path.parts:
             continue
         name = told(path, package)
-        lines = [name, *path.read_text("utf-8").splitlines()]
-        for number, line in enumerate(lines):
-            yield from ((name, word, number) for word, pattern in PATTERNS.items() if pattern.search(line))
+        text = f"{name}\n{path.read_text('utf-8')}"
+        hit = {word: pattern for word, pattern in PATTERNS.items() if pattern.search(text)}
+        for number, line in enumerate(text.splitlines() if hit else []):
+            yield from ((name, word, number) for word, pattern in hit.items() if pattern.search(line))
 
 
 def long_texts(package: Path) -> Iterator[tuple[str, int]]:
     """Every string of more than 60 words that is neither docstring nor SQL: file and line."""
     for path in sorted(package.rglob("*.py")):
-        tree = ast.parse(path.read_text("utf-8"))
+        module = tree(path)
         docstrings = {
             id(node.body[0].value)
-            for node in ast.walk(tree)
+            for node in ast.walk(module)
             if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef))
             and node.body
             and isinstance(node.body[0], ast.Expr)
         }
-        for node in ast.walk(tree):
+        for node in ast.walk(module):
             if isinstance(node, (ast.Constant, ast.JoinedStr)) and id(node) not in docstrings:
                 text = str(node.value) if isinstance(node, ast.Constant) else ast.unparse(node)
                 if len(re.findall(r"\w+", text)) > LONGEST_TEXT and not SQL.match(text):
