@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from engines import EMBEDDED, POSTGRES, PRODUCTION, Embedded, Engine, InProduction, OnPostgres, connected
 from journey_house import Furnished, MakeWorld, World, furnish, serving
+from program import preload
 from servers.postgres import PostgresServer, postgres
 from servers.seaweedfs import SeaweedFS, s3_server
 from servers.weaviate import WeaviateServer, weaviate
@@ -111,6 +112,7 @@ def in_production(
     postgres: PostgresServer, s3_server: SeaweedFS, weaviate: WeaviateServer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[InProduction]:
     """Databases on Postgres, objects on SeaweedFS, vectors on Weaviate."""
+    preload("asyncpg", "aiobotocore.session", "weaviate")  # each process of ours would import its drivers anew
     with s3_server.bucket(versions="Enabled") as bucket:
         yield InProduction(postgres, s3_server, weaviate, bucket)
 

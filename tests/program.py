@@ -17,7 +17,13 @@ from pathlib import Path
 from unittest.mock import patch
 
 _PROCESSES = multiprocessing.get_context("forkserver")
-_PROCESSES.set_forkserver_preload(["pytest", "nexus_graph.__main__", "shipped"])
+_PRELOADED = ["pytest", "nexus_graph.__main__", "shipped"]
+_PROCESSES.set_forkserver_preload(_PRELOADED)
+
+
+def preload(*modules: str) -> None:
+    """Have the programs import these before they are forked, unless one was forked already."""
+    _PROCESSES.set_forkserver_preload([*_PRELOADED, *modules])
 
 
 @cache
