@@ -43,7 +43,7 @@ Furnished = tuple[Path, Credentials, Engine, Place]
 
 START_SECONDS = 60
 COMMAND_SECONDS = 120
-WAIT_SECONDS = 20
+WAIT_SECONDS = 60
 STORY_SECONDS = 60
 PROTOCOL = Subprotocol("graphql-transport-ws")
 

@@ -19,7 +19,7 @@ from nexus_graph.api.schema import sdl
 CAN = """query Can($action: String!, $target: ID) { viewer { can(action: $action, target: $target) {
   action allowed blockers { gate code message unblock } } } }"""
 GRAPH: GraphQLSchema = build_schema(sdl())
-WITHIN_SECONDS = 20
+WITHIN_SECONDS = 60
 COUNTED = {"rate_buckets"}
 """What asking costs is paid for a dry run too."""
 UNKNOWN_BEFOREHAND = {"secret", "upload", "indexState", "downloadAddress"}

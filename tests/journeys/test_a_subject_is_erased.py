@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from journey_house import Caller, Installation, MakeWorld, World
+from journey_house import WAIT_SECONDS, Caller, Installation, MakeWorld, World
 from journey_steps import card, derive, kept, published
 
 from nexus_graph import config
@@ -22,7 +22,6 @@ from nexus_graph.scope.scope import Env, Scope
 SUE = "sue.canary.7731"
 CANARIES = (SUE, "canary-card-words", "canary-asset-bytes", "canary-file-name", "canary-session-words", "canary-key")
 STAYS = ("owner-card-words", "owner-asset-bytes")
-WAIT_SECONDS = 20
 
 MEMBER = "mutation Set($input: SetMemberInput!) { setMember(input: $input) { member { role } userErrors { code } } }"
 REMEMBER = """mutation Remember($input: AppendSessionInput!) {

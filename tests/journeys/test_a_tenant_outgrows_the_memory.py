@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from journey_house import Caller, Installation, MakeWorld, Server, World, http
+from journey_house import WAIT_SECONDS, Caller, Installation, MakeWorld, Server, World, http
 from journey_steps import card, published
 from servers.weaviate import WeaviateServer
 
@@ -37,7 +37,7 @@ def stock(world: World) -> None:
 
 def copied(world: World, cards: int) -> None:
     """Wait until the copy holds that many generations."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + WAIT_SECONDS
     while time.monotonic() < deadline:
         [(found,)] = world.server.installation.query("select max(generation) from index_copies")
         if found is not None and found >= cards:

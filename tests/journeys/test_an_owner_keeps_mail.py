@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from journey_house import Caller, MakeWorld, World, http
+from journey_house import WAIT_SECONDS, Caller, MakeWorld, World, http
 from journey_steps import derive, kept, sha256
 
 from nexus_graph import config
@@ -20,7 +20,6 @@ TABLE = b"\n".join((RAW / "orders-2026-09.csv").read_bytes().splitlines()[:-1])
 REPORT = (RAW / "annual-review-2025.pdf").read_bytes() + b"% by mail\n"
 """Not the bytes that another story keeps in the same place."""
 SUE = "sue.canary.7731"
-WAIT_SECONDS = 20
 
 LINEAGE = """query Lineage($id: ID!) { asset(id: $id) {
   id filename trainOk createdBy sha256 downloadAddress

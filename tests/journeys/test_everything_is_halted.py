@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack, contextmanager
 from typing import Any
 
 import pytest
-from journey_house import Caller, Furnished, Server, World, http, serving, subscription_error
+from journey_house import WAIT_SECONDS, Caller, Furnished, Server, World, http, serving, subscription_error
 from journey_objects import InBucket
 from journey_steps import DERIVE, PROPOSE, card, derive, kept, publish, published, reserve, upload, with_lock
 
@@ -290,7 +290,7 @@ async def test_every_process_knows_within_a_second(house: World) -> None:
 
 def eventually(holds: Any) -> None:
     """Wait for something that a follower does in its own time."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + WAIT_SECONDS
     while not holds():
         assert time.monotonic() < deadline
         time.sleep(0.05)

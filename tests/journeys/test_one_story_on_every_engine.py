@@ -12,11 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from journey_house import Caller, MakeWorld, http
+from journey_house import WAIT_SECONDS, Caller, MakeWorld, http
 from journey_steps import PUBLISH, RETIRE, card, derive, kept, published, sha256
 
 EXPECTED = Path(__file__).with_name("one_story.json")
-WAIT_SECONDS = 60
 
 ATOMS = """query Atoms($id: ID!, $first: Int!, $after: String) { asset(id: $id) {
   state sha256 sizeBytes derivation { state op opVersion atoms leftOut { what places count } }

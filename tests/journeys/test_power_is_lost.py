@@ -23,7 +23,7 @@ pytestmark = pytest.mark.long
 ROUNDS = 6
 WRITERS = 4
 ROUND_SECONDS = 30
-QUIET_SECONDS = 20
+QUIET_SECONDS = 60
 
 OPEN = "mutation Open($input: OpenRunInput!) { openRun(input: $input) { run { id } userErrors { message } } }"
 NOTE = """mutation Note($input: AppendRunLogInput!) {
