@@ -1,7 +1,8 @@
-"""What ten thousand tenants cost the one that asks, its server's memory, and its start: as ratios to one tenant.
+"""What ten thousand tenants, or a million cards, cost the one that asks, its server's memory, and its start: as ratios.
 
     python tests/bench/scale.py                          # 1 and 10,000 tenants on SQLite
     python tests/bench/scale.py --engine postgres --tenants 1 1000
+    python tests/bench/scale.py --cards 1000 1000000     # of one tenant on SQLite, written to the tables at once
     python tests/bench/scale.py --processes 1 2 4        # pages a second of one installation on Postgres
 
 Servers are real processes on loopback, a Postgres server of the run's own where it is asked for. The installations are
@@ -71,7 +72,10 @@ async def main() -> None:
     with ExitStack() as held:
         server = held.enter_context(on_postgres()) if given.engine == "postgres" else None
         place = Path(held.enter_context(tempfile.TemporaryDirectory()))
-        found = [await furnished(place, server, tenants) for tenants in given.tenants]
+        if given.cards:
+            found = [with_cards(place, cards) for cards in given.cards]
+        else:
+            found = [await furnished(place, server, tenants) for tenants in given.tenants]
         try:
             for each in found:
                 await serve(each)
@@ -90,6 +94,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--engine", choices=("embedded", "postgres"), default="embedded")
     parser.add_argument("--tenants", type=int, nargs="+", default=[1, 10_000])
+    parser.add_argument("--cards", type=int, nargs="+", default=[])
     parser.add_argument("--processes", type=int, nargs="+", default=[])
     return parser.parse_args()
 
@@ -165,6 +170,17 @@ async def furnished(place: Path, server: PostgresServer | None, tenants: int) ->
     each = Installation(f"{tenants:,} tenants", folder, environment)
     each.seen["making a tenant (ms)"] = (time.perf_counter() - began) * 1000 / max(tenants - 1, 1)
     return each
+
+
+def with_cards(place: Path, cards: int) -> Installation:
+    """An installation with so many cards of one tenant, each with a random vector of 384 dimensions."""
+    from searching import furnish, write
+
+    folder = place / f"cards-{cards}"
+    environment = furnish(folder)
+    tell(f"{cards} cards: writing rows")
+    write(folder / "nexus-data" / "nexus.db", cards)
+    return Installation(f"{cards:,} cards", folder, environment)
 
 
 async def serve(each: Installation, processes: int = 1) -> None:
