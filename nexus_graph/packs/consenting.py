@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from nexus_graph.safeguards.consent.changing import Step
 from nexus_graph.safeguards.consent.table import allowed
-from nexus_graph.stores.statement import Statement, Value
+from nexus_graph.stores.statement import Statement
 from nexus_graph.stores.work import Work
 
 _FLIP = "update packs set train_ok = not train_ok where tenant_id = :tenant_id and env = :env"
@@ -17,7 +17,7 @@ _CARDS_ALLOW = (
 )
 _FOLLOW = f"{_FLIP} and train_ok <> ({allowed('packs.first_served_by')} and {_CARDS_ALLOW})"
 _REEVALUATE = Statement(f"{_FOLLOW} returning pack_id")
-_REEVALUATE_ONE = Statement(f"{_FOLLOW} and pack_id = :pack_id")
+_REEVALUATE_ONE = Statement(f"{_FOLLOW} and pack_id = :pack_id returning pack_id")
 
 
 async def reevaluate(work: Work) -> int:
@@ -25,9 +25,9 @@ async def reevaluate(work: Work) -> int:
     return len(await work.write(_REEVALUATE, installation=work.limits.train_ok))
 
 
-def following(work: Work, pack_id: str) -> tuple[Statement, dict[str, Value]]:
-    """Makes the effective consent of one pack that was just kept follow from its layers as they are now."""
-    return _REEVALUATE_ONE, {"pack_id": pack_id, "installation": work.limits.train_ok}
+async def follow(work: Work, pack_id: str) -> None:
+    """Make the effective consent of one pack that was just kept follow from its layers as they are now."""
+    await work.write(_REEVALUATE_ONE, pack_id=pack_id, installation=work.limits.train_ok)
 
 
 PACKS = Step("packs", reevaluate)

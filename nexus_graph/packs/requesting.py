@@ -24,7 +24,6 @@ from nexus_graph.scope.permission import Permission
 from nexus_graph.scope.redaction import pii_flags, redact
 from nexus_graph.scope.scope import Scope
 from nexus_graph.stores.journal import Event, RunKind
-from nexus_graph.stores.statement import Value
 from nexus_graph.stores.work import Stores
 
 
@@ -51,24 +50,20 @@ async def request(stores: Stores, index: Index, scope: Scope, ask: Ask) -> Serve
     async with stores.work(scope, RunKind.PACK) as work:
         before = await work.row(table.FIND, pack_id=pack_id)
         if before is None or before["erased"] is not None:  # what was erased may be said anew
-            kept: dict[str, Value] = {
-                "pack_id": pack_id,
-                "content": content,
-                "pii_flags": canonical([*handling.pii_flags]).decode(),
-                "train_ok": handling.train_ok,
-                "now": micros(work.now),
-                "by": scope.principal.id,
-            }
-            quotes: list[dict[str, Value]] = [
-                {"pack_id": pack_id, "card_id": ref.card_id, "version": ref.version} for ref in contents.refs
-            ]
-            await work.write_together(
-                [
-                    (table.KEEP, kept),
-                    *((table.QUOTE, quote) for quote in quotes),
-                    consenting.following(work, pack_id),  # consent may have moved on since the cards were read
-                ]
+            await work.write(
+                table.KEEP,
+                pack_id=pack_id,
+                content=content,
+                pii_flags=canonical([*handling.pii_flags]).decode(),
+                train_ok=handling.train_ok,
+                now=micros(work.now),
+                by=scope.principal.id,
             )
+            await work.write_many(
+                table.QUOTE,
+                [{"pack_id": pack_id, "card_id": ref.card_id, "version": ref.version} for ref in contents.refs],
+            )
+            await consenting.follow(work, pack_id)  # consent may have moved on since the cards were read
         row = await work.row(table.FIND, pack_id=pack_id)
         if row is None:
             raise NotFound("pack")

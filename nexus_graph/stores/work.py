@@ -12,7 +12,7 @@ The work of a scope that rehearses does everything and then rolls back: a dry ru
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -128,11 +128,6 @@ class Work(Read):
         for values in sets:
             require_storable(values.values())
         await self._connection.many(statement.sql, [{**values, **own} for values in sets])
-
-    async def write_together(self, statements: Sequence[tuple[Statement, Mapping[str, Value]]]) -> None:
-        """Run statements whose answers nobody needs, in one hop or round trip. Raises Invalid as `Statement.bind`."""
-        self._wrote = True
-        await self._connection.batch([statement.within(self.scope, **values) for statement, values in statements])
 
     def record(self, event: Event) -> None:
         """Tell what happened. Appended to the journal, in this order, just before the commit."""

@@ -73,6 +73,7 @@ async def measure(place: PostgresPlace, peer: str, folder: Path) -> None:
     while await follower.catch_up(stores):
         pass
     async with asyncpg.create_pool(peer) as pool:
+        await pool.execute("analyze")  # as the server does by itself within a minute
         vectors = await pool.fetch("select card_id, vector from index_vectors order by card_id")
         ids = [row["card_id"] for row in vectors]
         matrix = np.stack([np.frombuffer(row["vector"], dtype="<f4") for row in vectors])

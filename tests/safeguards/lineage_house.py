@@ -144,7 +144,7 @@ class House:
             pairs = [card.split(":") for card in quoted]
             sets: list[Any] = [{"pack_id": name, "card_id": card, "version": int(at)} for card, at in pairs]
             await work.write_many(table.QUOTE, sets)
-            await work.write_together([consenting.following(work, name)])
+            await consenting.follow(work, name)
             work.record(Event("pack.served", "pack", name, redact({}), Handling((), train_ok=False)))
         self.records["packs"][name] = Record(who, True, tuple(("cards", card) for card in quoted))
 
