@@ -146,7 +146,8 @@ def test_a_bucket_that_is_away_holds_up_nothing_else(own_world: MakeWorld) -> No
     world.server.process = Program(
         place.folder, place.environment, *command, out=world.server.log, err=world.server.log
     )
-    assert until_ready(world) == (503, {"database": "ok", "objects": "unavailable"})
+    status, stores = until_ready(world)
+    assert (status, stores["database"], stores["objects"]) == (503, "ok", "unavailable")
     owner = world.caller("t_acme", "owner")
     assert published(owner, card("here", "Needs no object.\n"))
     reserved = reserve(owner, "returns.md", "text/markdown", DATA)

@@ -146,7 +146,10 @@ def test_turns_of_a_session_and_of_a_run_are_numbered_without_gaps(racing: World
 
 
 def test_one_owner_remains_whoever_revokes_whom(own_world: MakeWorld) -> None:
-    """All owners are revoked at the same moment: somebody stays who can give the others back."""
+    """All owners are revoked at the same moment: somebody stays who can give the others back.
+
+    One alone, unless the owner who asks was revoked before the others: then nothing more is allowed.
+    """
     world = own_world()
     subjects = ["owner@t_acme", "second", "third", "fourth"]
     for subject in subjects[1:]:
@@ -159,8 +162,10 @@ def test_one_owner_remains_whoever_revokes_whom(own_world: MakeWorld) -> None:
     [(left,)] = world.server.installation.query(
         "select count(*) from members where tenant_id = 't_acme' and role = 'owner' and status = 'ACTIVE'"
     )
-    assert left == 1
-    assert "CONFLICT" in outcomes or "FORBIDDEN" in outcomes
+    refused = {"FORBIDDEN", "UNAUTHENTICATED"} & set(outcomes)
+    assert left >= 1
+    assert left == 1 or refused
+    assert "CONFLICT" in outcomes or refused
 
 
 def test_a_lock_is_used_as_often_as_it_says(own_world: MakeWorld) -> None:
