@@ -73,7 +73,6 @@ async def measure(place: PostgresPlace, peer: str, folder: Path) -> None:
     while await follower.catch_up(stores):
         pass
     async with asyncpg.create_pool(peer) as pool:
-        await pool.execute("analyze")  # as the server does by itself within a minute
         vectors = await pool.fetch("select card_id, vector from index_vectors order by card_id")
         ids = [row["card_id"] for row in vectors]
         matrix = np.stack([np.frombuffer(row["vector"], dtype="<f4") for row in vectors])
@@ -106,6 +105,10 @@ async def measure(place: PostgresPlace, peer: str, folder: Path) -> None:
             best = [ids[place] for place in np.argsort(-(matrix @ vector))[:10]]
             assert len(await pool.fetch(texts, *scope.key, best)) == 10
 
+        for _ in range(TIMES):
+            await of_room()
+            await of_packs()
+        await pool.execute("analyze")  # as the server does by itself, within a minute of such growth
         results = [
             await compare("page of 20 cards, with its journal entry", of_room, of_driver, "one SELECT by asyncpg"),
             await compare("page of 20 cards, read alone", of_read, of_driver, "the same"),
