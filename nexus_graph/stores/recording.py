@@ -112,7 +112,7 @@ class Recorder:
                     self.learn(key, end)
                     _settle(group, None)
                     return False
-                del self._heads[key]
+                self._heads.pop(key, None)  # among many others it may have been let go meanwhile
             except Exception as error:
                 if isinstance(error, Unavailable) or not isinstance(error, NexusError):
                     _settle(group, error)

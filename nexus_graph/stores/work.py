@@ -51,9 +51,7 @@ class Read:
 
     async def rows(self, statement: Statement, **values: Value | Sequence[Value]) -> Sequence[Row]:
         """All rows that a statement answers with."""
-        sql, parameters = statement.bind(values)
-        scope = self.scope
-        return await self._connection.rows(sql, {**parameters, "tenant_id": scope.tenant_id, "env": scope.env.value})
+        return await self._connection.rows(*statement.within(self.scope, **values))
 
     async def row(self, statement: Statement, **values: Value | Sequence[Value]) -> Row | None:
         """The first row, or None."""
@@ -294,8 +292,8 @@ class Stores:
 
     async def note(self, scope: Scope, statement: Statement, **values: Value) -> Sequence[Row]:
         """Write what is no event: how far events were read, and whose turn it is to read them. For followers alone."""
-        own = {"tenant_id": scope.tenant_id, "env": scope.env.value, **values}
-        return await self.database.write(scope.key, lambda connection: connection.rows(*statement.bind(own)))
+        bound = statement.within(scope, **values)
+        return await self.database.write(scope.key, lambda connection: connection.rows(*bound))
 
     @asynccontextmanager
     async def counting(self) -> AsyncIterator[Connection]:
