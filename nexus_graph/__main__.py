@@ -1,54 +1,70 @@
 """The command line: `nexus-graph`, or `python -m nexus_graph`.
 
+A command's module is imported when the command is used, so that help, and a misspelt name, are answered at once.
+
 Exit status: 0 done; 1 something was refused, failed or found broken; 2 wrong usage or configuration; 130 interrupted.
 """
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import Any, Final
+
 import typer
+from typer.core import TyperCommand, TyperGroup
 
-from nexus_graph.administration import (
-    checking,
-    demonstrating,
-    directory,
-    erasing,
-    importing,
-    installing,
-    proving,
-    reflagging,
-    renewing,
-    serving,
-)
-from nexus_graph.administration.moving import command as moving
+COMMANDS: Final = {
+    "demo": ("demonstrating:demo", "Two tenants, real files, atoms, cards, a pack and its live log, in this folder."),
+    "serve": ("serving:serve", "Serve GraphQL until interrupted."),
+    "init": ("installing:init", "Make a development installation in this folder."),
+    "migrate": ("installing:migrate", "Bring the database to the newest schema; makes it when there is none."),
+    "config": ("installing:config", "Show every setting, its value (secrets masked) and where it came from."),
+    "schema": ("installing:schema", "Print the GraphQL schema (SDL)."),
+    "operations": ("installing:operations", "Show the trusted documents."),
+    "token": ("directory:token", "Make a bearer token with the local development key."),
+    "import": ("importing:import_files", "Keep files: those with a card fence as cards, all others as raw assets."),
+    "derive": ("renewing:derive", "Derive again what an older version of a recipe read."),
+    "check": ("checking:check", "Prove that journal, runs, objects, atoms, cards, index, quotas agree everywhere."),
+    "reindex": ("checking:reindex", "Build the index anew beside the old one, with the configured embedder."),
+    "move": ("moving.command:move", "Copy everything to another installation, on whatever engines."),
+    "tenant": ("directory:tenant", "Make and list tenants."),
+    "member": ("directory:member", "Give roles to people, and take them."),
+    "key": ("directory:key", "Make and end API keys for agents."),
+    "audit": ("checking:audit", "Prove the journal."),
+    "erasure": ("erasing:erasures", "Look at the erasure ledger, and replay it after a restore."),
+    "redaction": ("reflagging:redaction", "Flags of what is kept, and the ruleset that they follow."),
+    "prove": ("proving:prove", "Prove what is promised."),
+}
+"""By name: where it is in `administration`, and what the list of commands says of it."""
 
-app = typer.Typer(
+
+class Commands(TyperGroup):
+    """All commands. `commands` are their names and what the list says; `resolve_command` brings the real one."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        """The command of a name, imported. Raises UsageError for one that there isn't."""
+        name, listed, rest = super().resolve_command(ctx, args)
+        return name, listed and real(str(name)), rest
+
+
+def real(name: str) -> Any:
+    """A command, imported: a typer command, or a group of them."""
+    module, _, attribute = COMMANDS[name][0].partition(":")
+    found = getattr(import_module(f"nexus_graph.administration.{module}"), attribute)
+    alone = typer.Typer()
+    if isinstance(found, typer.Typer):
+        alone.add_typer(found, name=name)
+    else:
+        alone.command(name)(found)
+    return typer.main.get_group(alone).commands[name]
+
+
+app: Final = Commands(
     name="nexus-graph",
     help="A multi-tenant knowledge engine with one GraphQL door.",
+    commands=[TyperCommand(name, help=line) for name, (_, line) in COMMANDS.items()],
     no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
 )
-
-app.command()(demonstrating.demo)
-app.command()(serving.serve)
-app.command()(installing.init)
-app.command()(installing.migrate)
-app.command()(installing.config)
-app.command()(installing.schema)
-app.command()(installing.operations)
-app.add_typer(directory.tenant, name="tenant")
-app.add_typer(directory.member, name="member")
-app.add_typer(directory.key, name="key")
-app.command()(directory.token)
-app.command("import")(importing.import_files)
-app.command()(renewing.derive)
-app.command()(checking.check)
-app.command()(checking.reindex)
-app.add_typer(checking.audit, name="audit")
-app.command()(moving.move)
-app.add_typer(erasing.erasures, name="erasure")
-app.add_typer(reflagging.redaction, name="redaction")
-app.add_typer(proving.prove, name="prove")
 
 
 def main() -> None:

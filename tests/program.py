@@ -16,8 +16,11 @@ from multiprocessing import forkserver
 from pathlib import Path
 from unittest.mock import patch
 
+from nexus_graph.__main__ import COMMANDS
+
 _PROCESSES = multiprocessing.get_context("forkserver")
-_PRELOADED = ["pytest", "nexus_graph.__main__", "shipped"]
+_MODULES = sorted({f"nexus_graph.administration.{place.partition(':')[0]}" for place, _ in COMMANDS.values()})
+_PRELOADED = ["pytest", "nexus_graph.__main__", *_MODULES, "shipped"]
 _PROCESSES.set_forkserver_preload(_PRELOADED)
 
 

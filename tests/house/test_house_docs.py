@@ -14,12 +14,10 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-import typer
 from graphql import parse, validate
 from house_tree import DOCS, PACKAGE, ROOT, SCHEMA, kept_schema, pages, python_files, told
 from servers.postgres import ROLES
@@ -100,15 +98,9 @@ def commands(text: str) -> Iterator[list[str]]:
                 command.append(word)
 
 
-@cache
-def command_line() -> Any:
-    """Every command and its options."""
-    return typer.main.get_command(__main__.app)
-
-
 def understood(arguments: list[str]) -> None:
     """Have the command line parse arguments without doing anything. Raises what it would complain of."""
-    command: Any = command_line()
+    command: Any = __main__.app
     context = command.make_context("nexus-graph", list(arguments))
     while hasattr(command, "commands"):
         _, command, rest = command.resolve_command(context, [*context._protected_args, *context.args])

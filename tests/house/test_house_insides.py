@@ -45,7 +45,7 @@ DOCUMENTED: Mapping[str, set[str]] = {
         *("strawberry.dataloader", "strawberry.extensions", "strawberry.scalars", "strawberry.schema.config"),
         "strawberry.schema_directive",
     },
-    "typer": set(),
+    "typer": {"typer.core"},
     "uvicorn": set(),
     "websockets": {
         *("websockets.asyncio.client", "websockets.exceptions", "websockets.frames", "websockets.http11"),
@@ -57,7 +57,7 @@ DOCUMENTED: Mapping[str, set[str]] = {
 
 SUBCLASSED = {
     *("BaseModel", "SQLModel", "Visitor", "DataLoader", "FieldExtension", "StreamingResponse", "jws.JWSRegistry"),
-    *("strawberry.Schema", "OTLPSpanExporter", "RandomIdGenerator"),
+    *("strawberry.Schema", "OTLPSpanExporter", "RandomIdGenerator", "TyperGroup"),
 }
 """Classes of libraries that are there to be subclassed, as their documentation shows."""
 

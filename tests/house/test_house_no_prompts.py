@@ -29,7 +29,6 @@ PATTERNS = {word: re.compile(pattern, re.IGNORECASE) for word, pattern in WORDS.
 
 # (file, word): why it is there. An entry that no longer matches is to be removed.
 ALLOWED = {
-    ("__main__.py", "completion"): "the command line's shell completion, switched off",
     ("api/nodes/switches.py", "vendor"): "the name of an embedder that can be halted",
     ("app.py", "vendor"): "passes the name of the embeddings server's model on",
     ("atoms/recipes/pages/elements.py", "summary"): "the HTML element of that name",
