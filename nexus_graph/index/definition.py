@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 from typing import Final
+from weakref import WeakValueDictionary
 
 from nexus_graph.cards.manifests import Manifests
 from nexus_graph.index import table
@@ -46,8 +47,8 @@ class Copies:
 class Index:
     """What indexing and searching need beside the stores: made once in a process, shared by all scopes.
 
-    `vectors` are in this process's memory, and `copies` on a server, if there is one. `loading` lets one copy in memory
-    be brought up to date at a time, which bounds the memory.
+    `vectors` are in this process's memory, and `copies` on a server, if there is one. `loading`: each copy in memory is
+    brought up to date by one at a time.
     """
 
     embedder: Embedder
@@ -55,7 +56,7 @@ class Index:
     vectors: Vectors
     copies: Copies | None = None
     standings: Standings = field(default_factory=Standings, repr=False)
-    loading: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
+    loading: WeakValueDictionary[Space, asyncio.Lock] = field(default_factory=WeakValueDictionary, repr=False)
 
     @property
     def definition_id(self) -> str:

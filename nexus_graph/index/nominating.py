@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
@@ -21,6 +22,7 @@ from nexus_graph.stores.work import Read
 
 _ALL: Final = 2**62
 _AT_ONCE: Final = 256  # cards whose vectors are read by one statement
+_IN_A_ROW: Final = 1024  # vectors that one statement reads where all are read
 
 
 async def meant(read: Read, chosen: CardFilter) -> frozenset[str] | None:
@@ -59,7 +61,7 @@ async def _up_to_date(
     if view.generation >= definition.generation:
         return view
     space = replace(index.space(read.scope), definition_id=name)
-    async with index.loading:
+    async with index.loading.setdefault(space, asyncio.Lock()):
         newest = await vectors.view(space)
         if view.generation < newest.generation <= definition.generation:  # never newer than what the handle sees
             view = newest
@@ -67,7 +69,11 @@ async def _up_to_date(
             return view
         if view.generation == NOTHING:
             await _require_few(read, index, since)
-        return await vectors.apply(space, view, await change(read, index, max(view.generation, since), definition))
+        since = max(view.generation, since)
+        told = await (
+            everything(read, index, definition) if since == NOTHING else change(read, index, since, definition)
+        )
+        return await vectors.apply(space, view, told)
 
 
 async def _require_few(read: Read, index: Index, since: int) -> None:
@@ -86,6 +92,22 @@ async def change(read: Read, index: Index, since: int, definition: Definition) -
     groups = await changed_since(read, index, since)
     keys, matrix = await vectors_of(read, index, groups)
     return Change(definition.generation, groups, keys, matrix)
+
+
+async def everything(read: Read, index: Index, definition: Definition) -> Change:
+    """All rows, for a copy that holds nothing yet."""
+    count = int(await read.value(table.COUNT_VECTORS, definition_id=index.definition_id))
+    keys: list[Key] = []
+    matrix = np.empty((count, index.embedder.dimensions), dtype=np.float32)  # once: it is large
+    card_id, ordinal = "", 0
+    while len(keys) < count:
+        rows = await read.rows(
+            table.VECTORS_AFTER, definition_id=index.definition_id, card_id=card_id, ordinal=ordinal, most=_IN_A_ROW
+        )
+        matrix[len(keys) : len(keys) + len(rows)] = matrix_of(rows, index.embedder.dimensions)
+        keys += [(row["card_id"], row["ordinal"]) for row in rows]
+        card_id, ordinal = keys[-1]
+    return Change(definition.generation, (), keys, matrix)
 
 
 async def vectors_of(read: Read, index: Index, ids: Sequence[str]) -> tuple[list[Key], NDArray[np.float32]]:

@@ -21,6 +21,7 @@ from nexus_graph.index import table
 from nexus_graph.index.definition import UNDEFINED, Definition, Index, active
 from nexus_graph.index.filters import check_filter, filter_json
 from nexus_graph.index.foreseeing import Foreseen, foresee, nominees
+from nexus_graph.index.loading import loaded
 from nexus_graph.index.model import MAX_HITS, CardHit, SearchResult, VectorSource, check_query, query_digest
 from nexus_graph.index.nominating import matrix_of, meant, whole
 from nexus_graph.safeguards import switches
@@ -82,7 +83,11 @@ async def ask(
     await switches.require(stores, scope, None, index.embedder.provider)
     (vector,) = await index.embedder.embed([text])
     foreseen, otherwise = await foresee(stores, index, scope, vector, chosen, k)
-    return Question(vector, chosen, k, await index.vectors.view(index.space(scope)), foreseen, otherwise)
+    if foreseen is None:
+        view = await loaded(stores, index, scope)
+    else:
+        view = await index.vectors.view(index.space(scope))
+    return Question(vector, chosen, k, view, foreseen, otherwise)
 
 
 async def nearest(read: Read, index: Index, question: Question) -> SearchResult:

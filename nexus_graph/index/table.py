@@ -185,6 +185,11 @@ VECTORS = Statement(
     "where tenant_id = :tenant_id and env = :env and definition_id = :definition_id and card_id in (:ids...) "
     "order by card_id, ordinal"
 )
+VECTORS_AFTER = Statement(
+    "select card_id, ordinal, vector from index_vectors "
+    "where tenant_id = :tenant_id and env = :env and definition_id = :definition_id "
+    "and (card_id, ordinal) > (:card_id, :ordinal) order by card_id, ordinal limit :most"
+)
 CHUNKS = Statement(
     "select vector.card_id, vector.ordinal, vector.start_at, vector.end_at, vector.vector, version.version, "
     "substr(version.text, cast(vector.start_at + 1 as int), cast(vector.end_at - vector.start_at as int)) as text, "

@@ -81,6 +81,8 @@ async def main() -> None:
                 await serve(each)
             for each in found:
                 await rest(each)
+            for each in found:
+                await first_pack(each)
             await in_turns(found)
             for each in found:
                 each.seen |= memory(each, "after requests")
@@ -209,6 +211,15 @@ async def rest(each: Installation) -> None:
     each.seen |= memory(each, "idle")
 
 
+async def first_pack(each: Installation) -> None:
+    """How long until a pack is answered by a process that has no vectors in memory, which may ask to come again."""
+    began = time.perf_counter()
+    async with httpx.AsyncClient(trust_env=False, timeout=60) as client:
+        while "being loaded" in str((await sent(client, each, PACK_QUERY, {"text": "zips", "k": PACK})).get("errors")):
+            await asyncio.sleep(0.5)
+    each.seen["first pack (s)"] = time.perf_counter() - began
+
+
 async def in_turns(found: Sequence[Installation]) -> None:
     """Page, pack, and an entry's way to a subscriber, each round on all of them."""
     times: dict[str, dict[str, list[float]]] = {each.name: {} for each in found}
@@ -271,11 +282,16 @@ async def subscribed(each: Installation, run: str) -> AsyncIterator[Callable[[],
 
 async def ask(client: httpx.AsyncClient, each: Installation, query: str, variables: dict[str, Any]) -> Any:
     """The data."""
-    assert each.side is not None
-    body = {"query": query, "variables": variables}
-    answer = (await client.post(f"{each.side.address}/graphql", json=body, headers=each.side.headers)).json()
+    answer = await sent(client, each, query, variables)
     assert "errors" not in answer, answer
     return answer["data"]
+
+
+async def sent(client: httpx.AsyncClient, each: Installation, query: str, variables: dict[str, Any]) -> Any:
+    """The answer, whatever it is."""
+    assert each.side is not None
+    body = {"query": query, "variables": variables}
+    return (await client.post(f"{each.side.address}/graphql", json=body, headers=each.side.headers)).json()
 
 
 def processor(each: Installation) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -14,17 +15,20 @@ from shipped import MANIFESTS
 
 from nexus_graph import cards, index
 from nexus_graph.cards import CardFilter, Comparison, FieldCondition
+from nexus_graph.index import loading, nominating
 from nexus_graph.index.chunking import chunks, embedded_text
+from nexus_graph.index.definition import Definition
 from nexus_graph.index.embedding import HashingEmbedder
+from nexus_graph.index.nominating import everything
 from nexus_graph.index.searching import ask, nearest
 from nexus_graph.safeguards.switches import Known, Target
 from nexus_graph.safeguards.switches.engaging import engage
 from nexus_graph.scope.errors import Forbidden, Halted, Invalid, Unavailable
 from nexus_graph.scope.scope import Env, Role, Scope
-from nexus_graph.stores.vectors.base import Nomination
+from nexus_graph.stores.vectors.base import Change, Nomination
 from nexus_graph.stores.vectors.local import LocalVectors
 from nexus_graph.stores.vectors.scoring import score
-from nexus_graph.stores.work import Stores
+from nexus_graph.stores.work import Read, Stores
 
 MakeScope = Callable[..., Scope]
 WORDS = ["parcel", "return", "shoe", "coat", "linen", "price", "discount", "spring", "winter", "porto", "margin"]
@@ -346,3 +350,48 @@ async def test_a_halted_embedder_is_given_no_question(stores: Stores, scope_of: 
     assert asked == []
     assert (await index.search(stores, used, scope_of("t_globex"), "linen", EVERYTHING, 10)).hits == ()
     assert asked == [["linen"]]
+
+
+async def test_vectors_are_loaded_to_the_end_when_who_asked_has_gone(
+    stores: Stores, scope_of: MakeScope, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who waits too long is told to come again; the rows are read once for all who come, and kept."""
+    scope, other, used = scope_of(), scope_of(tenant_id="t_south"), make_index()
+    made, of_other = await fill(stores, scope, 5), await fill(stores, other, 1)
+    await settle(stores, used)
+    cold, go_on, reads = make_index(), asyncio.Event(), 0
+
+    async def slow(read: Read, used: index.Index, definition: Definition) -> Change:
+        nonlocal reads
+        if read.scope.tenant_id == scope.tenant_id:
+            reads += 1
+            await go_on.wait()
+        return await everything(read, used, definition)
+
+    monkeypatch.setattr(nominating, "everything", slow)
+    monkeypatch.setattr(loading, "PATIENCE_SECONDS", 0.05)
+    for _ in range(3):
+        with pytest.raises(Unavailable, match="being loaded"):
+            await index.search(stores, cold, scope, "parcel", EVERYTHING, 5)
+    assert await ids(stores, cold, other, "parcel", EVERYTHING, 5) == [*of_other]  # nobody else waits
+    go_on.set()
+    monkeypatch.setattr(loading, "PATIENCE_SECONDS", 20)
+    assert {*await ids(stores, cold, scope, "parcel", EVERYTHING, 5)} == {*made}
+    assert reads == 1
+
+
+async def test_more_vectors_than_one_statement_reads_are_all_loaded(
+    stores: Stores, scope_of: MakeScope, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Piece by piece, also where a piece ends amid the chunks of a card."""
+    monkeypatch.setattr(nominating, "_IN_A_ROW", 3)
+    scope, used = scope_of(), make_index()
+    made = await fill(stores, scope, 10)
+    await settle(stores, used)
+    cold = make_index()
+    assert {*await ids(stores, cold, scope, "parcel", EVERYTHING, 20)} == {*made}
+    async for keys, matrix in cold.vectors.held(cold.space(scope)):
+        held = dict(zip(keys, matrix, strict=True))
+    kept = await rows(stores, scope, VECTORS)
+    assert [*held] == [(row["card_id"], row["ordinal"]) for row in kept]
+    assert all(held[row["card_id"], row["ordinal"]].tobytes() == row["vector"] for row in kept)

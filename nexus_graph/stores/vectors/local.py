@@ -1,14 +1,16 @@
 """The in-process vector index: a matrix for each space in use, searched exactly, the least recently used forgotten.
 
-A view is immutable, so a search never sees half of a change and never waits for one.
+A view is immutable, so a search never sees half of a change and never waits for one. Views of one space share their
+rows: a change adds some and tells which are no longer the view's, so that it costs what it changes.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass, field
+from threading import Lock
 from typing import Final
 
 import numpy as np
@@ -20,27 +22,74 @@ from nexus_graph.stores.vectors.scoring import best
 
 _KEY_BYTES: Final = 200  # about what a row's key and number cost beside its vector
 _SMALL: Final = 1_000_000  # numbers that are looked at on the spot; more of them go to a thread
-_FEW: Final = 64  # groups to leave out that are cheaper to search along with and drop
+_SPARE: Final = 8  # a matrix that is made anew has room for one row in so many more
+_GONE: Final = 4  # it is made anew when one row in so many is nobody's
+_AT_ONCE: Final = 10_000  # rows that are told in one piece
+_FEW: Final = 4  # rows to search that are fewer than one in so many are copied, rather than searched along with all
+
+
+class _Rows:
+    """Rows that the views of a space share: they are added and never changed.
+
+    `matrix` (room, dimensions) holds a row for each of `keys`, and `groups` (room,) the number that `numbers` gives the
+    row's group.
+    """
+
+    __slots__ = ("groups", "keys", "lock", "matrix", "numbers")
+
+    def __init__(self, matrix: NDArray[np.float32], keys: Sequence[Key]) -> None:
+        self.matrix = matrix
+        self.groups = np.empty(len(matrix), dtype=np.intp)
+        self.keys: list[Key] = []
+        self.numbers: dict[str, int] = {}
+        self.lock = Lock()
+        self._name(keys)
+
+    def add(self, change: Change) -> None:
+        """Add rows, for which there is room."""
+        self.matrix[len(self.keys) : len(self.keys) + len(change.keys)] = change.matrix
+        self._name(change.keys)
+
+    def _name(self, keys: Sequence[Key]) -> None:
+        numbers, first = self.numbers, len(self.keys)
+        of_groups = (numbers.setdefault(group, len(numbers)) for group, _ in keys)
+        self.groups[first : first + len(keys)] = np.fromiter(of_groups, dtype=np.intp, count=len(keys))
+        self.keys.extend(keys)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LocalView:
-    """All vectors of a space as one matrix (n, dimensions); `groups` numbers each row's group as `numbers` does.
+    """All vectors of a space: the first `count` rows, less those `gone` (row numbers, ascending).
 
     `epoch` counts how often the space's copies were let go before this one was begun.
     """
 
     generation: int
-    matrix: NDArray[np.float32]
-    keys: Sequence[Key]
-    groups: NDArray[np.intp]
-    numbers: Mapping[str, int]
-    epoch: int = 0
+    rows: _Rows
+    count: int
+    gone: NDArray[np.intp]
+    epoch: int
+
+    @classmethod
+    def empty(cls, dimensions: int, epoch: int = 0) -> LocalView:
+        """The view of a space of which nothing is known."""
+        rows = _Rows(np.empty((0, dimensions), dtype=np.float32), ())
+        return cls(NOTHING, rows, 0, np.empty(0, dtype=np.intp), epoch)
 
     @property
     def size(self) -> int:
         """About how many bytes it takes."""
-        return self.matrix.nbytes + _KEY_BYTES * len(self.keys)
+        return self.rows.matrix.nbytes + _KEY_BYTES * len(self.rows.keys)
+
+    def numbers_of(self, groups: Collection[str]) -> list[int]:
+        """The numbers of those groups that there are."""
+        return [number for group in groups if (number := self.rows.numbers.get(group)) is not None]
+
+    def own(self) -> NDArray[np.bool_]:
+        """Of each of the first `count` rows whether it is the view's."""
+        own = np.ones(self.count, dtype=bool)
+        own[self.gone] = False
+        return own
 
     async def nominate(
         self,
@@ -51,45 +100,49 @@ class LocalView:
         without: Collection[str] = (),
     ) -> Nomination:
         """See `base.View`. These are the best rows of the k best groups themselves."""
-        if self.matrix.size <= _SMALL:
+        if self.count * self.rows.matrix.shape[1] <= _SMALL:
             return self._nominate(query, k, only, without)
         return await asyncio.to_thread(self._nominate, query, k, only, without)
 
     def _nominate(
         self, query: NDArray[np.float32], k: int, only: Collection[str] | None, without: Collection[str]
     ) -> Nomination:
-        left_out = {number for group in without if (number := self.numbers.get(group)) is not None}
-        rows, more = None, len(left_out)
-        if only is not None or len(left_out) > _FEW:
-            rows, more = self._rows(only, left_out), 0
-        hits = best(self.matrix, query, self.groups, self.keys, k + more, rows)
-        kept = [self.keys[hit.row] for hit in hits if int(self.groups[hit.row]) not in left_out]
-        return Nomination(tuple(kept[:k]), exact=True)
-
-    def _rows(self, only: Collection[str] | None, left_out: set[int]) -> NDArray[np.intp] | None:
-        chosen = np.full(len(self.numbers), only is None)
-        chosen[[number for group in only or () if (number := self.numbers.get(group)) is not None]] = True
-        chosen[[*left_out]] = False
-        return None if chosen.all() else np.flatnonzero(chosen[self.groups])
+        matrix, groups, keys = self.rows.matrix[: self.count], self.rows.groups[: self.count], self.rows.keys
+        asked = self.own()
+        if only is not None:
+            asked &= np.isin(groups, self.numbers_of(only))
+        if without:
+            asked &= ~np.isin(groups, self.numbers_of(without))
+        number = np.count_nonzero(asked)
+        if number == self.count:
+            hits = best(matrix, query, groups, keys, k)
+        elif number * _FEW < self.count:
+            hits = best(matrix, query, groups, keys, k, np.flatnonzero(asked))
+        else:
+            hits = best(matrix, query, groups, keys, k, without=np.flatnonzero(~asked))
+        return Nomination(tuple(keys[hit.row] for hit in hits), exact=True)
 
 
 def changed(view: LocalView, change: Change) -> LocalView:
     """The view after the change. Raises Invalid when the change's matrix does not fit."""
-    check_change(change, view.matrix.shape[1])
-    gone = [number for group in change.groups if (number := view.numbers.get(group)) is not None]
-    if gone:
-        stays = np.ones(len(view.numbers), dtype=bool)
-        stays[gone] = False
-        rows = np.flatnonzero(stays[view.groups])
-        keys = [view.keys[row] for row in rows.tolist()]
-        matrix = np.concatenate([view.matrix[rows], change.matrix])
-    else:
-        keys = [*view.keys]
-        matrix = np.concatenate([view.matrix, change.matrix])
-    keys.extend(change.keys)
-    numbers: dict[str, int] = {}
-    groups = np.fromiter((numbers.setdefault(group, len(numbers)) for group, _ in keys), dtype=np.intp, count=len(keys))
-    return LocalView(change.generation, np.ascontiguousarray(matrix), keys, groups, numbers, view.epoch)
+    dimensions = view.rows.matrix.shape[1]
+    check_change(change, dimensions)
+    rows, gone, after = view.rows, view.gone, view.count + len(change.keys)
+    if numbers := view.numbers_of(change.groups):
+        gone = np.union1d(gone, np.flatnonzero(np.isin(rows.groups[: view.count], numbers)))
+    with rows.lock:
+        if len(rows.keys) == view.count and after <= len(rows.matrix) and len(gone) * _GONE <= after:
+            rows.add(change)
+            return LocalView(change.generation, rows, after, gone, view.epoch)
+    if not view.count:
+        return LocalView(change.generation, _Rows(change.matrix, change.keys), after, gone, view.epoch)
+    left = np.delete(np.arange(view.count), gone)
+    room = (len(left) + len(change.keys)) * (_SPARE + 1) // _SPARE
+    matrix = np.empty((room, dimensions), dtype=np.float32)
+    np.take(rows.matrix, left, axis=0, out=matrix[: len(left)], mode="clip")  # all are in range; "raise" copies twice
+    fresh = _Rows(matrix, [rows.keys[row] for row in left.tolist()])
+    fresh.add(change)
+    return LocalView(change.generation, fresh, len(fresh.keys), np.empty(0, dtype=np.intp), view.epoch)
 
 
 @dataclass(slots=True)
@@ -115,14 +168,13 @@ class LocalVectors:
         if space in self._views:
             self._views.move_to_end(space)
             return self._views[space]
-        empty = np.empty((0, space.dimensions), dtype=np.float32)
-        return LocalView(NOTHING, empty, (), np.empty(0, dtype=np.intp), {}, self._epoch(space))
+        return LocalView.empty(space.dimensions, self._epoch(space))
 
     async def apply(self, space: Space, view: View, change: Change) -> LocalView:
         """See `base.Vectors`."""
         if not isinstance(view, LocalView):
             raise Unavailable("The view belongs to another vector index.")
-        if view.matrix.size + change.matrix.size <= _SMALL:
+        if view.rows.matrix.size + change.matrix.size <= _SMALL:
             after = changed(view, change)
         else:
             after = await asyncio.to_thread(changed, view, change)
@@ -142,7 +194,10 @@ class LocalVectors:
     async def held(self, space: Space) -> AsyncIterator[tuple[Sequence[Key], NDArray[np.float32]]]:
         """See `base.Vectors`."""
         if (view := self._views.get(space)) is not None:
-            yield view.keys, view.matrix
+            rows = np.flatnonzero(view.own())
+            for first in range(0, len(rows), _AT_ONCE):
+                some = rows[first : first + _AT_ONCE]
+                yield [view.rows.keys[row] for row in some.tolist()], view.rows.matrix[some]
 
     def names_of(self, space: Space, epoch: int) -> frozenset[str]:
         """See `base.Vectors`. Nothing is shared."""

@@ -59,11 +59,13 @@ def nominate(
     groups: NDArray[np.integer],
     k: int,
     rows: NDArray[np.integer] | None = None,
+    without: NDArray[np.integer] | None = None,
 ) -> NDArray[np.intp]:
     """Row numbers, ascending, among which are all rows that score at least as high as the k-th best group.
 
     `matrix` (n, d) and `query` (d,) are of unit length; `groups` (n,) numbers the group of each row densely from 0;
-    `rows` restricts the search to these distinct row numbers. A group scores what its best row scores.
+    `rows` restricts the search to these distinct row numbers; `without` leaves row numbers out, where `rows` is None. A
+    group scores what its best row scores.
 
     Why nothing is missed: whatever the order of summation, a float32 dot product is off by at most g * |x| * |q| with
     g = d*u / (1 - d*u) and u = 2^-24 (Higham, Accuracy and Stability of Numerical Algorithms, section 3.1). Together
@@ -81,6 +83,8 @@ def nominate(
     _check_finite(approximate)
     if not len(approximate):
         return np.empty(0, dtype=np.intp)
+    if without is not None:
+        approximate[without] = -np.inf
     group = groups if rows is None else groups[rows]
     best_of_group = np.full(int(group.max()) + 1, -np.inf, dtype=np.float32)
     np.maximum.at(best_of_group, group, approximate)
@@ -89,6 +93,8 @@ def nominate(
         near = np.flatnonzero(approximate.astype(np.float64) >= threshold)
     else:
         near = np.arange(len(approximate))
+    if without is not None:
+        near = near[approximate[near] > -np.inf]
     return near if rows is None else np.sort(np.asarray(rows, dtype=np.intp)[near])
 
 
@@ -99,14 +105,16 @@ def best(
     keys: Sequence[Sortable],
     k: int,
     rows: NDArray[np.integer] | None = None,
+    without: NDArray[np.integer] | None = None,
 ) -> list[Hit]:
     """The best row of each of the k best groups, exactly: highest score first, equal scores by `keys[row]`.
 
     `keys` names every row of the matrix by something stable with an order, such as (card id, ordinal): then the
-    answer does not depend on the order of the rows. The other parameters are those of `nominate`.
+    answer does not depend on the order of the rows. There may be more of them. The other parameters are those of
+    `nominate`.
     """
-    nominees = nominate(matrix, query, groups, k, rows)
-    if len(keys) != len(matrix):
+    nominees = nominate(matrix, query, groups, k, rows, without)
+    if len(keys) < len(matrix):
         raise Invalid(f"There are {len(matrix)} rows, but {len(keys)} keys.")
     hits = [
         Hit(row, value) for row, value in zip(nominees.tolist(), score(matrix[nominees], query).tolist(), strict=True)
