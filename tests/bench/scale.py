@@ -216,7 +216,7 @@ async def first_pack(each: Installation) -> None:
     began = time.perf_counter()
     async with httpx.AsyncClient(trust_env=False, timeout=60) as client:
         while "being loaded" in str((await sent(client, each, PACK_QUERY, {"text": "zips", "k": PACK})).get("errors")):
-            await asyncio.sleep(0.5)
+            tell(f"{each.name}: its vectors are being loaded")
     each.seen["first pack (s)"] = time.perf_counter() - began
 
 
