@@ -8,7 +8,7 @@ import shutil
 import tempfile
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -30,6 +30,7 @@ from nexus_graph.scope.handling import Handling
 from nexus_graph.scope.redaction import redact
 from nexus_graph.scope.scope import Env, Scope
 from nexus_graph.stores.blobs.files import FileBlobs
+from nexus_graph.stores.database import begun
 from nexus_graph.stores.database import postgres as on_postgres_module
 from nexus_graph.stores.database.base import Connection, Entangled, Transaction
 from nexus_graph.stores.database.place import PostgresPlace
@@ -572,6 +573,7 @@ async def test_a_pooler_may_stand_in_between(place: PostgresPlace, postgres: Pos
                 assert touched == (0 if key == PROD else 20)
             async with pooled[0].reading(PROD) as connection:
                 assert await seen(connection, "idempotency_keys") == set()
+            assert [each._direct for each in pooled] == [False, False]  # so that no read keeps one from others
             for each in pooled:
                 await each.close()
     finally:
@@ -712,3 +714,86 @@ async def _counted(asked: Counter[str], name: str, deed: Callable[..., Awaitable
     if given[0]:
         asked[name] += 1
     return await deed(*given)
+
+
+BEGUN = "select pg_backend_pid() as pid, cast(extract(epoch from transaction_timestamp()) * 1000000 as bigint) as at"
+OPEN = "select count(*) from pg_stat_activity where state = 'idle in transaction' and datname = current_database()"
+
+
+async def asked_by_superuser(place: PostgresPlace, sql: str) -> Any:
+    """The first value that a statement answers with."""
+    superuser = await asyncpg.connect(place.address.replace(f"//{APPLICATION}@", "//postgres@"))
+    try:
+        return await superuser.fetchval(sql)
+    finally:
+        await superuser.close()
+
+
+async def begun_ahead(database: PostgresDatabase, key: tuple[str, str]) -> int:
+    """Read; the process of the server where the next read of the same tenant and env has begun by now."""
+    assert database._direct
+    async with database.reading(key) as connection:
+        ((pid, _),) = await connection.rows(BEGUN, {})
+    await asyncio.gather(*database._ending)
+    return int(pid)
+
+
+async def test_a_read_that_was_begun_ahead_sees_what_was_committed_since(database: PostgresDatabase) -> None:
+    """Its transaction is older than the commit, and its snapshot is not."""
+    pid = await begun_ahead(database, ACME)
+    async with database.writing(ACME) as connection:
+        await connection.rows(inserted("idempotency_keys", ACME), {})
+        ((_, written),) = await connection.rows(BEGUN, {})
+    async with database.reading(ACME) as connection:
+        ((same, begun),) = await connection.rows(BEGUN, {})
+        assert (same, begun < written) == (pid, True)
+        assert await seen(connection, "idempotency_keys") == {ACME}
+        async with database.writing(ACME) as other:
+            await other.rows(inserted("idempotency_keys", ACME, 2), {})
+        ((number,),) = await connection.rows("select count(*) from idempotency_keys", {})
+        assert number == 1  # one state from the first statement on
+
+
+async def test_what_was_begun_ahead_is_of_one_tenant_and_env(place: PostgresPlace, database: PostgresDatabase) -> None:
+    """Another tenant, and another env, get another one, and their own rows."""
+    await filled(place)
+    pid = await begun_ahead(database, ACME)
+    for key in (GLOBEX, PROD):
+        assert await begun_ahead(database, key) != pid
+        async with database.reading(key) as connection:
+            assert await seen(connection, "cards") == {key}
+    async with database.reading(ACME) as connection:
+        assert await seen(connection, "cards") == {ACME}
+
+
+async def test_what_was_begun_ahead_is_in_nobodys_way(place: PostgresPlace) -> None:
+    """Whoever needs the connection gets it at once; whoever has failed begins anew; nothing stays for long."""
+    database = PostgresDatabase(replace(place, connections=4, seconds=0.5))
+    await database.open()
+    for key in (ACME, PROD, GLOBEX):
+        await begun_ahead(database, key)
+    assert await asked_by_superuser(place, OPEN) == 2  # half of the connections
+    async with AsyncExitStack() as held:
+        for _ in range(4):
+            await held.enter_async_context(database.reading(("t_other", "dev")))
+    with pytest.raises(asyncpg.UndefinedTableError):
+        async with database.reading(ACME) as connection:
+            await connection.rows("select 1 from nowhere", {})
+    await begun_ahead(database, ACME)
+    await asyncio.sleep(begun.SECONDS + 0.2)
+    await asyncio.gather(*database._ending)
+    assert await asked_by_superuser(place, OPEN) == 0
+    await begun_ahead(database, ACME)
+    await database.close()
+    assert await asked_by_superuser(place, OPEN) == 0
+
+
+async def test_what_was_begun_ahead_and_cut_off_is_begun_anew(place: PostgresPlace) -> None:
+    """The server let go of it while nobody asked: the next read does not notice."""
+    database = PostgresDatabase(place)
+    await database.open()
+    pid = await begun_ahead(database, ACME)
+    assert await asked_by_superuser(place, f"select pg_terminate_backend({pid}, 2000)")
+    await asyncio.sleep(0.1)  # the word of it is on its way to us
+    assert await begun_ahead(database, ACME) != pid
+    await database.close()

@@ -1,4 +1,4 @@
-"""Whether a pooler between us and the server keeps prepared statements.
+"""Whether a pooler stands between us and the server, and keeps prepared statements.
 
 One that lends connections by the transaction and does not know of them hands a statement to whoever comes next: most
 often it is refused there, and at worst another process' statement of the same name is run. So it is tried at the start.
@@ -22,33 +22,36 @@ _TRIES = 5
 _PID = "select pg_backend_pid()"
 
 
-async def require_kept(pool: Any) -> None:
-    """Raises ConfigurationError when a connection finds the statement that another prepared.
-
-    A pooler gives itself away by naming another process than the server does. Where one keeps its connections to the
-    server apart for so long that the two of ours never meet, it lends none by the transaction, and all is well.
-    """
+async def is_direct(pool: Any) -> bool:
+    """Whether nothing stands in between: a pooler names another process than the server does."""
     async with pool.acquire() as one:
-        if one.get_server_pid() == await _server(one):
-            return
-        async with pool.acquire() as other:
-            for _ in range(_TRIES):
-                name = f"nexus_graph_{secrets.token_hex(8)}"
-                async with one.transaction():
-                    behind = await _server(one)
-                    await one.prepare("select 1", name=name)
-                try:
-                    async with other.transaction():
-                        if await _server(other) != behind:
-                            continue
-                        await other.prepare("select 2", name=name)
-                        return
-                except asyncpg.PostgresError as error:
-                    if error.sqlstate not in LOST:
-                        raise
-                    raise ConfigurationError(
-                        f"The pooler in front of Postgres can't keep prepared statements. {HINT}"
-                    ) from error
+        return bool(one.get_server_pid() == await _server(one))
+
+
+async def require_kept(pool: Any) -> None:
+    """Raises ConfigurationError when a connection finds the statement that another prepared, behind a pooler.
+
+    Where one keeps its connections to the server apart for so long that the two of ours never meet, it lends none by
+    the transaction, and all is well.
+    """
+    async with pool.acquire() as one, pool.acquire() as other:
+        for _ in range(_TRIES):
+            name = f"nexus_graph_{secrets.token_hex(8)}"
+            async with one.transaction():
+                behind = await _server(one)
+                await one.prepare("select 1", name=name)
+            try:
+                async with other.transaction():
+                    if await _server(other) != behind:
+                        continue
+                    await other.prepare("select 2", name=name)
+                    return
+            except asyncpg.PostgresError as error:
+                if error.sqlstate not in LOST:
+                    raise
+                raise ConfigurationError(
+                    f"The pooler in front of Postgres can't keep prepared statements. {HINT}"
+                ) from error
 
 
 async def _server(connection: Any) -> int:

@@ -1,7 +1,8 @@
 """Postgres, 15 or newer: one database for any number of processes.
 
-A read is one REPEATABLE READ, READ ONLY transaction. A write is READ COMMITTED, and its first statement takes an
-advisory lock on tenant and env, so that each of its statements sees all that was committed before: one writer a scope.
+A read is one REPEATABLE READ, READ ONLY transaction, begun ahead where its tenant and env have just read (`begun`).
+A write is READ COMMITTED, and its first statement takes an advisory lock on tenant and env, so that each of its
+statements sees all that was committed before: one writer a scope.
 The settings `nexus.tenant_id` and `nexus.env` of the transaction are what the row-level security of every table looks
 at. Who crosses tenants becomes the role `nexus_doors` until the transaction ends; see `migrations.walls`.
 
@@ -15,7 +16,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import ssl
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
@@ -23,11 +23,13 @@ from typing import Any, Final
 
 import asyncpg
 
-from nexus_graph.scope.errors import Conflict, Unavailable
+from nexus_graph.scope.errors import Unavailable
 from nexus_graph.stores.database.base import Bound, Connection, Entangled, Result, Row, ScopeKey, Transaction
+from nexus_graph.stores.database.begun import Begun
 from nexus_graph.stores.database.place import PostgresPlace
 from nexus_graph.stores.database.placeholders import filled, numbered
-from nexus_graph.stores.database.pooling import HINT, LOST, require_kept
+from nexus_graph.stores.database.pooling import is_direct, require_kept
+from nexus_graph.stores.database.postgres_errors import FAILED, translated, unknown
 from nexus_graph.stores.database.uninterrupted import uninterrupted
 from nexus_graph.stores.statement import Value
 
@@ -40,17 +42,11 @@ _LATER_SECONDS = 2.0  # longer than the server may take, so that what it says of
 _ABSENCES = 6  # how many times what a statement may take a process may be silent inside a transaction that writes
 _ATTEMPTS = 4
 _STATEMENTS = 512  # prepared on each connection
-_FAILED = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 _READS = "ISOLATION LEVEL REPEATABLE READ, READ ONLY"
 _WRITES = "ISOLATION LEVEL READ COMMITTED, READ WRITE"
 _OWN_TABLES = (
     "select oid::regclass::text from pg_class where relkind = 'r' and relowner = current_user::regrole order by 1"
 )
-_FASTER = "23505"  # unique violation
-_ENTANGLED = ("40001", "40P01")  # serialization failure, deadlock
-_LET_GO = ("clos", "released")  # how the driver says that a connection is gone, or that it gave it up by itself
-_BUSY = ("55P03", "57014")  # a lock or a statement that took too long
-_AWAY = ("08", "25006", "25P03", "53", "57P", "58")  # connection, standby, idle too long, resources, shutdown, system
 
 
 class _Connection:
@@ -60,6 +56,14 @@ class _Connection:
         self._pool = pool
         self._connection = connection
         self._silent = False
+
+    @property
+    def lost(self) -> bool:
+        """Whether the server has gone, or let it go."""
+        try:
+            return bool(self._connection.is_closed())
+        except asyncpg.InterfaceError:  # the pool knows by now
+            return True
 
     async def begin(self, how: str) -> None:
         """Open a transaction with its settings."""
@@ -77,19 +81,19 @@ class _Connection:
         if not self._silent:
             try:
                 await uninterrupted(self._connection.execute("ROLLBACK"))
-            except _FAILED:
+            except FAILED:
                 self._silent = True
 
     async def give_back(self) -> None:
         """To the pool; one of which it isn't known what became of its transaction is thrown away."""
-        with suppress(*_FAILED):
+        with suppress(*FAILED):
             if self._silent:
                 self._connection.terminate()
             await self._pool.release(self._connection)
 
     @contextmanager
     def _answering(self) -> Iterator[None]:
-        with _translated():
+        with translated():
             try:
                 yield
             except TimeoutError as error:
@@ -129,8 +133,10 @@ class PostgresDatabase:
     def __init__(self, place: PostgresPlace) -> None:
         self.place = place
         self._pool: Any = None
-        self._under_way = 0
+        self._direct = False
+        self._under_way = self._waiting = 0
         self._ending: set[asyncio.Task[None]] = set()
+        self._begun = Begun[_Connection](place.connections // 2, self._let_go)
         self._idle = asyncio.Event()
         milliseconds = round(place.seconds * 1000)
         self._limits = f"SET LOCAL statement_timeout = {milliseconds}; SET LOCAL lock_timeout = {milliseconds}"
@@ -138,7 +144,7 @@ class PostgresDatabase:
 
     async def open(self) -> None:
         """See `base.Database`. Raises ConfigurationError behind a pooler that can't keep prepared statements."""
-        with _translated():
+        with translated():
             pool = asyncpg.create_pool(
                 self.place.address,
                 min_size=0,  # else asyncpg restores the least number beside us, and a restart sees them collide
@@ -153,9 +159,8 @@ class PostgresDatabase:
             self._pool = await pool
             self._idle.set()
             try:
-                async with self._pool.acquire():  # there is one
-                    pass
-                if self.place.prepared:
+                self._direct = await is_direct(self._pool)
+                if self.place.prepared and not self._direct:
                     await require_kept(self._pool)
             except BaseException:
                 await self.close()
@@ -165,8 +170,9 @@ class PostgresDatabase:
         """See `base.Database`."""
         pool, self._pool = self._pool, None
         if pool is not None:
+            self._begun.close()
             await self._idle.wait()
-            with suppress(*_FAILED):
+            with suppress(*FAILED):
                 await pool.close()
 
     async def ready(self) -> None:
@@ -177,16 +183,18 @@ class PostgresDatabase:
     @asynccontextmanager
     async def reading(self, key: ScopeKey | None) -> AsyncIterator[Connection]:
         """See `base.Database`. A migration that waits for what it reads may take it back: Unavailable, for a moment."""
-        held = await self._acquired()
+        begin = _begin(f"BEGIN {_READS}", self._limits, *_whose(key))
+        held = None if key is None else self._begun_before(key)
+        begun = held is not None
+        held = held or await self._acquired()
         try:
-            await held.begin(_begin(f"BEGIN {_READS}", self._limits, *_whose(key)))
+            if not begun:
+                await held.begin(begin)
             yield held
         except Entangled as error:
             raise Unavailable("The database is busy.", hint="Try again.") from error
         finally:  # what was read is true: nobody waits until the server has let go of it
-            ending = asyncio.create_task(self._release(held, take_back=True))
-            self._ending.add(ending)
-            ending.add_done_callback(self._ending.discard)
+            self._later(self._ended(held, key, begin))
 
     @asynccontextmanager
     async def writing(self, key: ScopeKey | None) -> AsyncIterator[Connection]:
@@ -195,7 +203,7 @@ class PostgresDatabase:
         try:
             await held.begin(_begin(f"BEGIN {_WRITES}", self._limits, self._absence, *_whose(key), *_turn(key)))
             yield held
-            with _unknown():
+            with unknown():
                 ended = await held.commit()
             if ended != "COMMIT":  # a statement had failed and its error was caught: the server took all back
                 raise RuntimeError("A transaction went on after a statement that failed.")
@@ -223,7 +231,7 @@ class PostgresDatabase:
         async def whole() -> int:
             held = await self._acquired()
             try:
-                with _unknown():
+                with unknown():
                     return await held.batch([(begin, {}), *statements])
             finally:
                 await self._release(held)
@@ -251,7 +259,7 @@ class PostgresDatabase:
                 "What was deleted can't be forgotten without the role that owns the tables.",
                 hint="Set NEXUS_POSTGRES_OWNER where erasures are carried out.",
             )
-        with _translated():
+        with translated():
             owner = await asyncpg.connect(self.place.owner, timeout=_CONNECT_SECONDS, statement_cache_size=0)
             try:
                 await owner.execute(f"SET lock_timeout = {round(self.place.seconds * 1000)}")
@@ -270,12 +278,51 @@ class PostgresDatabase:
         if pool is None:
             raise Unavailable("The database is closed.", hint="The server is stopping; try again.")
         self._enter()
+        self._waiting += 1
         try:
-            with _translated():
+            if not pool.get_idle_size() and pool.get_size() == pool.get_max_size():
+                self._begun.let_go()
+            with translated():
                 return _Connection(pool, await pool.acquire(timeout=self.place.seconds))
         except BaseException:
             self._leave()
             raise
+        finally:
+            self._waiting -= 1
+
+    def _begun_before(self, key: ScopeKey) -> _Connection | None:
+        while (held := self._begun.take(key)) is not None:
+            if not held.lost:
+                self._enter()
+                return held
+            self._let_go(held)
+        return None
+
+    async def _ended(self, held: _Connection, key: ScopeKey | None, begin: str) -> None:
+        """End a read, and begin the next one of the same tenant and env.
+
+        Unless somebody waits for a connection, or a pooler could lend it to somebody else meanwhile.
+        """
+        if key is not None and self._direct and self._is_spare():
+            with suppress(Unavailable, *FAILED):
+                await held.begin(f"ROLLBACK; {begin}")
+                if self._is_spare():
+                    self._begun.keep(key, held)
+                    self._leave()
+                    return
+        await self._release(held, take_back=True)
+
+    def _is_spare(self) -> bool:
+        return self._pool is not None and not self._waiting
+
+    def _let_go(self, held: _Connection) -> None:
+        self._enter()
+        self._later(self._release(held, take_back=True))
+
+    def _later(self, ending: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(ending)
+        self._ending.add(task)
+        task.add_done_callback(self._ending.discard)
 
     async def _release(self, held: _Connection, *, take_back: bool = False) -> None:
         try:
@@ -334,47 +381,3 @@ def _quoted(text: str) -> str:
     if "\\" in text or "\0" in text:
         raise ValueError(f"{text!r} is no tenant or env")
     return "'" + text.replace("'", "''") + "'"
-
-
-@contextmanager
-def _unknown() -> Iterator[None]:
-    """Around what commits: without an answer it is kept, or it is not."""
-    try:
-        yield
-    except Unavailable as error:
-        if getattr(error.__cause__, "sqlstate", None) in _BUSY:
-            raise  # it said so: nothing is kept
-        raise Unavailable(
-            "The database did not say whether the change was kept.",
-            hint="Look whether it was, or send the same request again with the same idempotency key.",
-        ) from error
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    """What the server says of others and of itself becomes our own error; a mistake in a statement stays what it is."""
-    try:
-        yield
-    except asyncpg.PostgresError as error:
-        state = str(error.sqlstate or "")
-        if state == _FASTER:
-            raise Conflict("Another was faster.", hint="Read again, and try again.") from error
-        if state in _ENTANGLED:
-            raise Entangled("Another was faster.", hint="Read again, and try again.") from error
-        if state in LOST:
-            raise Unavailable("The pooler in front of the database lost a prepared statement.", hint=HINT) from error
-        if state in _BUSY:
-            raise Unavailable("The database is busy.", hint="Try again.") from error
-        if state.startswith(_AWAY):
-            raise Unavailable("The database can't be used now.", hint="Try again.") from error
-        raise
-    except asyncpg.InternalClientError as error:  # the driver lost its place, as when the server ends amid an answer
-        raise Unavailable("The connection to the database was lost.", hint="Try again.") from error
-    except asyncpg.InterfaceError as error:
-        if not any(word in str(error) for word in _LET_GO):  # a mistake of ours, in a statement's parameters
-            raise
-        raise Unavailable("The connection to the database was lost.", hint="Try again.") from error
-    except TimeoutError as error:
-        raise Unavailable("The database is busy.", hint="Try again.") from error
-    except (OSError, ssl.SSLError) as error:
-        raise Unavailable("The database can't be reached.", hint="Try again.") from error
