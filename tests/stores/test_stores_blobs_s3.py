@@ -574,3 +574,31 @@ async def test_an_authority_of_ones_own_vouches_for_the_server(tmp_path: Path) -
         wrong.write_text("no certificate")
         with pytest.raises(ConfigurationError):
             await S3Blobs(replace(encrypted, authorities=wrong), clock=system_clock).open()
+
+
+async def test_a_folder_is_cleared_whoever_wrote_it(s3_server: SeaweedFS, blobs: S3Blobs, versioned: S3Blobs) -> None:
+    """Keys that are none of ours, former versions, markers and uploads that never ended; neighbours stay."""
+    for store in (blobs, versioned):
+        client, bucket = s3_server.client(), bucket_of(store)
+        for key in ("one_a/t1_1/node/.hidden/a b", "one_a/t1_1/node/x", "one_a/t1_10/x", "one_b/t1_1/x", "two/x"):
+            for data in (b"1", b"2"):
+                client.put_object(Bucket=bucket, Key=key, Body=data)
+        client.delete_object(Bucket=bucket, Key="one_b/t1_1/x")
+        client.create_multipart_upload(Bucket=bucket, Key="one_c/t1_1/x")
+        assert await store.folders("one_") == {"one_a/", "one_b/", "one_c/"}, "SeaweedFS keeps an empty one for a while"
+        assert await store.folders("one_a/") == {"one_a/t1_1/", "one_a/t1_10/"}
+        assert [await store.holds(folder) for folder in ("one_a/t1_1/", "one_c/", "one_d/")] == [True, True, False]
+        assert await store.holds("one_b/") is (store is versioned)
+        before, beside = await store.contents("one_a/t1_1/"), await store.contents("one_a/t1_10/")
+        assert len({before, beside, ""}) == 3
+        assert await store.contents("one_b/") == ""
+        client.delete_object(Bucket=bucket, Key="one_a/t1_1/node/x")
+        assert await store.contents("one_a/t1_1/") not in ("", before)
+        for folder in ("one_a/t1_1/", "one_b/", "one_c/"):
+            await store.clear(folder)
+            assert not await store.holds(folder)
+        assert await store.contents("one_a/t1_10/") == beside
+        assert not client.list_multipart_uploads(Bucket=bucket).get("Uploads")
+        for folder in ("one_", "two"):
+            await store.clear(folder)
+        assert versions(s3_server, store) == []

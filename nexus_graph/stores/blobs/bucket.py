@@ -66,6 +66,9 @@ class Entry(TypedDict, total=False):
     Key: str
     VersionId: str
     LastModified: datetime
+    Size: int
+    ETag: str
+    Prefix: str
     UploadId: str
     Initiated: datetime
 
@@ -76,6 +79,7 @@ class Answer(TypedDict, total=False):
     Body: Body
     ChecksumSHA256: str
     ChecksumType: str
+    CommonPrefixes: Sequence[Entry]
     ContentLength: int
     Contents: Sequence[Entry]
     DeleteMarker: bool

@@ -213,6 +213,54 @@ class S3Blobs:
                     count += 1
         return count
 
+    async def folders(self, prefix: str) -> frozenset[str]:
+        """How keys that begin with a prefix go on up to the next slash, with it, whoever wrote them.
+
+        Keys of former versions, and of uploads that never ended, are among them; on servers that really have folders
+        also one in which nothing is left.
+        """
+        await self._ask_versions()
+        path, versioned = self._root + prefix, bool(self._versioned)
+        found = {each async for each in listing.folders(self._bucket, path, versioned=versioned)}
+        async for upload in listing.unfinished(self._bucket, path):
+            first, slash, _ = upload["Key"].removeprefix(path).partition("/")
+            found.add(path + first + slash)
+        return frozenset(each.removeprefix(self._root) for each in found)
+
+    async def holds(self, prefix: str) -> bool:
+        """Whether there is anything that `clear` would remove."""
+        await self._ask_versions()
+        listed = listing.versions if self._versioned else listing.current
+        for found in (listed, listing.unfinished):
+            async for _ in found(self._bucket, self._root + prefix):
+                return True
+        return False
+
+    async def contents(self, prefix: str) -> str:
+        """A digest of what can be read under keys that begin with a prefix, as the listing tells; empty for nothing."""
+        lines = [
+            f"{entry['Key']} {entry['Size']} {entry['ETag']}\n"
+            async for entry in listing.current(self._bucket, self._root + prefix)
+        ]
+        return sha256("".join(sorted(lines)).encode()) if lines else ""
+
+    async def clear(self, prefix: str) -> None:
+        """Remove whatever lies under keys that begin with a prefix, whoever wrote it, and see that nothing is left.
+
+        Versions, the markers of what was removed, and uploads that never ended are part of it. Raises Unavailable when
+        something stays.
+        """
+        await self.clear_unfinished(None, prefix)
+        await self._ask_versions()
+        listed = listing.versions if self._versioned else listing.current
+        for _ in range(_ATTEMPTS):
+            left = [entry async for entry in listed(self._bucket, self._root + prefix)]
+            if not left:
+                return
+            for start in range(0, len(left), _AT_ONCE):
+                await asyncio.gather(*(self._remove_version(entry) for entry in left[start : start + _AT_ONCE]))
+        raise Unavailable("The object store keeps what was removed.", hint="docs/s3.md says why it may.")
+
     async def _put_parts(self, key: str, parts: AsyncIterator[bytes], declared: Stat) -> Stat:
         stored = await multipart.store(self._bucket, self._rooted(key), parts, declared, self._encryption)
         if not stored and not await self._holds(key, declared):
@@ -257,7 +305,8 @@ class S3Blobs:
         return found
 
     async def _remove_version(self, entry: Entry) -> None:
-        await self._bucket.call("delete_object", {"Key": entry["Key"], "VersionId": entry["VersionId"]})
+        version = {"VersionId": entry["VersionId"]} if "VersionId" in entry else {}
+        await self._bucket.call("delete_object", {"Key": entry["Key"], **version})
 
     def _rooted(self, key: str) -> str:
         return self._root + valid_key(key)
