@@ -105,6 +105,7 @@ ERASURE_PAUSE = 1.5 * GATHER_SECONDS
 
 _ROUTES = ("/graphql", "/graphiql", "/healthz", "/readyz", "/metrics", "/objects")
 _SWEEP_SECONDS = 60.0
+_OFFLOAD_SECONDS = 3600.0
 
 
 @asynccontextmanager
@@ -212,6 +213,7 @@ async def following(house: House) -> AsyncIterator[None]:
     """Run the followers, the sweepers, the renewal of leases and a new ruleset beside whatever happens inside."""
     await consent.settle(house.stores, house.consent_steps)
     house.watch.metrics.followers = followers(house)
+    copies = house.index.copies
     deeds = [
         *(follower.run(house.stores, house.config.poll_seconds) for follower in house.watch.metrics.followers),
         assets.sweep_forever(house.stores, _SWEEP_SECONDS),
@@ -219,6 +221,7 @@ async def following(house: House) -> AsyncIterator[None]:
         house.leases.renew_forever(),
         Forgetting(house.stores, house.eraser).run(house.config.poll_seconds),
         rulesets.follow(house.stores, RULESET_STEPS),
+        *([] if copies is None else [index.offload_forever(house.stores, house.index, copies, _OFFLOAD_SECONDS)]),
     ]
     tasks = [asyncio.create_task(deed) for deed in deeds]
     try:

@@ -24,6 +24,7 @@ from nexus_graph.scope.limits import Limits
 from nexus_graph.scope.objects import ObjectSettings, object_problems
 from nexus_graph.scope.redaction import redact_text
 from nexus_graph.scope.scope import Env
+from nexus_graph.scope.vector_settings import VectorSettings
 from nexus_graph.stores.database.place import Place, PostgresPlace, PostgresSettings
 
 PREFIX = "NEXUS_"
@@ -41,7 +42,7 @@ _NOBODY = (
 )
 
 
-class Config(PostgresSettings, ObjectSettings):
+class Config(PostgresSettings, ObjectSettings, VectorSettings):
     """The settings of one process. Times in seconds, sizes in bytes, unless the name says otherwise."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -73,16 +74,6 @@ class Config(PostgresSettings, ObjectSettings):
     embedder_openai_model: str | None = Field(None, description="Model name to ask that server for.")
     embedder_key: SecretStr | None = Field(None, description="Bearer key for that server.")
     embedder_dimensions: int | None = Field(None, ge=1, le=8192, description="Dimensions of its vectors.")
-
-    vectors: Literal["local", "weaviate"] = Field("local", description="Who searches many vectors: local or weaviate.")
-    vectors_memory: int = Field(512 * 1024**2, ge=1024**2, description="Bytes of vectors that a process remembers.")
-    vectors_least: int = Field(100_000, ge=1, description="Vectors of a tenant and env from which on Weaviate is used.")
-    vectors_rows: int = Field(200_000, ge=0, description="Vectors up to which rows answer where Weaviate does not.")
-    weaviate_address: str | None = Field(None, pattern=_ORIGIN, description="Its HTTP, such as https://weaviate:8080.")
-    weaviate_grpc_address: str | None = Field(None, pattern=_ORIGIN, description="Its gRPC: https://weaviate:50051.")
-    weaviate_key: SecretStr | None = Field(None, description="API key for Weaviate, one that may do everything.")
-    weaviate_prefix: str = Field("Nexus", pattern=r"^[A-Z][A-Za-z0-9]{0,31}$", description="Begins its collections.")
-    weaviate_seconds: float = Field(10.0, ge=1, description="How long a search in Weaviate may take while it lives.")
 
     largest_asset: int = Field(64 * 1024 * 1024, ge=1, description="Bytes of the largest raw asset.")
     reservation_seconds: int = Field(3600, ge=1, description="How long an upload may take before it is swept.")
@@ -188,18 +179,25 @@ class Config(PostgresSettings, ObjectSettings):
             raise ValueError(wrong_ledger)
         if self.postgres is None and (self.postgres_owner or self.postgres_signals):
             raise ValueError("NEXUS_POSTGRES is missing: the address with the application's role")
-        missing = [name for name in ("weaviate_address", "weaviate_grpc_address") if getattr(self, name) is None]
-        if self.vectors == "weaviate" and missing:
-            names = ", ".join(PREFIX + name.upper() for name in missing)
-            raise ValueError(f"NEXUS_VECTORS is weaviate, and {names} is missing")
-        places = {str(each).partition("//")[2] for each in (self.weaviate_address, self.weaviate_grpc_address)}
-        if not missing and len(places) == 1:
-            raise ValueError("NEXUS_WEAVIATE_ADDRESS and NEXUS_WEAVIATE_GRPC_ADDRESS are one place; they need two")
-        if self.vectors == "local" and len(missing) < 2:
-            raise ValueError("NEXUS_VECTORS is local, and an address of Weaviate is set; one of them is not meant")
+        if wrong_vectors := self.wrong_vectors() or self._wrong_offloading():
+            raise ValueError(wrong_vectors)
         if wrong := object_problems({name: getattr(self, name) for name in self.model_fields_set}):
             raise ValueError("; ".join(wrong))
         return self
+
+    def _wrong_offloading(self) -> str | None:
+        bucket, ledger = self.weaviate_offload_bucket, self.ledger
+        if bucket is None:
+            return None
+        if self.objects != "s3":
+            return "NEXUS_WEAVIATE_OFFLOAD_BUCKET is set, and NEXUS_OBJECTS, which says how to reach it, is not s3"
+        others = {"NEXUS_S3_BUCKET": self.s3_bucket}
+        if not isinstance(ledger, Path):
+            others["NEXUS_ERASURE_LEDGER"] = ledger[0]
+        for name, other in others.items():
+            if bucket == other:
+                return f"NEXUS_WEAVIATE_OFFLOAD_BUCKET must be another bucket than {name}, which Weaviate is no part of"
+        return None
 
     def _wrong_ledger(self) -> str | None:
         place = self.ledger

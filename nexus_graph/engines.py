@@ -8,14 +8,18 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
+
+import structlog
 
 from nexus_graph import index
 from nexus_graph.config import Config
 from nexus_graph.index import Copies
 from nexus_graph.safeguards.erasure import BucketLedger, FileLedger, Ledger
 from nexus_graph.scope.clock import system_clock
+from nexus_graph.scope.errors import ConfigurationError, Unavailable
 from nexus_graph.scope.ids import NewId, new_id
 from nexus_graph.stores.blobs.base import Blobs
 from nexus_graph.stores.blobs.bucket import ObjectServer
@@ -29,8 +33,11 @@ from nexus_graph.stores.signals.local import LocalSignals
 from nexus_graph.stores.vectors.local import LocalVectors
 from nexus_graph.stores.vectors.weaviate import WeaviateVectors
 from nexus_graph.stores.vectors.weaviate_client import WeaviateConnection
+from nexus_graph.stores.vectors.weaviate_offloading import Shelf
 from nexus_graph.stores.whole import Reader, Walls, Whole
 from nexus_graph.stores.work import Stores
+
+log = structlog.get_logger("nexus_graph.app")
 
 
 @asynccontextmanager
@@ -116,8 +123,12 @@ async def open_copies(config: Config, stores: Stores) -> AsyncIterator[Copies | 
     if config.vectors == "local":
         yield None
         return
+    after = timedelta(days=config.weaviate_offload_days) if config.weaviate_offload_bucket else None
     async with _open_weaviate(config, stores) as vectors:
-        yield Copies(vectors, LocalVectors(config.vectors_memory), config.vectors_least, config.vectors_rows)
+        recent = LocalVectors(config.vectors_memory)
+        copies = Copies(vectors, recent, config.vectors_least, config.vectors_rows, after)
+        await index.require_bucket(stores, copies)
+        yield copies
 
 
 @asynccontextmanager
@@ -125,12 +136,40 @@ async def _open_weaviate(config: Config, stores: Stores) -> AsyncIterator[Weavia
     key = None if config.weaviate_key is None else config.weaviate_key.get_secret_value()
     addresses = (config.weaviate_address or "", config.weaviate_grpc_address or "")
     connection = WeaviateConnection(*addresses, key, config.weaviate_seconds)
-    vectors = WeaviateVectors(connection, index.CopyBook(stores), config.weaviate_prefix)
+    async with _open_shelf(config) as shelf:
+        vectors = WeaviateVectors(connection, index.CopyBook(stores), config.weaviate_prefix, shelf)
+        try:
+            await vectors.open()
+            yield vectors
+        finally:
+            await vectors.close()
+
+
+@asynccontextmanager
+async def _open_shelf(config: Config) -> AsyncIterator[Shelf | None]:
+    """Open the bucket that copies are offloaded to. Raises ConfigurationError when it can't be used."""
+    if config.weaviate_offload_bucket is None:
+        yield None
+        return
+    from nexus_graph.stores.blobs.s3 import S3Blobs
+
+    server = replace(_object_server(config), bucket=config.weaviate_offload_bucket)
+    shelf = S3Blobs(server, clock=system_clock)
+    await shelf.open()
     try:
-        await vectors.open()
-        yield vectors
+        await _require_shelf(shelf)
+        yield shelf
     finally:
-        await vectors.close()
+        await shelf.close()
+
+
+async def _require_shelf(shelf: Blobs) -> None:
+    try:
+        await shelf.require_fit()
+    except ConfigurationError as error:
+        raise ConfigurationError(f"NEXUS_WEAVIATE_OFFLOAD_BUCKET: {error}") from error
+    except Unavailable:  # as for the objects: it stops no start, and nothing is offloaded or certified without it
+        log.warning("store.unavailable", store="offloaded vectors")
 
 
 @asynccontextmanager

@@ -17,6 +17,7 @@ import pytest
 from engines import EMBEDDED, POSTGRES, PRODUCTION, Embedded, Engine, InProduction, OnPostgres, connected
 from journey_house import Furnished, MakeWorld, World, furnish, serving
 from program import preload
+from servers.offloading import offloading
 from servers.postgres import PostgresServer, postgres
 from servers.seaweedfs import SeaweedFS, s3_server
 from servers.weaviate import WeaviateServer, weaviate
@@ -31,7 +32,7 @@ from nexus_graph.stores.migrations import migrate
 from nexus_graph.stores.signals.local import LocalSignals
 from nexus_graph.stores.work import Stores
 
-__all__ = ["postgres", "s3_server", "weaviate"]
+__all__ = ["offloading", "postgres", "s3_server", "weaviate"]
 
 SERVERS = {"postgres", "between processes", "on_postgres", "s3", "s3-versioned", "s3_server", "weaviate"}
 """Fixtures and parameters that stand for real servers."""

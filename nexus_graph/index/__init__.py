@@ -12,6 +12,7 @@ from nexus_graph.index.definition import FOLLOWER, Copies, Index, require_defini
 from nexus_graph.index.embedding import EMBEDDERS, Embedder, load_embedder
 from nexus_graph.index.following import follower, settled_state, wait_indexed
 from nexus_graph.index.model import MAX_HITS, MAX_QUERY, CardHit, IndexReport, IndexState, SearchResult, VectorSource
+from nexus_graph.index.offloading import offload_forever, offload_idle, require_bucket
 from nexus_graph.index.reindexing import rebuilder, rebuilding, reindex, request_rebuild
 from nexus_graph.index.searching import search
 from nexus_graph.index.standing import states
@@ -36,11 +37,14 @@ __all__ = [
     "follower",
     "keeper",
     "load_embedder",
+    "offload_forever",
+    "offload_idle",
     "orphaned",
     "rebuilder",
     "rebuilding",
     "reindex",
     "request_rebuild",
+    "require_bucket",
     "require_definition",
     "search",
     "settled_state",

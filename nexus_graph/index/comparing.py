@@ -22,6 +22,7 @@ _AT_ONCE = 1000
 async def compare(stores: Stores, index: Index, scope: Scope, looked: Callable[[int], None] | None) -> str | None:
     """What is wrong with the copy of a scope, or None. Cards that changed since it was written are not its business.
 
+    Of an offloaded copy, which stays where it is, the files in the bucket are looked at, and not what is in them.
     Raises Unavailable when the server does not answer.
     """
     if index.copies is None:
@@ -29,6 +30,9 @@ async def compare(stores: Stores, index: Index, scope: Scope, looked: Callable[[
     view = await index.copies.vectors.view(index.space(scope))
     if view.generation == NOTHING:
         return None
+    if view.offloaded:
+        whole = await index.copies.vectors.intact(index.space(scope), view)
+        return None if whole else "is not in the bucket as it was offloaded"
     try:
         reached = await index.copies.vectors.reached(index.space(scope), view)
         async with stores.read(scope) as read:

@@ -11,45 +11,89 @@ from sqlmodel import Field
 
 from nexus_graph.index.definition import Index
 from nexus_graph.scope.canonical import Json
+from nexus_graph.scope.clock import micros
 from nexus_graph.scope.handling import Handling
 from nexus_graph.scope.redaction import redact
 from nexus_graph.scope.scope import Env, Scope
 from nexus_graph.stores.journal import Event, RunKind, RunStatus
-from nexus_graph.stores.statement import Statement
+from nexus_graph.stores.statement import Statement, Value
 from nexus_graph.stores.tables import ScopedRow
-from nexus_graph.stores.vectors.base import Copy, Space
+from nexus_graph.stores.vectors.base import Copy, Rest, Space
 from nexus_graph.stores.work import Stores, Work
+
+_NOTED: Final = 12 * 3600 * 1_000_000  # microseconds in which a use is noted once; no copy is offloaded in a day
 
 
 class IndexCopyRow(ScopedRow, table=True):
-    """The copy of a definition's vectors on a server: `generation` is that of the rows which it holds for certain."""
+    """The copy of a definition's vectors on a server: `generation` is that of the rows which it holds for certain.
+
+    `offloaded_at` is 0 for one that is on the server; `contents` is a digest of what an offloaded one is in the bucket.
+    """
 
     __tablename__ = "index_copies"
     definition_id: str = Field(primary_key=True)
     epoch: int
     generation: int
+    used_at: int
+    offloaded_at: int
+    contents: str
 
 
 _FIND: Final = Statement(
-    "select epoch, generation from index_copies "
+    "select epoch, generation, used_at, offloaded_at, contents from index_copies "
     "where tenant_id = :tenant_id and env = :env and definition_id = :definition_id"
 )
 _BEGIN: Final = Statement(
-    "insert into index_copies (tenant_id, env, definition_id, epoch, generation) "
-    "values (:tenant_id, :env, :definition_id, 1, 0) on conflict (tenant_id, env, definition_id) "
-    "do update set epoch = index_copies.epoch + 1, generation = 0 returning epoch, generation"
+    "insert into index_copies (tenant_id, env, definition_id, epoch, generation, used_at, offloaded_at, contents) "
+    "values (:tenant_id, :env, :definition_id, 1, 0, :now, 0, '') on conflict (tenant_id, env, definition_id) "
+    "do update set epoch = index_copies.epoch + 1, generation = 0, used_at = :now, offloaded_at = 0, contents = '' "
+    "returning epoch, generation"
 )
 _MOVE: Final = Statement(
-    "update index_copies set generation = case when generation > :generation then generation else :generation end "
+    "update index_copies set used_at = :now, "
+    "generation = case when generation > :generation then generation else :generation end "
     "where tenant_id = :tenant_id and env = :env and definition_id = :definition_id"
 )
 _END: Final = Statement(
-    "insert into index_copies (tenant_id, env, definition_id, epoch, generation) "
-    "select tenant_id, env, definition_id, 1, 0 from index_definitions "
+    "insert into index_copies (tenant_id, env, definition_id, epoch, generation, used_at, offloaded_at, contents) "
+    "select tenant_id, env, definition_id, 1, 0, 0, 0, '' from index_definitions "
     "where tenant_id = :tenant_id and env = :env and definition_id <> :but "
-    "on conflict (tenant_id, env, definition_id) do update set epoch = index_copies.epoch + 1, generation = 0 "
+    "on conflict (tenant_id, env, definition_id) "
+    "do update set epoch = index_copies.epoch + 1, generation = 0, offloaded_at = 0, contents = '' "
     "returning definition_id"
 )
+_USE: Final = Statement(
+    "update index_copies set used_at = :now where tenant_id = :tenant_id and env = :env "
+    "and definition_id = :definition_id and offloaded_at = 0 returning epoch"
+)
+_CALL: Final = Statement(
+    "update index_copies set used_at = :now where tenant_id = :tenant_id and env = :env "
+    "and definition_id = :definition_id and offloaded_at > 0 and used_at <= offloaded_at returning epoch"
+)
+_OFFLOAD: Final = Statement(
+    "update index_copies set offloaded_at = :now, contents = '' where tenant_id = :tenant_id and env = :env "
+    "and definition_id = :definition_id and epoch = :epoch and generation > 0 and offloaded_at = 0 "
+    "and used_at < :before returning epoch"
+)
+_OFFLOADED: Final = Statement(
+    "update index_copies set contents = :contents where tenant_id = :tenant_id and env = :env "
+    "and definition_id = :definition_id and epoch = :epoch and offloaded_at > 0 returning epoch"
+)
+_ONLOADED: Final = Statement(
+    "update index_copies set offloaded_at = 0, contents = '' where tenant_id = :tenant_id and env = :env "
+    "and definition_id = :definition_id and epoch = :epoch returning epoch"
+)
+OFFLOADED_AT: Final = Statement(
+    "select offloaded_at from index_copies "
+    "where tenant_id = :tenant_id and env = :env and definition_id = :definition_id"
+)
+"""When a definition's copy was offloaded; 0 for one that is on the server, None where there never was one."""
+IDLE: Final = (
+    "select tenant_id, env from index_copies where definition_id = :definition_id and generation > 0 "
+    "and offloaded_at = 0 and used_at < :before order by used_at"
+)
+"""The scopes whose copy of a definition nobody used since an instant, of all tenants."""
+ALL_OFFLOADED: Final = "select count(*) as number from index_copies where offloaded_at > 0"
 OTHERS: Final = Statement(
     "select definition_id from index_copies "
     "where tenant_id = :tenant_id and env = :env and definition_id <> :but and generation > 0 limit 1"
@@ -93,7 +137,10 @@ class CopyBook:
         """The copy of a space, or None when there never was one."""
         async with self._stores.read(_engine(space.tenant_id, space.env)) as read:
             row = await read.row(_FIND, definition_id=space.definition_id)
-        return None if row is None else Copy(row["epoch"], row["generation"])
+        if row is None:
+            return None
+        rest = Rest(row["offloaded_at"], row["contents"]) if row["offloaded_at"] else None
+        return Copy(row["epoch"], row["generation"], rest, row["used_at"])
 
     async def begin(self, space: Space, after: int) -> Copy | None:
         """The epoch after `after`, None when that one is over."""
@@ -101,18 +148,55 @@ class CopyBook:
             found = await work.row(_FIND, definition_id=space.definition_id)
             if (0 if found is None else found["epoch"]) != after:
                 return None
-            (row,) = await work.write(_BEGIN, definition_id=space.definition_id)
+            (row,) = await work.write(_BEGIN, definition_id=space.definition_id, now=micros(work.now))
             _tell(work, "index.copy_begun", {"definition": space.definition_id, "epoch": row["epoch"]})
         return Copy(row["epoch"], row["generation"])
 
     async def move(self, space: Space, epoch: int, generation: int) -> bool:
-        """Forward, never back. False when the epoch is over."""
+        """Forward, never back. False when the epoch is over, or offloaded: what was written then is in no file."""
         async with self._stores.work(_engine(space.tenant_id, space.env), RunKind.INDEX) as work:
             found = await work.row(_FIND, definition_id=space.definition_id)
-            if found is None or found["epoch"] != epoch:
+            if found is None or found["epoch"] != epoch or found["offloaded_at"]:
                 return False
-            await work.write(_MOVE, definition_id=space.definition_id, generation=generation)
+            await work.write(_MOVE, definition_id=space.definition_id, generation=generation, now=micros(work.now))
             _tell(work, "index.copied", {"definition": space.definition_id, "epoch": epoch, "generation": generation})
+        return True
+
+    async def use(self, space: Space, copy: Copy) -> bool:
+        """Whether the copy is on the server, and stays there for hours. Calls for an offloaded one."""
+        scope, now = _engine(space.tenant_id, space.env), micros(self._stores.clock())
+        if copy.rest is None and now - copy.used_at < _NOTED:
+            return True
+        if copy.rest is None and await self._stores.note(scope, _USE, definition_id=space.definition_id, now=now):
+            return True
+        if copy.rest is None or copy.used_at <= copy.rest.since:
+            await self._write(space, _CALL, "index.copy_called", {}, now=now)
+        return False
+
+    async def offload(self, space: Space, epoch: int, before: int) -> bool:
+        """One caller alone is told True."""
+        now = micros(self._stores.clock())
+        return await self._write(
+            space, _OFFLOAD, "index.copy_offloading", {"epoch": epoch}, epoch=epoch, before=before, now=now
+        )
+
+    async def offloaded(self, space: Space, epoch: int, contents: str) -> bool:
+        """What an offloaded copy is in the bucket. False when its epoch is over."""
+        told: dict[str, Json] = {"epoch": epoch, "contents": contents}
+        return await self._write(space, _OFFLOADED, "index.copy_offloaded", told, epoch=epoch, contents=contents)
+
+    async def onloaded(self, space: Space, epoch: int) -> bool:
+        """It may be asked again. False when its epoch is over."""
+        return await self._write(space, _ONLOADED, "index.copy_onloaded", {"epoch": epoch}, epoch=epoch)
+
+    async def _write(
+        self, space: Space, statement: Statement, action: str, output: dict[str, Json], **values: Value
+    ) -> bool:
+        """Write and tell it, unless nothing is as the statement wants it."""
+        async with self._stores.work(_engine(space.tenant_id, space.env), RunKind.INDEX) as work:
+            if not await work.write(statement, definition_id=space.definition_id, **values):
+                return False
+            _tell(work, action, {"definition": space.definition_id, **output})
         return True
 
     async def end(self, tenant_id: str, env: str, but: str | None) -> None:

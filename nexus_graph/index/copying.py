@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+import structlog
+
 from nexus_graph.index import table
 from nexus_graph.index.copies import OTHERS
 from nexus_graph.index.definition import FOLLOWER, UNDEFINED, Copies, Definition, Index, active
@@ -26,9 +28,12 @@ ACTIONS: Final = (
     "index.rebuilt",
     "index.repaired",
     "erasure.completed",
+    "index.copy_called",
 )
 KEEPER: Final = "copies"
 """The name of the follower that keeps copies."""
+
+log = structlog.get_logger("nexus_graph.vectors")
 
 _FOREVER: Final = 2**62
 _BATCH: Final = 1000  # entries that are one reason to look
@@ -46,12 +51,18 @@ def keeper(index: Index, copies: Copies) -> Follower:
 
 
 async def bring_up(stores: Stores, index: Index, copies: Copies, scope: Scope) -> None:
-    """Give a scope the copy that its size asks for, at the generation of its rows; or none.
+    """Give a scope the copy that its size asks for, at the generation of its rows; or none. An offloaded one is loaded.
 
     Raises Unavailable when the server is, or when the copy was let go meanwhile: then begin again.
     """
     space = index.space(scope)
     view = await copies.vectors.view(space)
+    if view.offloaded:
+        whole = await copies.vectors.onload(space, view)
+        log.info("vectors.onloaded", tenant=scope.tenant_id, env=scope.env.value, whole=whole)
+        if not whole:
+            await copies.vectors.erase(*scope.key)
+        view = await copies.vectors.view(space)
     try:
         reached = await copies.vectors.reached(space, view)
     except Lost:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Final
 from weakref import WeakValueDictionary
 
@@ -34,13 +35,14 @@ class Copies:
 
     A scope has a copy there from `least` vectors on, until it has less than half of that. Where there is none yet, or
     the server does not answer, rows answer: up to `rows` vectors. `recent` holds in this process's memory what changed
-    since a copy was written.
+    since a copy was written. A copy that nobody used for so long is offloaded, where `offload_after` says.
     """
 
     vectors: Vectors
     recent: Vectors
     least: int
     rows: int
+    offload_after: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,6 +64,7 @@ async def _foresee(
     view = await copies.vectors.view(index.space(scope))
     if view.generation == NOTHING:
         return None, VectorSource.LOCAL_MATRIX
+    await copies.vectors.use(index.space(scope), view)
     reached = await copies.vectors.reached(index.space(scope), view)
     async with stores.read(scope) as read:
         definition = await active(read, index) or UNDEFINED

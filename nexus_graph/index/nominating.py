@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from nexus_graph.cards.model import CardFilter
 from nexus_graph.cards.table import conditions
 from nexus_graph.index import table
+from nexus_graph.index.copies import OFFLOADED_AT
 from nexus_graph.index.definition import Definition, Index
 from nexus_graph.scope.errors import Unavailable
 from nexus_graph.stores.database.base import Row
@@ -80,11 +81,14 @@ async def _require_few(read: Read, index: Index, since: int) -> None:
     if index.copies is None:
         return
     count = int(await read.value(table.CHUNKS_SINCE, definition_id=index.definition_id, generation=since))
-    if count > index.copies.rows:
-        raise Unavailable(
-            f"The vector index Weaviate does not answer for this scope, and {count} vectors are more than rows answer.",
-            hint=f"Try again, or raise NEXUS_VECTORS_ROWS, which is {index.copies.rows}.",
-        )
+    if count <= index.copies.rows:
+        return
+    loading = await read.value(OFFLOADED_AT, definition_id=index.definition_id)
+    what = "is loading the copy of this scope from its bucket" if loading else "does not answer for this scope"
+    raise Unavailable(
+        f"The vector index Weaviate {what}, and {count} vectors are more than rows answer.",
+        hint=f"Try again, or raise NEXUS_VECTORS_ROWS, which is {index.copies.rows}.",
+    )
 
 
 async def change(read: Read, index: Index, since: int, definition: Definition) -> Change:

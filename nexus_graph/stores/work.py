@@ -291,7 +291,7 @@ class Stores:
             return await connection.rows(sql, values)
 
     async def note(self, scope: Scope, statement: Statement, **values: Value) -> Sequence[Row]:
-        """Write what is no event: how far events were read, and whose turn it is to read them. For followers alone."""
+        """Write what is no event: how far events were read, whose turn it is to read them, when a copy was used."""
         bound = statement.within(scope, **values)
         return await self.database.write(scope.key, lambda connection: connection.rows(*bound))
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from erasure_house import SUE, House, MakeScope, furnish, make
+from servers.offloading import Offloading
 from servers.process import free_ports
 from servers.weaviate import WeaviateServer
 
@@ -16,13 +17,15 @@ from nexus_graph.index import Copies, CopyBook
 from nexus_graph.index.copying import _next
 from nexus_graph.index.definition import UNDEFINED, active
 from nexus_graph.safeguards.erasure import ErasureState, erasures
+from nexus_graph.scope.clock import micros
 from nexus_graph.scope.errors import Unavailable
 from nexus_graph.scope.scope import Scope
 from nexus_graph.stores.paging import Window
 from nexus_graph.stores.vectors.base import Change
 from nexus_graph.stores.vectors.local import LocalVectors
-from nexus_graph.stores.vectors.weaviate import WeaviateVectors, WeaviateView
+from nexus_graph.stores.vectors.weaviate import WeaviateVectors
 from nexus_graph.stores.vectors.weaviate_client import WeaviateConnection
+from nexus_graph.stores.vectors.weaviate_view import WeaviateView
 from nexus_graph.stores.work import Stores
 
 
@@ -61,13 +64,18 @@ async def there(
     """Sue and Tom, and a server that has no copy yet."""
     vectors = weaviate.vectors(CopyBook(stores))
     await vectors.open()
+    yield await furnished(tmp_path, stores, scope_of, vectors)
+    await vectors.close()
+
+
+async def furnished(tmp_path: Path, stores: Stores, scope_of: MakeScope, vectors: WeaviateVectors) -> WithCopies:
+    """Sue and Tom, whose copies go there."""
     copies = Copies(vectors, LocalVectors(), least=1, rows=10**6)
     plain = await make(tmp_path, stores, scope_of)
     used = replace(plain.index, copies=copies)
     house = replace(plain, index=used, eraser=replace(plain.eraser, forget=used.forget, erase_copies=used.erase))
     await furnish(house)
-    yield WithCopies(house, vectors, copies)
-    await vectors.close()
+    return WithCopies(house, vectors, copies)
 
 
 @pytest.mark.parametrize("subject", [SUE, None])
@@ -83,6 +91,34 @@ async def test_the_copy_is_gone_with_the_rows(there: WithCopies, subject: str | 
     assert await there.held() == ({there.house.ids[f"tom card {number}"] for number in range(3)} if subject else set())
     assert not set(await there.tenants()) & set(names)
     await there.house.holds()
+
+
+async def test_an_offloaded_copy_is_gone_from_the_bucket_in_all_versions(
+    tmp_path: Path, stores: Stores, scope_of: MakeScope, offloading: Offloading
+) -> None:
+    """No certificate while the bucket is away, though the server says that all is removed; then nothing is left."""
+    async with offloading.vectors(CopyBook(stores)) as vectors:
+        there = await furnished(tmp_path, stores, scope_of, vectors)
+        await there.bring_up()
+        assert await vectors.offload(there.space, micros(stores.clock()))
+        assert offloading.readable(f"{vectors.prefix}_")
+        (port,) = free_ports(1)
+        async with offloading.shelf(endpoint=f"http://127.0.0.1:{port}") as away:
+            blind = replace(vectors, shelf=away)
+
+            async def erase(scope: Scope) -> None:
+                await blind.erase(*scope.key)
+
+            waiting = replace(there.house, eraser=replace(there.house.eraser, erase_copies=erase))
+            with pytest.raises(Unavailable, match="object store does not answer"):
+                await waiting.erased(subject=None)
+        (erasure,) = (await erasures(stores, there.house.owner, Window(5))).items
+        assert erasure.state is ErasureState.CONFIRMED
+        assert await there.tenants() == []
+        assert offloading.in_bucket(f"{vectors.prefix}_"), "versions, and the markers of Weaviate's removal"
+        await there.house.erase()
+        assert (await there.house.found(erasure.erasure_id)).state is ErasureState.CERTIFIED
+        assert offloading.in_bucket(f"{vectors.prefix}_") == []
 
 
 @pytest.mark.parametrize("was_there", [True, False])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
@@ -12,9 +12,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from nexus_graph.stores.vectors.base import NOTHING, Book, Copy, Space
+from nexus_graph.stores.vectors.base import NOTHING, Book, Copy, Rest, Space
 from nexus_graph.stores.vectors.weaviate import WeaviateVectors
 from nexus_graph.stores.vectors.weaviate_client import WeaviateConnection
+from nexus_graph.stores.vectors.weaviate_offloading import Shelf
 from servers.process import CACHE, Process, free_ports, program, start
 
 KEY = "a key of the tests' own"
@@ -41,10 +42,32 @@ class MemoryBook:
     async def move(self, space: Space, epoch: int, generation: int) -> bool:
         """See `base.Book`."""
         before = self.copies.get(space)
-        if before is None or before.epoch != epoch:
+        if before is None or before.epoch != epoch or before.rest is not None:
             return False
         self.copies[space] = Copy(epoch, max(before.generation, generation))
         return True
+
+    async def use(self, space: Space, copy: Copy) -> bool:
+        """See `base.Book`."""
+        return self.copies[space].rest is None
+
+    async def offload(self, space: Space, epoch: int, before: int) -> bool:
+        """See `base.Book`. However long ago it was used."""
+        return self.copies[space].rest is None and self._rests(space, epoch, Rest(before, ""))
+
+    async def offloaded(self, space: Space, epoch: int, contents: str) -> bool:
+        """See `base.Book`."""
+        return self._rests(space, epoch, Rest(0, contents))
+
+    async def onloaded(self, space: Space, epoch: int) -> bool:
+        """See `base.Book`."""
+        return self._rests(space, epoch, None)
+
+    def _rests(self, space: Space, epoch: int, rest: Rest | None) -> bool:
+        before = self.copies[space]
+        if before.epoch == epoch:
+            self.copies[space] = Copy(epoch, before.generation, rest)
+        return before.epoch == epoch
 
     async def end(self, tenant_id: str, env: str, but: str | None) -> None:
         """See `base.Book`."""
@@ -63,6 +86,7 @@ class WeaviateServer:
     grpc: int
     process: Process | None = None
     gossip: tuple[int, ...] = ()
+    more: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def address(self) -> str:
@@ -101,14 +125,17 @@ class WeaviateServer:
             "API_BASED_MODULES_DISABLED": "true",
             "DEFAULT_VECTORIZER_MODULE": "none",
             "LOG_LEVEL": "warning",
+            **self.more,
         }
         command: list[str | Path] = [self.path, "--scheme", "http", "--host", "127.0.0.1", "--port", str(self.http)]
         self.process = start(command, self.folder / "log", self._ready, environment=environment)
 
-    def vectors(self, book: Book | None = None, prefix: str | None = None) -> WeaviateVectors:
+    def vectors(
+        self, book: Book | None = None, prefix: str | None = None, shelf: Shelf | None = None
+    ) -> WeaviateVectors:
         """An index on it, in collections of its own unless the prefix of another is given. Not open yet."""
         connection = WeaviateConnection(self.address, self.grpc_address, KEY)
-        return WeaviateVectors(connection, book or MemoryBook(), prefix or f"Test{next(_PREFIXES)}")
+        return WeaviateVectors(connection, book or MemoryBook(), prefix or f"Test{next(_PREFIXES)}", shelf)
 
     def settings(self, prefix: str) -> dict[str, str]:
         """Those that choose it for every tenant, in collections whose names begin so."""
@@ -150,12 +177,15 @@ class WeaviateServer:
 
 
 @contextmanager
-def weaviate_server(folder: Path) -> Iterator[WeaviateServer]:
-    """A server with nothing in it, until the context closes. Skips the test where its program is missing."""
+def weaviate_server(folder: Path, more: Mapping[str, str] | None = None) -> Iterator[WeaviateServer]:
+    """A server with nothing in it, until the context closes. Skips the test where its program is missing.
+
+    `more`: what else its environment holds.
+    """
     path = program("weaviate-server", "weaviate", CACHE / "weaviate-server-v1.35.2")
     http, grpc, *inside = free_ports(6)
     folder.mkdir(parents=True, exist_ok=True)
-    server = WeaviateServer(path, folder, http, grpc, gossip=tuple(inside))
+    server = WeaviateServer(path, folder, http, grpc, gossip=tuple(inside), more=more or {})
     server.start()
     try:
         yield server

@@ -40,6 +40,7 @@ DOORS: Final[Mapping[str, str]] = {
     "journal_events": "select (tenant_id, env, seq, action)",
     "follower_checkpoints": "select",
     "index_active": "select",
+    "index_copies": "select (tenant_id, env, definition_id, generation, used_at, offloaded_at)",
     "opt_outs": "select (tenant_id, env, kind)",
     "rulesets": "select (tenant_id, env, ruleset, target)",
     "assets": "select (tenant_id, env, state, expires_at)",

@@ -12,7 +12,7 @@ since the view's generation is scored from them (`index.foreseeing`).
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 import numpy as np
@@ -57,6 +57,10 @@ class Change:
     matrix: NDArray[np.float32]
 
 
+class Offloaded(Unavailable):
+    """The copy lies in a bucket, and is loaded from there now that somebody asked for it."""
+
+
 class Lost(Unavailable):
     """The server is well, and has no such copy."""
 
@@ -84,14 +88,28 @@ class Nomination:
 
 
 @dataclass(frozen=True, slots=True)
+class Rest:
+    """A copy that was offloaded: when (microseconds since 1970), and a digest of its files in the bucket.
+
+    The digest is empty until it is certain that they all are there.
+    """
+
+    since: int
+    contents: str
+
+
+@dataclass(frozen=True, slots=True)
 class Copy:
     """What the database knows of a shared copy: its name, and the generation of the rows that it holds for certain.
 
     A copy that was let go gets another epoch when it is made again, so that a late write never reaches the new one.
+    `used_at`: when it was made, written or asked last, in microseconds since 1970, up to half a day too early.
     """
 
     epoch: int
     generation: int
+    rest: Rest | None = None
+    used_at: int = field(default=0, compare=False)
 
 
 class Book(Protocol):
@@ -109,7 +127,29 @@ class Book(Protocol):
         ...
 
     async def move(self, space: Space, epoch: int, generation: int) -> bool:
-        """The copy holds the rows as far as `generation`, or further. False when this epoch is over."""
+        """The copy holds the rows as far as `generation`, or further. False when it is over or offloaded."""
+        ...
+
+    async def use(self, space: Space, copy: Copy) -> bool:
+        """The copy is about to be asked, and is not offloaded in the hours after that. False when it is offloaded.
+
+        Then it is called for: whoever keeps the copies learns of it, once.
+        """
+        ...
+
+    async def offload(self, space: Space, epoch: int, before: int) -> bool:
+        """From now on the copy is offloaded, with contents that nobody knows yet.
+
+        False when it was used since `before` (microseconds since 1970), or is over, empty or offloaded already.
+        """
+        ...
+
+    async def offloaded(self, space: Space, epoch: int, contents: str) -> bool:
+        """An offloaded copy has these contents in the bucket. False when this epoch is over."""
+        ...
+
+    async def onloaded(self, space: Space, epoch: int) -> bool:
+        """The copy is back on the server, whole. False when this epoch is over."""
         ...
 
     async def end(self, tenant_id: str, env: str, but: str | None) -> None:
@@ -123,6 +163,11 @@ class View(Protocol):
     @property
     def generation(self) -> int:
         """How far the copy was told; `NOTHING` for an empty one."""
+        ...
+
+    @property
+    def offloaded(self) -> bool:
+        """Whether the copy lies in a bucket, and is not to be asked before `Vectors.onload` has brought it back."""
         ...
 
     async def nominate(
@@ -168,6 +213,29 @@ class Vectors(Protocol):
 
         Raises Invalid for vectors that don't fit, before any is kept, and Unavailable when they can't be kept.
         """
+        ...
+
+    async def use(self, space: Space, view: View) -> None:
+        """Tell that the copy is about to be asked. Raises Offloaded when it has to be loaded first."""
+        ...
+
+    async def offload(self, space: Space, before: int) -> bool:
+        """Put the copy of a space into a bucket when nobody used it since `before` (microseconds since 1970).
+
+        False when there is nothing to do. Raises Unavailable when that failed: then the copy stays where it is, or is
+        one that can't be brought back.
+        """
+        ...
+
+    async def onload(self, space: Space, view: View) -> bool:
+        """Bring an offloaded copy back. False when it can't be said that it is whole: then it is to be made anew.
+
+        Raises Unavailable.
+        """
+        ...
+
+    async def intact(self, space: Space, view: View) -> bool:
+        """Whether a copy, if it is offloaded, is in its bucket as it was put there. Raises Unavailable."""
         ...
 
     async def reached(self, space: Space, view: View) -> int:

@@ -77,6 +77,11 @@ class LocalView:
         return cls(NOTHING, rows, 0, np.empty(0, dtype=np.intp), epoch)
 
     @property
+    def offloaded(self) -> bool:
+        """See `base.View`. Never."""
+        return False
+
+    @property
     def size(self) -> int:
         """About how many bytes it takes."""
         return self.rows.matrix.nbytes + _KEY_BYTES * len(self.rows.keys)
@@ -186,6 +191,21 @@ class LocalVectors:
         self._views.move_to_end(space)
         self._make_room()
         return after
+
+    async def use(self, space: Space, view: View) -> None:
+        """See `base.Vectors`. It is always here."""
+
+    async def offload(self, space: Space, before: int) -> bool:
+        """See `base.Vectors`. There is no other place for it."""
+        return False
+
+    async def onload(self, space: Space, view: View) -> bool:
+        """See `base.Vectors`. It is always here."""
+        return True
+
+    async def intact(self, space: Space, view: View) -> bool:
+        """See `base.Vectors`. It is always here."""
+        return True
 
     async def reached(self, space: Space, view: View) -> int:
         """See `base.Vectors`. Nobody else writes here."""

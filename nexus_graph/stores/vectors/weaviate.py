@@ -29,13 +29,13 @@ from nexus_graph.stores.vectors.base import (
     Copy,
     Key,
     Lost,
-    Nomination,
     Space,
     View,
     check_change,
 )
 from nexus_graph.stores.vectors.weaviate_client import PATIENT, QUICK, Deed, Refused, Result, WeaviateConnection
-from nexus_graph.stores.vectors.weaviate_search import nominated
+from nexus_graph.stores.vectors.weaviate_offloading import Offloader, Shelf
+from nexus_graph.stores.vectors.weaviate_view import WeaviateView, offloaded
 
 if TYPE_CHECKING:
     from nexus_graph.stores.vectors.weaviate_rows import Rows
@@ -50,62 +50,31 @@ _IDLE_SECONDS: Final = 900.0  # after which a tenant's memory and files are let 
 _LENGTH: Final = 1e-3  # by which a vector may be longer or shorter than one
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class WeaviateView:
-    """A space's copy, as the database knows it. It moves on while others write to it."""
-
-    space: Space
-    copy: Copy | None
-    vectors: WeaviateVectors = field(repr=False)
-
-    @property
-    def generation(self) -> int:
-        """See `base.View`."""
-        return NOTHING if self.copy is None else self.copy.generation
-
-    async def nominate(
-        self,
-        query: NDArray[np.float32],
-        k: int,
-        *,
-        only: Collection[str] | None = None,
-        without: Collection[str] = (),
-    ) -> Nomination:
-        """See `base.View`."""
-        if query.dtype != np.float32 or query.shape != (self.space.dimensions,):
-            raise Invalid(f"A query of shape {query.shape} can't be compared with {self.space.dimensions} dimensions.")
-        if k < 1:
-            raise Invalid(f"The number of results must be at least 1, not {k}.")
-        if not np.isfinite(query).all():
-            raise Unavailable("The query holds a number that is not finite.")
-        if self.copy is None or self.copy.generation == NOTHING or (only is not None and not only):
-            return Nomination((), exact=True)
-        if not query.any():
-            return Nomination((), exact=False, bound=0.0)  # all are equally near, and there is no order among them
-        return await self.vectors.ask(
-            self.space, self.copy.epoch, lambda rows: nominated(rows, query, k, only, without), QUICK
-        )
-
-
 @dataclass(slots=True)
 class WeaviateVectors:
-    """Copies on the server of `connection`, in collections whose names begin with `prefix`."""
+    """Copies on the server of `connection`, in collections whose names begin with `prefix`.
+
+    `shelf`: the bucket that the server offloads to, if copies may be offloaded.
+    """
 
     connection: WeaviateConnection
     book: Book
     prefix: str = "Nexus"
+    shelf: Shelf | None = None
+    _proven: bool = False
     _known: set[str] = field(default_factory=set)
     _used: dict[tuple[str, str], float] = field(default_factory=dict)
     _reached: dict[tuple[str, str], int] = field(default_factory=dict)
     _resting: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
-        """See `base.Vectors`. Compares every collection of ours with what this program makes."""
+        """See `base.Vectors`. Compares every collection of ours with what this program makes, and tries the bucket."""
         await self.connection.open()
         with suppress(Lost):
             try:
                 for name, found in (await self._collections()).items():
                     schema.compare(name, found)
+                await self._prove()
             except Refused as error:
                 raise ConfigurationError(f"{error.message} {error.hint}") from error
             except Unavailable as error:
@@ -132,6 +101,8 @@ class WeaviateVectors:
         if not isinstance(view, WeaviateView):
             raise Unavailable("The view belongs to another vector index.")
         _check(change, space.dimensions)
+        if view.offloaded:
+            raise offloaded()
         copy = view.copy
         if copy is None or copy.generation == NOTHING:
             copy = await self._begin(space, 0 if copy is None else copy.epoch)
@@ -146,6 +117,53 @@ class WeaviateVectors:
         if not await self.book.move(space, copy.epoch, change.generation):
             raise _over()
         return WeaviateView(space, Copy(copy.epoch, max(copy.generation, change.generation)), self)
+
+    async def use(self, space: Space, view: View) -> None:
+        """See `base.Vectors`."""
+        copy = view.copy if isinstance(view, WeaviateView) else None
+        if copy is not None and copy.generation != NOTHING and not await self.book.use(space, copy):
+            raise offloaded()
+
+    async def offload(self, space: Space, before: int) -> bool:
+        """See `base.Vectors`. The database is told first: from then on nobody asks it, whatever comes of this."""
+        await self._prove()
+        copy = await self.book.find(space)
+        if self.shelf is None or copy is None or not await self.book.offload(space, copy.epoch, before):
+            return False
+        name, tenant = self._name(space), schema.tenant_name(space, copy.epoch)
+        self._used.pop((name, tenant), None)
+        try:
+            await self._offloader.clear(name, f"{tenant}/")
+        except Unavailable:  # nothing was asked of the server yet: the copy is as it was
+            await self.book.onloaded(space, copy.epoch)
+            raise
+        return await self.book.offloaded(space, copy.epoch, await self._offloader.offload(name, tenant))
+
+    async def onload(self, space: Space, view: View) -> bool:
+        """See `base.Vectors`."""
+        copy = view.copy if isinstance(view, WeaviateView) else None
+        if copy is None or copy.rest is None:
+            return True
+        tenant = schema.tenant_name(space, copy.epoch)
+        try:
+            if not await self._offloader.onload(self._name(space), tenant, copy.rest.contents):
+                return False
+            if await self.ask(space, copy.epoch, weaviate_rows.witnessed) < copy.generation:
+                return False
+        except Lost:
+            return False
+        return await self.book.onloaded(space, copy.epoch)
+
+    async def intact(self, space: Space, view: View) -> bool:
+        """See `base.Vectors`."""
+        copy = view.copy if isinstance(view, WeaviateView) else None
+        if copy is None or copy.rest is None:
+            return True
+        try:
+            tenant = schema.tenant_name(space, copy.epoch)
+            return await self._offloader.intact(self._name(space), tenant, copy.rest.contents)
+        except Lost:
+            return False
 
     async def reached(self, space: Space, view: View) -> int:
         """See `base.Vectors`."""
@@ -181,13 +199,18 @@ class WeaviateVectors:
         found: set[str] = set()
         for name in filter(partial(schema.is_collection, self.prefix), await self._collections()):
             found.update(f"{name}/{tenant}" for tenant in await self._tenants(name, "") or ("",))
-        return frozenset(found)
+        return frozenset(found | await self._offloader.names(self.prefix, found))
 
     async def remove(self, names: Collection[str], kept: Collection[str]) -> None:
         """See `base.Vectors`."""
+        there = await self._collections()
         for name in sorted({each.partition("/")[0] for each in names}):
-            await self._remove(name, [each for each in await self._tenants(name, "") if f"{name}/{each}" in names])
-            if f"{name}/" not in kept and not await self._tenants(name, ""):
+            if name in there:
+                await self._remove(name, [each for each in await self._tenants(name, "") if f"{name}/{each}" in names])
+            for tenant in sorted(each.rpartition("/")[2] for each in names if each.startswith(f"{name}/")):
+                if tenant:
+                    await self._offloader.clear(name, f"{tenant}/")
+            if name in there and f"{name}/" not in kept and not await self._tenants(name, ""):
                 await self._call(_removing(name))
 
     def begin_of(self, tenant_id: str, env: str) -> str:
@@ -197,10 +220,12 @@ class WeaviateVectors:
     async def everything(self) -> AsyncIterator[tuple[str, Sequence[str]]]:
         """Every row of every copy on the server, known to the database or not: how its copy is named, and its groups.
 
-        In pieces. A copy that goes meanwhile is left out.
+        In pieces. A copy that goes meanwhile is left out, and so is one that is offloaded: looking would wake it.
         """
         for name in await self._collections():
-            for tenant in await self._tenants(name, ""):
+            for tenant, state in (await self._offloader.settled(name, "")).items():
+                if state == "OFFLOADED":
+                    continue
                 after = None
                 with suppress(Lost):
                     while found := await self._call(
@@ -213,7 +238,10 @@ class WeaviateVectors:
         """Nothing: this process holds no vectors."""
 
     async def erase(self, tenant_id: str, env: str, but: str | None = None) -> None:
-        """See `base.Vectors`. From every collection of ours, known to the database or not; then looks again."""
+        """See `base.Vectors`. From every collection of ours, known to the database or not; then looks again.
+
+        In the bucket, too, whatever the server said: it tells nobody what it failed to remove there.
+        """
         await self.book.end(tenant_id, env, but)
         kept = None if but is None else schema.collection_name(self.prefix, env, but)
         begin = schema.tenant_prefix(tenant_id, env)
@@ -222,6 +250,9 @@ class WeaviateVectors:
                 await self._remove_tenants(name, begin)
                 if await self._tenants(name, begin):
                     raise Unavailable("A copy of the vectors is still on the Weaviate server.", hint="Try again.")
+        for name in await self._offloader.collections(self.prefix):
+            if name != kept:
+                await self._offloader.clear(name, begin)
 
     async def ask(
         self, space: Space, epoch: int, deed: Callable[[Rows], Awaitable[Result]], patience: float = PATIENT
@@ -251,7 +282,9 @@ class WeaviateVectors:
         if (copy := await self.book.begin(space, after)) is None:
             raise _over()
         try:
-            await self._remove_tenants(name, schema.tenant_prefix(space.tenant_id, space.env))
+            begin = schema.tenant_prefix(space.tenant_id, space.env)
+            if await self._remove_tenants(name, begin):
+                await self._offloader.clear(name, begin)
             await self._call(
                 lambda client: client.collections.use(name).tenants.create(schema.tenant_name(space, copy.epoch))
             )
@@ -296,10 +329,13 @@ class WeaviateVectors:
             lambda client: deed(weaviate_rows.tenant_rows(client, name, tenant)), seconds, patience
         )
 
-    async def _remove_tenants(self, name: str, begin: str) -> None:
-        await self._remove(name, await self._tenants(name, begin))
+    async def _remove_tenants(self, name: str, begin: str) -> bool:
+        """False when there were none."""
+        found = [*await self._offloader.settled(name, begin)]
+        await self._remove(name, found)
         for key in [key for key in self._used if key[0] == name and key[1].startswith(begin)]:
             del self._used[key]
+        return bool(found)
 
     async def _remove(self, name: str, tenants: Sequence[str]) -> None:
         if tenants:
@@ -314,6 +350,15 @@ class WeaviateVectors:
     async def _collections(self) -> dict[str, Any]:
         found = await self._call(lambda client: client.collections.list_all(simple=False))
         return {name: each for name, each in found.items() if name.startswith(f"{self.prefix}_")}
+
+    async def _prove(self) -> None:
+        if not self._proven:
+            await self._offloader.prove(self.prefix)
+            self._proven = True
+
+    @property
+    def _offloader(self) -> Offloader:
+        return Offloader(self.connection, self.shelf)
 
     async def _call(self, deed: Deed[Result]) -> Result:
         return await self.connection.call(deed)
