@@ -88,12 +88,11 @@ OFFLOADED_AT: Final = Statement(
     "where tenant_id = :tenant_id and env = :env and definition_id = :definition_id"
 )
 """When a definition's copy was offloaded; 0 for one that is on the server, None where there never was one."""
-IDLE: Final = (
+_IDLE: Final = (
     "select tenant_id, env from index_copies where definition_id = :definition_id and generation > 0 "
     "and offloaded_at = 0 and used_at < :before order by used_at"
 )
-"""The scopes whose copy of a definition nobody used since an instant, of all tenants."""
-ALL_OFFLOADED: Final = "select count(*) as number from index_copies where offloaded_at > 0"
+_ALL_OFFLOADED: Final = "select count(*) as number from index_copies where offloaded_at > 0"
 OTHERS: Final = Statement(
     "select definition_id from index_copies "
     "where tenant_id = :tenant_id and env = :env and definition_id <> :but and generation > 0 limit 1"
@@ -125,6 +124,18 @@ async def orphaned(stores: Stores, index: Index, *, repair: bool) -> list[str]:
     if wrong and repair:
         await vectors.remove(wrong, owned)
     return sorted(wrong)
+
+
+async def idle(stores: Stores, definition_id: str, before: int) -> list[Scope]:
+    """The scopes whose copy of a definition nobody used since `before`, the one that rested longest first."""
+    rows = await stores.across(_IDLE, definition_id=definition_id, before=before)
+    return [_engine(row["tenant_id"], row["env"]) for row in rows]
+
+
+async def count_offloaded(stores: Stores) -> int:
+    """How many copies are offloaded, of all tenants and definitions."""
+    (row,) = await stores.across(_ALL_OFFLOADED)
+    return int(row["number"])
 
 
 class CopyBook:

@@ -7,11 +7,10 @@ from typing import NoReturn
 
 import structlog
 
-from nexus_graph.index.copies import ALL_OFFLOADED, IDLE
+from nexus_graph.index.copies import count_offloaded, idle
 from nexus_graph.index.definition import Copies, Index
 from nexus_graph.scope.clock import micros
 from nexus_graph.scope.errors import ConfigurationError, NexusError, Unavailable
-from nexus_graph.scope.scope import Env, Scope
 from nexus_graph.stores.work import Stores
 
 log = structlog.get_logger("nexus_graph.vectors")
@@ -21,10 +20,9 @@ async def require_bucket(stores: Stores, copies: Copies | None) -> None:
     """For the start of a process: raises ConfigurationError where copies are offloaded and no bucket is named."""
     if copies is None or copies.offload_after is not None:
         return
-    (row,) = await stores.across(ALL_OFFLOADED)
-    if row["number"]:
+    if count := await count_offloaded(stores):
         raise ConfigurationError(
-            f"NEXUS_WEAVIATE_OFFLOAD_BUCKET is missing, and {row['number']} copies of vectors are in that bucket, "
+            f"NEXUS_WEAVIATE_OFFLOAD_BUCKET is missing, and {count} copies of vectors are in that bucket, "
             "without which no erasure can prove that they are gone."
         )
 
@@ -39,8 +37,7 @@ async def offload_idle(stores: Stores, index: Index, copies: Copies) -> int:
         return 0
     before = micros(stores.clock() - copies.offload_after)
     count = 0
-    for row in await stores.across(IDLE, definition_id=index.definition_id, before=before):
-        scope = Scope.system(row["tenant_id"], Env(row["env"]), "copies")
+    for scope in await idle(stores, index.definition_id, before):
         count += await copies.vectors.offload(index.space(scope), before)
     return count
 

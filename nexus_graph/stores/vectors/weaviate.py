@@ -331,7 +331,7 @@ class WeaviateVectors:
 
     async def _remove_tenants(self, name: str, begin: str) -> bool:
         """False when there were none."""
-        found = [*await self._offloader.settled(name, begin)]
+        found = await self._offloader.removable(name, begin)
         await self._remove(name, found)
         for key in [key for key in self._used if key[0] == name and key[1].startswith(begin)]:
             del self._used[key]

@@ -138,6 +138,17 @@ class Offloader:
                 return states
             await asyncio.sleep(_LOOK_SECONDS)
 
+    async def removable(self, name: str, begin: str) -> list[str]:
+        """The tenants of a collection whose names begin so. Raises Unavailable for offloaded ones without their bucket.
+
+        A server that can't reach it tries for half a minute, in which no other tenant comes or goes, and then says that
+        all is removed.
+        """
+        states = await self.settled(name, begin)
+        if self.shelf is not None and not {"ACTIVE", "INACTIVE"}.issuperset(states.values()):
+            await self.shelf.holds(f"{name.lower()}/{begin}")
+        return [*states]
+
     async def clear(self, name: str, begin: str) -> None:
         """Remove what lies in the bucket of tenants of a collection whose names begin so, and look again."""
         if self.shelf is not None:
