@@ -239,7 +239,7 @@ class Vectors(Protocol):
         ...
 
     async def reached(self, space: Space, view: View) -> int:
-        """A generation that somebody has written to the copy, the newest when this process first asked.
+        """A generation that somebody has written to the copy, the newest when this process first asked. Raises Lost.
 
         It is newer than the rows' own where these were restored from an older copy of theirs: then don't believe it.
         """

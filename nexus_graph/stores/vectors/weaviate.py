@@ -169,12 +169,13 @@ class WeaviateVectors:
         """See `base.Vectors`."""
         if not isinstance(view, WeaviateView) or view.copy is None or view.copy.generation == NOTHING:
             return NOTHING
-        tenant = schema.tenant_name(space, view.copy.epoch)
-        if (self._name(space), tenant) not in self._reached:
-            self._reached[self._name(space), tenant] = await self.ask(
-                space, view.copy.epoch, weaviate_rows.witnessed, QUICK
-            )
-        return self._reached[self._name(space), tenant]
+        key = (self._name(space), schema.tenant_name(space, view.copy.epoch))
+        if key not in self._reached:
+            found = await self.ask(space, view.copy.epoch, weaviate_rows.witnessed, QUICK)
+            if found < view.copy.generation:  # it forgot what it acknowledged, or was loaded without all of its files
+                raise Lost("The copy of the vectors on the Weaviate server is not whole.", hint="It is made anew.")
+            self._reached[key] = found
+        return self._reached[key]
 
     async def held(self, space: Space) -> AsyncIterator[tuple[Sequence[Key], NDArray[np.float32]]]:
         """See `base.Vectors`."""

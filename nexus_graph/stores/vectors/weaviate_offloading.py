@@ -23,7 +23,7 @@ from nexus_graph.stores.vectors.weaviate_client import Deed, WeaviateConnection
 if TYPE_CHECKING:
     from weaviate import WeaviateAsyncClient
 
-_MOVE_SECONDS: Final = 150.0  # of one move: the server gives up after OFFLOAD_TIMEOUT, which is 120 by default
+_MOVE_SECONDS: Final = 600.0  # of one move: the server gives up before, after OFFLOAD_TIMEOUT
 _SETTLE_SECONDS: Final = 30.0  # in which a move under way is waited for; one that takes longer may never end
 _LOOK_SECONDS: Final = 0.2
 _UNSET: Final = "NEXUS_WEAVIATE_OFFLOAD_BUCKET"

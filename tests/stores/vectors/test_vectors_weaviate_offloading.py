@@ -17,7 +17,7 @@ from servers.weaviate import MemoryBook, WeaviateServer
 
 from nexus_graph.scope.errors import ConfigurationError, Unavailable
 from nexus_graph.stores.vectors import weaviate_schema as schema
-from nexus_graph.stores.vectors.base import Change, Nomination, Offloaded, Rest, Space
+from nexus_graph.stores.vectors.base import Change, Lost, Nomination, Offloaded, Rest, Space
 from nexus_graph.stores.vectors.weaviate import WeaviateVectors
 
 pytestmark = pytest.mark.servers
@@ -95,6 +95,26 @@ async def test_a_copy_that_lost_its_rows_on_the_way_does_not_come_back(
 
         monkeypatch.setattr("nexus_graph.stores.vectors.weaviate_rows.witnessed", nothing)
         assert not await vectors.onload(SPACE, await vectors.view(SPACE))
+        await vectors.erase(SPACE.tenant_id, SPACE.env)
+
+
+async def test_a_copy_that_is_not_whole_though_the_database_thinks_so_is_lost(offloading: Offloading) -> None:
+    """As after a restore of the database: it was offloaded since, its files are gone, and asking it wakes it."""
+    book = MemoryBook()
+    async with offloading.vectors(book) as vectors:
+        await copied(vectors)
+        assert await vectors.reached(SPACE, await vectors.view(SPACE)) == 1
+        restored = book.copies[SPACE]
+        await vectors.offload(SPACE, 1)
+        for key in offloading.readable(f"{vectors.prefix}_"):
+            offloading.drop(key)
+        book.copies[SPACE] = restored
+        vectors._reached.clear()
+        for _ in range(2):  # the first time it is just being loaded
+            vectors.connection._quiet_until = 0.0
+            with pytest.raises(Unavailable) as lost:
+                await vectors.reached(SPACE, await vectors.view(SPACE))
+        assert isinstance(lost.value, Lost), lost.value
         await vectors.erase(SPACE.tenant_id, SPACE.env)
 
 
