@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 from command_line import Folder
+from servers.offloading import Offloading
+from servers.seaweedfs import SeaweedFS, bucket_settings
 from servers.weaviate import KEY, WeaviateServer, weaviate_server
 
 from nexus_graph.stores.vectors import weaviate_schema as schema
@@ -94,3 +96,19 @@ def test_a_vector_server_is_told_as_a_whole(stocked: Folder, tmp_path: Path) -> 
         assert stocked.json("check", "--repair", status=1)["left"] == away
         server.start()
         assert stocked.json("check")["faults"] == []
+
+
+def test_the_bucket_that_tenants_rest_in_is_tried_at_the_start(
+    installed: Folder, offloading: Offloading, s3_server: SeaweedFS
+) -> None:
+    """Moved there and seen, it is good; one that is missing or another one than the server's stops the start."""
+    with s3_server.bucket() as objects, s3_server.bucket() as other:
+        given = {**bucket_settings(s3_server, objects), **offloading.weaviate.settings("Resting")}
+        installed.environment |= {f"NEXUS_{name.upper()}": value for name, value in given.items()}
+        installed.good("check", weaviate_offload_bucket=offloading.bucket)
+        assert offloading.in_bucket("Resting_") == []
+        said = installed.bad("check", status=2, weaviate_offload_bucket="nobody")
+        assert "NEXUS_WEAVIATE_OFFLOAD_BUCKET: The bucket can't be used." in said
+        said = installed.bad("check", status=2, weaviate_offload_bucket=other)
+        assert "what Weaviate offloads is not found in that bucket" in said
+        offloading.weaviate.drop("Resting")

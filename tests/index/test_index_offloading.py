@@ -17,7 +17,7 @@ from nexus_graph import index
 from nexus_graph.cards import CardFilter
 from nexus_graph.index import SearchResult, VectorSource
 from nexus_graph.index.copies import CopyBook
-from nexus_graph.index.copying import bring_up, keeper
+from nexus_graph.index.copying import keeper
 from nexus_graph.index.definition import Copies
 from nexus_graph.scope.errors import ConfigurationError, Unavailable
 from nexus_graph.scope.scope import Env, Role, Scope
@@ -68,7 +68,7 @@ async def stock(one: Process, scope: Scope) -> None:
     for number in range(12):
         await publish(one.stores, scope, note(f"n-{number}", f"linen {'discount ' * (number % 4)} {number}"))
     await settle(one.stores, one.index)
-    await bring_up(one.stores, one.index, one.copies, ENGINE)
+    await one.follow()
 
 
 async def test_a_copy_rests_when_nobody_uses_it_and_use_brings_it_back(
@@ -152,7 +152,6 @@ async def test_a_publish_loads_it_and_is_in_it(
     """What is written counts as use; a writer that saw it before it went writes nothing that would be lost."""
     async with process(offloading, stores) as one:
         await stock(one, scope_of())
-        await one.follow()
         copy = await one.vectors.book.find(one.index.space(ENGINE))
         assert copy is not None
         clock.advance(days=31)
