@@ -85,7 +85,7 @@ async def test_a_copy_rests_when_nobody_uses_it_and_use_brings_it_back(
         assert await one.offload() == 1
         assert await one.offload() == 0
         assert offloading.readable(f"{one.vectors.prefix}_")
-        assert not offloading.on_disk(one.vectors, one.index.space(ENGINE)).exists()
+        await offloading.has_left(one.vectors, one.index.space(ENGINE))
         for _ in range(2):
             meanwhile = await one.search(scope_of())
             assert meanwhile == before

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -61,6 +62,12 @@ class Offloading:
     def drop(self, key: str) -> None:
         """Remove an object, as somebody else might."""
         self.objects.client().delete_object(Bucket=self.bucket, Key=key)
+
+    async def has_left(self, vectors: WeaviateVectors, space: Space) -> None:
+        """Wait until the server has no file of a copy: it removes them after it says that they are offloaded."""
+        async with asyncio.timeout(20):
+            while self.on_disk(vectors, space).exists():  # noqa: ASYNC110 - another process removes them
+                await asyncio.sleep(0.05)
 
     def on_disk(self, vectors: WeaviateVectors, space: Space, epoch: int = 1) -> Path:
         """Where the server has the files of a copy."""

@@ -50,7 +50,7 @@ async def test_a_copy_goes_to_the_bucket_and_comes_back(offloading: Offloading) 
         view = await vectors.view(SPACE)
         assert view.offloaded
         assert await vectors.intact(SPACE, view)
-        assert not offloading.on_disk(vectors, SPACE).exists()
+        await offloading.has_left(vectors, SPACE)
         assert offloading.readable(begin)
         for deed in (view.nominate(ROWS[0], 1), vectors.apply(SPACE, view, FOUR), vectors.use(SPACE, view)):
             with pytest.raises(Offloaded, match="loaded from its bucket"):
