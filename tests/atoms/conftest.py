@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -12,6 +14,7 @@ from engines import behind
 from nexus_graph import assets
 from nexus_graph.assets import Asset, AssetRules, Reservation
 from nexus_graph.atoms import Limits, Sandbox, content_type_of, recipes
+from nexus_graph.atoms.model import Params, Reading
 from nexus_graph.scope.scope import Role, Scope
 from nexus_graph.stores.work import Stores
 
@@ -19,12 +22,34 @@ Keep = Callable[..., Awaitable[Asset]]
 Rows = Callable[..., Awaitable[list[dict[str, Any]]]]
 
 
-@pytest.fixture
-async def reader() -> AsyncIterator[Sandbox]:
-    """A sandbox with one worker and small limits."""
-    sandbox = Sandbox(1, Limits(input_bytes=2**20, atoms=300, text_bytes=2**20, seconds=20, memory_bytes=2**28))
+class Standing(Sandbox):
+    """A sandbox on an event loop of its own, so that its worker outlives the loop of a test and serves the next one."""
+
+    def __init__(self, workers: int, limits: Limits) -> None:
+        super().__init__(workers, limits)
+        self._loop = asyncio.new_event_loop()
+        self._thread = Thread(target=self._loop.run_forever)
+        self._thread.start()
+
+    async def derive(self, op: str, data: bytes, params: Params) -> Reading:
+        """As any sandbox; cancelled with its caller."""
+        derived = asyncio.run_coroutine_threadsafe(super().derive(op, data, params), self._loop)
+        return await asyncio.wrap_future(derived)
+
+    def end(self) -> None:
+        """Close it, and its loop."""
+        asyncio.run_coroutine_threadsafe(self.close(), self._loop).result()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+
+@pytest.fixture(scope="session")
+def reader() -> Iterator[Sandbox]:
+    """A sandbox with one worker and small limits: starting a worker takes longer than most tests."""
+    sandbox = Standing(1, Limits(input_bytes=2**20, atoms=300, text_bytes=2**20, seconds=20, memory_bytes=2**28))
     yield sandbox
-    await sandbox.close()
+    sandbox.end()
 
 
 @pytest.fixture
