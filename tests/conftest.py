@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from engines import EMBEDDED, POSTGRES, PRODUCTION, Embedded, Engine, InProduction, OnPostgres, connected
+from engines import EMBEDDED, POSTGRES, PRODUCTION, Embedded, Engine, InProduction, OnPostgres
 from journey_house import Furnished, MakeWorld, World, furnish, serving
 from program import preload
 from servers.offloading import offloading
@@ -23,6 +23,7 @@ from servers.postgres import PostgresServer, postgres
 from servers.seaweedfs import SeaweedFS, s3_server
 from servers.weaviate import WeaviateServer, weaviate
 from shipped import POLICY
+from side_process import connected
 
 from nexus_graph.scope.policy import Policy
 from nexus_graph.scope.scope import Env, Principal, PrincipalKind, Role, Scope, Surface

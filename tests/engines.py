@@ -7,7 +7,6 @@ on Weaviate too, for stories alone: a room is handed its stores.
 from __future__ import annotations
 
 import asyncio
-import os
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +21,7 @@ import pytest
 from servers.postgres import APPLICATION, PostgresServer
 from servers.seaweedfs import SeaweedFS, bucket_settings
 from servers.weaviate import WeaviateServer
+from side_process import at, place_of
 from sqlmodel import SQLModel
 
 import nexus_graph.app  # noqa: F401 - every room declares its tables
@@ -36,9 +36,6 @@ from nexus_graph.stores.migrations import migrate
 from nexus_graph.stores.signals.local import LocalSignals
 from nexus_graph.stores.statement import Value
 from nexus_graph.stores.work import Stores
-
-SIDE = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
-"""The environment of a process beside the tests that opens their databases."""
 
 EMBEDDED, POSTGRES, PRODUCTION = "embedded", "postgres", "production"
 
@@ -160,31 +157,6 @@ def name_of(place: Place) -> str:
 def _collections(place: Place) -> str:
     """How the names of its collections begin."""
     return name_of(place).title().replace("_", "")
-
-
-def connected(place: Place) -> Database:
-    """The database at a place, for somebody to open."""
-    if isinstance(place, PostgresPlace):
-        return PostgresDatabase(place)
-    return SqliteDatabase(place)
-
-
-def place_at(place: Place) -> str:
-    """A place, as another process is told of it."""
-    return place.address if isinstance(place, PostgresPlace) else str(place)
-
-
-def place_of(database: Database) -> str:
-    """Where a database is, for another process to find."""
-    if isinstance(database, PostgresDatabase):
-        return database.place.address
-    assert isinstance(database, SqliteDatabase)
-    return str(database.path)
-
-
-def at(place: str) -> Database:
-    """The database that another process told of."""
-    return PostgresDatabase(PostgresPlace(place)) if "://" in place else SqliteDatabase(Path(place))
 
 
 @asynccontextmanager

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from engines import SIDE, behind, place_of
+from engines import behind
+from side_process import SIDE, place_of
 
 from nexus_graph import assets, atoms
 from nexus_graph.assets import Asset, AssetRules, Reservation
@@ -110,7 +111,7 @@ from nexus_graph.atoms import deriving
 from nexus_graph.scope.clock import system_clock
 from nexus_graph.scope.scope import Env, Scope
 from nexus_graph.stores.blobs.files import FileBlobs
-from engines import at
+from side_process import at
 from nexus_graph.stores.signals.local import LocalSignals
 from nexus_graph.stores.work import Stores, Work
 

@@ -10,8 +10,8 @@ from dataclasses import replace
 import orjson
 import pytest
 from card_texts import MANIFESTS, events, note, publish, surface
-from engines import SIDE, place_of
 from shipped import MANIFESTS as SHIPPED
+from side_process import SIDE, place_of
 
 from nexus_graph import cards
 from nexus_graph.cards.format import Parsed
@@ -311,7 +311,7 @@ from nexus_graph import cards
 from nexus_graph.scope.errors import Conflict
 from nexus_graph.scope.resources import resource
 from nexus_graph.scope.scope import Env, Scope
-from engines import at
+from side_process import at
 from nexus_graph.stores.signals.local import LocalSignals
 from nexus_graph.stores.work import Stores
 

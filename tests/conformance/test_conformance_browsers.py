@@ -356,6 +356,7 @@ async def run(page: devtools.Page, document: str) -> None:
     await page.evaluate("document.querySelector('.graphiql-execute-button').click()")
 
 
+@pytest.mark.long
 async def test_graphiql_works_in_a_real_browser(own_world: MakeWorld, tmp_path: Path, figure: Figure) -> None:
     """A query, a stream, the schema's documentation; nothing from elsewhere, no violation of the policy."""
     devtools.chromium()

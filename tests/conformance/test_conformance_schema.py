@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import pytest
 from conformance_table import Figure
 from graphql import (
     BreakingChangeType,
@@ -32,6 +33,7 @@ def linted(folder: Path, schema: str) -> dict[str, Any]:
     return said
 
 
+@pytest.mark.long
 def test_graphql_eslint_finds_nothing(tmp_path: Path, figure: Figure) -> None:
     """Neither in the schema nor in a document, but for what rules.json excepts, each with its reason."""
     said = linted(tmp_path / "workshop", SDL)
@@ -63,6 +65,7 @@ WORSE = {
 }
 
 
+@pytest.mark.long
 def test_graphql_eslint_finds_what_is_wrong(tmp_path: Path) -> None:
     """Each thing that is spoilt is told by its rule."""
     spoilt = SDL
@@ -74,6 +77,7 @@ def test_graphql_eslint_finds_what_is_wrong(tmp_path: Path) -> None:
     assert {each["rule"].partition("/")[2] for each in unexpected} >= set(WORSE), unexpected
 
 
+@pytest.mark.long
 def test_graphql_schema_linter_finds_nothing(tmp_path: Path, figure: Figure) -> None:
     """With all its rules: descriptions, alphabetical order, names, Relay's pages. A spoilt schema is told."""
     folder = furnish(tmp_path / "workshop", SDL)
@@ -192,6 +196,7 @@ def test_a_change_that_nobody_stumbles_over_passes() -> None:
     assert untold(BARE, now, "") == []
 
 
+@pytest.mark.long
 def test_graphql_inspector_is_of_the_same_opinion(tmp_path: Path, figure: Figure) -> None:
     """Whatever it calls breaking is refused, and nothing that is allowed is breaking to it."""
     folder = furnish(tmp_path / "workshop", BARE)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-from engines import at
+from side_process import at
 
 from nexus_graph import assets, cards, exports
 from nexus_graph.assets import AssetRules, PartOf, Reservation

@@ -11,8 +11,8 @@ from typing import Any
 
 import export_house as house
 import pytest
-from engines import SIDE, place_of
 from export_house import BOTH, SMALL, STEPS, excluded, export, files, fill, find, keep, lines, manifest, publish, settle
+from side_process import SIDE, place_of
 
 from nexus_graph import cards, exports
 from nexus_graph.atoms.model import Limits, collect

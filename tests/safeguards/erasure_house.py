@@ -6,9 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from engines import files_at, is_embedded, place_of
+from engines import files_at, is_embedded
 from lineage_house import derive
 from shipped import MANIFESTS
+from side_process import place_of
 
 from nexus_graph import assets, cards, index, packs, runs, sessions
 from nexus_graph.app import ERASURE_STEPS

@@ -6,7 +6,7 @@ import asyncio
 import sys
 from pathlib import Path
 
-from engines import at
+from side_process import at
 
 from nexus_graph.scope.clock import system_clock
 from nexus_graph.scope.handling import Handling

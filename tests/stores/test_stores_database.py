@@ -9,7 +9,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from engines import Embedded, Engine, all_free, at, connected, place_of
+from engines import Embedded, Engine, all_free
+from side_process import at, connected, place_of
 
 from nexus_graph.scope.errors import Conflict, Unavailable
 from nexus_graph.stores.database.base import Bound, Connection, Database, Transaction

@@ -17,10 +17,11 @@ from unittest.mock import AsyncMock, patch
 
 import asyncpg
 import pytest
-from engines import OnPostgres, all_free, connected
+from engines import OnPostgres, all_free
 from servers.pgbouncer import pgbouncer
 from servers.postgres import APPLICATION, OWNER, PostgresServer, postgres_server
 from servers.relay import Relay, relay
+from side_process import connected
 from sqlalchemy.dialects import postgresql
 from sqlmodel import SQLModel
 

@@ -11,7 +11,8 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from engines import SIDE, behind, place_of
+from engines import behind
+from side_process import SIDE, place_of
 
 from nexus_graph.scope.errors import Conflict, NotFound
 from nexus_graph.scope.handling import Handling

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 
@@ -52,7 +53,7 @@ def require_newest(place: Place) -> None:
 
 def newest() -> str:
     """The newest revision."""
-    return ScriptDirectory.from_config(_alembic()).get_current_head() or "none"
+    return _history().get_current_head() or "none"
 
 
 def _walls() -> ModuleType:
@@ -68,8 +69,7 @@ def _walls() -> ModuleType:
 
 def _require_known(found: str | None) -> None:
     """A server that goes on after a newer version has migrated is not hindered; one that starts is told why not."""
-    history = ScriptDirectory.from_config(_alembic())
-    if found is not None and found not in {each.revision for each in history.walk_revisions()}:
+    if found is not None and found not in {each.revision for each in _history().walk_revisions()}:
         raise ConfigurationError(
             f"The database is at schema {found}, which a newer version of this program made; this one knows it up to "
             f"{newest()}. Start the newer version, or restore a backup that this one made."
@@ -97,6 +97,12 @@ def _engine(database: Path) -> Iterator[Engine]:
         raise ConfigurationError(f"{database} can't be used as a database: {error.orig}.") from error
     finally:
         engine.dispose()
+
+
+@cache
+def _history() -> ScriptDirectory:
+    """All revisions. Reading them takes as long as many a command: it is done once."""
+    return ScriptDirectory.from_config(_alembic())
 
 
 def _alembic() -> AlembicConfig:
