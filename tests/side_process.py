@@ -1,4 +1,4 @@
-"""A process beside the tests that opens their database: what both need. It imports no more, since that takes seconds."""
+"""A process beside the tests that opens their database: what both need, and no more, as its start takes seconds."""
 
 from __future__ import annotations
 
