@@ -234,7 +234,7 @@ async def following(house: House) -> AsyncIterator[None]:
 
 def application(house: House) -> ASGIApp:
     """The ASGI application over an open house."""
-    execution = Execution(schema.build(), house)
+    execution = Execution(schema.built(), house)
     house.forgetting.append(execution.forget)
     http, websocket = HttpEndpoint(execution, house), WebSocketEndpoint(execution, house)
     routes: list[BaseRoute] = [

@@ -20,18 +20,18 @@ from nexus_graph.__main__ import COMMANDS
 
 _PROCESSES = multiprocessing.get_context("forkserver")
 _MODULES = sorted({f"nexus_graph.administration.{place.partition(':')[0]}" for place, _ in COMMANDS.values()})
-_PRELOADED = ["pytest", "nexus_graph.__main__", *_MODULES, "shipped"]
+_PRELOADED = ["pytest", "nexus_graph.__main__", *_MODULES, "forked"]
 _PROCESSES.set_forkserver_preload(_PRELOADED)
 
 
 def preload(*modules: str) -> None:
     """Have the programs import these before they are forked, unless one was forked already."""
-    _PROCESSES.set_forkserver_preload([*_PRELOADED, *modules])
+    _PROCESSES.set_forkserver_preload([*modules, *_PRELOADED])
 
 
 @cache
 def _prepare() -> None:
-    """Start what is forked from. Python 3.11 does not tell it where this folder is, which holds `shipped`."""
+    """Start what is forked from. Python 3.11 does not tell it where this folder is, which holds `forked`."""
     with patch.dict(os.environ, PYTHONPATH=str(Path(__file__).parent)):
         forkserver.ensure_running()
 

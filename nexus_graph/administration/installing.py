@@ -99,7 +99,7 @@ def operations(
     from nexus_graph.api.operations.documents import Documents
 
     try:
-        found = trusted.trusted(Documents(schema.build().graph), folder)
+        found = trusted.trusted(Documents(schema.built().graph), folder)
     except ConfigurationError as error:
         console.fail(str(error), status=console.MISUSED)
     if as_json:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import strawberry
@@ -118,6 +119,12 @@ def build() -> Schema:
     if missing := undeclared(schema):
         raise ConfigurationError(f"{'; '.join(missing)}. Use api.fields and the inputs of api.idempotency.")
     return schema
+
+
+@cache
+def built() -> Schema:
+    """The schema that all houses of a process share, for nothing changes it: built once. Raises as `build` does."""
+    return build()
 
 
 def sdl() -> str:

@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nexus_graph.api.operations.costing import HIGHEST, MOST_VALUES, UNSIZED, points
-from nexus_graph.api.schema import Schema, build
+from nexus_graph.api.schema import Schema, built
 from nexus_graph.scope.errors import Invalid
 
-SCHEMA: Schema = build()
+SCHEMA: Schema = built()
 POINTS = points(SCHEMA)
 
 

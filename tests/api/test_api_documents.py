@@ -9,7 +9,7 @@ from test_api_extent import chain
 from nexus_graph.api.errors import MOST_FLAWS, Flawed
 from nexus_graph.api.operations import documents as module
 from nexus_graph.api.operations.documents import MOST_TOKENS, Documents, meant
-from nexus_graph.api.schema import build
+from nexus_graph.api.schema import built
 from nexus_graph.scope.errors import Invalid
 
 TOO_OFTEN = "The document asks for the same things too often to be checked."
@@ -19,7 +19,7 @@ MORE = "More is wrong than is listed."
 @pytest.fixture(scope="module")
 def documents() -> Documents:
     """Documents of the server's schema."""
-    return Documents(build().graph)
+    return Documents(built().graph)
 
 
 def flaws(documents: Documents, text: str, *, suggestions: bool = False) -> list[str]:

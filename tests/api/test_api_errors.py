@@ -11,14 +11,14 @@ from graphql.execution.values import get_variable_values
 
 from nexus_graph.api.errors import LONGEST_TEXT, MOST_ERRORS, MOST_FLAWS, MOST_LOCATIONS, formatted
 from nexus_graph.api.operations import flaws
-from nexus_graph.api.schema import build
+from nexus_graph.api.schema import built
 from nexus_graph.scope.errors import NotFound, Throttled
 
 
 @pytest.fixture(scope="module")
 def graph() -> GraphQLSchema:
     """The server's schema."""
-    return build().graph
+    return built().graph
 
 
 def coerced(graph: GraphQLSchema, declared: str, value: Any, *, suggestions: bool = False) -> list[dict[str, Any]]:

@@ -11,7 +11,7 @@ from graphql import GraphQLSchema, OperationDefinitionNode, parse
 from nexus_graph.api.operations import extent
 from nexus_graph.api.operations.extent import require_bounded
 from nexus_graph.api.operations.lists import require_bounded_lists
-from nexus_graph.api.schema import build
+from nexus_graph.api.schema import built
 from nexus_graph.scope.errors import Invalid
 
 VIEWER = "fragment Last on Query { viewer { role } }"
@@ -108,7 +108,7 @@ def test_a_fragment_hides_nothing(what: str) -> None:
 @pytest.fixture(scope="module")
 def graph() -> GraphQLSchema:
     """The server's schema."""
-    return build().graph
+    return built().graph
 
 
 def list_refusal(graph: GraphQLSchema, declared: str, value: Any) -> str:

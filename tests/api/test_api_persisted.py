@@ -25,7 +25,7 @@ Write = Callable[[str, str], Path]
 @pytest.fixture(scope="module")
 def documents() -> Documents:
     """Reads documents of the real schema."""
-    return Documents(schema.build().graph)
+    return Documents(schema.built().graph)
 
 
 @pytest.fixture

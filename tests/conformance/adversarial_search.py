@@ -17,7 +17,7 @@ from adversarial_documents import documents
 from nexus_graph.api.errors import Flawed, formatted
 from nexus_graph.api.operations.documents import MOST_TOKENS, Documents, meant
 from nexus_graph.api.operations.operation import LONGEST_DOCUMENT
-from nexus_graph.api.schema import Schema, build
+from nexus_graph.api.schema import Schema, built
 from nexus_graph.scope.errors import NexusError
 
 Recipe = tuple[int, ...]
@@ -100,7 +100,7 @@ def search(schema: Schema, seconds: float, seed: int = 0) -> Iterator[tuple[floa
 
 def main() -> None:
     """Measure the known documents, then search for worse ones."""
-    schema = build()
+    schema = built()
     known = {name: min(seconds_of(schema, text) for _ in range(3)) for name, text in documents()}
     name = max(known, key=lambda each: known[each])
     sys.stdout.write(f"worst of {len(known)} known: {known[name] * 1000:.0f} ms ({name})\n")

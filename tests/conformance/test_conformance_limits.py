@@ -33,7 +33,7 @@ from nexus_graph.api.operations import documents as documents_read
 from nexus_graph.api.operations import extent
 from nexus_graph.api.operations.documents import MOST_COMPARED, MOST_TOKENS
 from nexus_graph.api.operations.operation import LONGEST_DOCUMENT
-from nexus_graph.api.schema import Schema, build
+from nexus_graph.api.schema import Schema, built
 
 MOST_CALLS = 1_000_000
 """Calls of functions while a document is checked: a measure of work that is the same on every machine."""
@@ -46,7 +46,7 @@ MUCH_WORK = ("an object of many unknown members", "unknown members with large va
 @pytest.fixture(scope="module")
 def schema() -> Schema:
     """The server's schema."""
-    return build()
+    return built()
 
 
 def calls_of(schema: Schema, text: str) -> int:

@@ -25,7 +25,7 @@ from nexus_graph.safeguards.switches import UNSTOPPABLE
 from nexus_graph.scope.permission import Permission
 from nexus_graph.stores.work import Read
 
-BUILT = api_schema.build()
+BUILT = api_schema.built()
 GRAPH: GraphQLSchema = build_schema(BUILT.as_str())
 MUTATIONS = [each for each in declarations(BUILT).values() if each.root == MUTATION]
 

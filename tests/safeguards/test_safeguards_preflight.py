@@ -23,7 +23,7 @@ from nexus_graph.safeguards.switches.releasing import release
 from nexus_graph.scope.scope import Env, Principal, PrincipalKind, Scope
 from nexus_graph.stores.work import Read
 
-BUILT = api_schema.build()
+BUILT = api_schema.built()
 GRAPH = build_schema(BUILT.as_str())
 DECLARED = declarations(BUILT)
 CAN = """query Can($action: String!, $target: ID) { viewer { can(action: $action, target: $target) {
