@@ -86,12 +86,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, object, object]:
-    """Look for no garbage while all modules are imported, and not among them afterwards: there is none."""
+    """Look for no garbage while all modules are imported, and not among them afterwards: there is none.
+
+    Afterwards look for it less often than a program does that serves for ever.
+    """
     gc.disable()
     try:
         return (yield)
     finally:
         gc.freeze()
+        gc.set_threshold(20_000)
         gc.enable()
 
 

@@ -53,6 +53,16 @@ def test_a_broken_contract_would_be_seen(tmp_path: Path) -> None:
     assert "nexus_graph.scope is not allowed to import nexus_graph.api" in done.stdout
 
 
+def test_no_driver_is_imported_by_whoever_does_not_use_it() -> None:
+    """Each takes a second or two of a start, which an embedded installation does not pay."""
+    code = "import sys, nexus_graph.app; print([name for name in sys.modules if name.split('.')[0] in sys.argv])"
+    drivers = ("aiobotocore", "botocore", "aiohttp", "weaviate")
+    done = subprocess.run(
+        [sys.executable, "-c", code, *drivers], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout == "[]\n"
+
+
 def _imports(module: ast.Module) -> Iterator[str]:
     for node in ast.walk(module):
         if isinstance(node, ast.Import):

@@ -39,7 +39,7 @@ def whole(text: str, monkeypatch: pytest.MonkeyPatch) -> list[Finding]:
 
 
 @pytest.mark.usefixtures("eager")
-@pytest.mark.parametrize("distance", [0, 1, 2, 3, 5])
+@pytest.mark.parametrize("distance", [0, *(pytest.param(few, marks=pytest.mark.long) for few in (1, 2, 3)), 5])
 def test_excerpts_of_a_long_text_miss_nothing(distance: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """All rows of the labelled set in one text, with so many lines between them, in several orders."""
     chance = random.Random(distance)  # noqa: S311 - the same in every run
@@ -94,7 +94,7 @@ def test_excerpts_leave_out_what_holds_no_number() -> None:
     assert [*excerpts.Views(text).spans(detector, 5)] == []
 
 
-@pytest.mark.parametrize("together", [1, 40, 1000, 2**16])
+@pytest.mark.parametrize("together", [1, *(pytest.param(many, marks=pytest.mark.long) for many in (40, 2**16)), 1000])
 def test_many_texts_are_read_as_each_alone(together: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """All rows of the labelled set, in batches of any size, in their order and in another one."""
     monkeypatch.setattr(findings, "_TOGETHER", together)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -526,16 +525,6 @@ async def test_conflicts_and_misses_are_ours(blobs: S3Blobs) -> None:
     for error in (conflict.value, missing.value):
         assert error.__cause__ is None
         assert error.hint
-
-
-def test_the_driver_is_imported_by_nobody_who_does_not_use_it() -> None:
-    """Two seconds of every start, which an embedded installation does not pay."""
-    code = "import sys, nexus_graph.app; print([name for name in sys.modules if name.split('.')[0] in sys.argv])"
-    drivers = ("aiobotocore", "botocore", "aiohttp")
-    found = subprocess.run(
-        [sys.executable, "-c", code, *drivers], capture_output=True, text=True, timeout=60, check=True
-    )
-    assert found.stdout == "[]\n"
 
 
 def certificate(folder: Path) -> tuple[Path, Path]:

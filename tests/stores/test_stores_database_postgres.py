@@ -642,6 +642,7 @@ async def test_an_answer_to_a_batch_that_never_comes_is_told(place: PostgresPlac
         await database.close()
 
 
+@pytest.mark.servers  # one of its own
 async def test_what_a_crash_leaves_of_an_erasure_is_found_as_the_page_says() -> None:
     """A server that is killed while it writes a table anew leaves the copy: no table names it, nor does it go away."""
     (statements,) = re.findall(r"```sql\ncheckpoint;\n(.*?)```", POSTGRES_PAGE.read_text("utf-8"), re.DOTALL)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -49,12 +48,6 @@ def test_names_are_digests_of_parts_that_tell_their_length() -> None:
     name = schema.tenant_name(replace(SPACE, tenant_id="../" * 100), 2**40)
     assert len(name) <= 64
     assert name.replace("_", "").isalnum()
-
-
-def test_the_client_is_loaded_by_whom_it_is_chosen_alone() -> None:
-    """It takes seconds to load: not for those who have no Weaviate."""
-    code = "import nexus_graph.app, sys; sys.exit('weaviate' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False, timeout=120).returncode == 0
 
 
 async def test_a_missing_client_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
