@@ -172,7 +172,7 @@ class WeaviateVectors:
         key = (self._name(space), schema.tenant_name(space, view.copy.epoch))
         if key not in self._reached:
             found = await self.ask(space, view.copy.epoch, weaviate_rows.witnessed, QUICK)
-            if found < view.copy.generation:  # it forgot what it acknowledged, or was loaded without all of its files
+            if found == NOTHING:  # loaded without its files; an older word than the last may only have come late
                 raise Lost("The copy of the vectors on the Weaviate server is not whole.", hint="It is made anew.")
             self._reached[key] = found
         return self._reached[key]

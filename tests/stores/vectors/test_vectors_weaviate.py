@@ -24,7 +24,7 @@ from nexus_graph.stores.vectors.local import LocalVectors
 from nexus_graph.stores.vectors.scoring import score
 from nexus_graph.stores.vectors.weaviate import WeaviateVectors
 from nexus_graph.stores.vectors.weaviate_client import QUICK, WeaviateConnection
-from nexus_graph.stores.vectors.weaviate_rows import insert
+from nexus_graph.stores.vectors.weaviate_rows import insert, witness
 
 SPACE = Space("t_acme", "dev", "hashing@v1:4:chunk-1", 4)
 ONE = Change(1, ["card_1"], [("card_1", 0)], np.array([[1, 0, 0, 0]], np.float32))
@@ -100,6 +100,17 @@ async def test_a_batch_that_was_not_taken_is_no_copy(vectors: WeaviateVectors, m
     view = await vectors.apply(SPACE, await vectors.view(SPACE), ONE)
     assert view.generation == 1
     assert (await view.nominate(ONE.matrix[0], 1)).keys == (("card_1", 0),)
+
+
+async def test_a_word_that_comes_late_is_no_loss(vectors: WeaviateVectors) -> None:
+    """What a cut network held back arrives after a later write: the copy has all that the database says it has."""
+    view = await vectors.apply(SPACE, await vectors.view(SPACE), ONE)
+    two = Change(2, ["card_2"], [("card_2", 0)], ONE.matrix)
+    view = await vectors.apply(SPACE, view, two)
+    await vectors.ask(SPACE, 1, partial(witness, stamp=1))
+    vectors._reached.clear()
+    assert await vectors.reached(SPACE, await vectors.view(SPACE)) == 1
+    assert {key[0] for key in (await view.nominate(ONE.matrix[0], 5)).keys} == {"card_1", "card_2"}
 
 
 async def test_a_collection_that_differs_is_named_at_the_start(
