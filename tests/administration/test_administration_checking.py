@@ -171,6 +171,7 @@ def test_audit_verify_looks_where_it_is_told(stocked: Folder) -> None:
     assert "no journal here" in stocked.bad("audit", "verify", "--env", "prod")
 
 
+@pytest.mark.long
 def test_another_embedder_needs_a_new_index(stocked: Folder) -> None:
     """After a switch of embedder nothing starts on mixed vectors; `reindex` switches, and all is sound again."""
     pytest.importorskip("onnxruntime", reason="the second embedder comes with the extra `local`")

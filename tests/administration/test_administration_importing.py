@@ -219,6 +219,7 @@ def test_a_file_over_the_limit_is_refused(installed: Folder, material: Path) -> 
     assert "larger than 1000 bytes" in refused["reason"]
 
 
+@pytest.mark.long
 def test_hundreds_of_files_are_found_afterwards(installed: Folder, material: Path) -> None:
     """Three hundred Markdown files without front matter keys of their own are imported, and each is found by search."""
     words = [f"{first}{second}" for first in ("amber", "birch", "cedar") for second in range(100)]

@@ -263,6 +263,7 @@ async def test_the_keeper_follows_and_lets_go_of_what_became_small(
         await equal(stores, replace(used, copies=copies), scope)
 
 
+@pytest.mark.long
 async def test_a_dead_server_costs_a_second_once(stores: Stores, scope_of: MakeScope, tmp_path: Path) -> None:
     """Killed in the midst of searches, and frozen: rows answer, and say no if there are too many; then it is back."""
     scope = scope_of()

@@ -37,6 +37,7 @@ def throttled(owner: Caller, subject: str) -> list[int]:
     return [payload["input"]["count"] for payload in payloads if payload["output"]["code"] == "THROTTLED"]
 
 
+@pytest.mark.long
 async def test_a_flood_passes_exactly_its_budget(own_world: MakeWorld) -> None:
     """Of two hundred requests at once ten fit; others of the tenant, other tenants and the sockets do not feel it."""
     small = {"actor_burst": BURST, "actor_per_second": 1, "tenant_burst": 10_000, "introspection_burst": 2}

@@ -113,7 +113,7 @@ def test_the_same_question_gives_the_same_bytes_to_everybody(world: World) -> No
     assert other["digest"] != first["digest"]
 
 
-@pytest.mark.parametrize("embedder", ["hashing", "onnx"])
+@pytest.mark.parametrize("embedder", ["hashing", pytest.param("onnx", marks=pytest.mark.long)])
 def test_two_processes_give_identical_packs(own_world: MakeWorld, embedder: str) -> None:
     """A second server on the same data seals the same bytes, and each sees what the other published."""
     if embedder == "onnx":

@@ -72,6 +72,7 @@ def halt(house: Inside, dice: random.Random, mutation: str) -> str | None:
     return house.run(engage(house.house.stores, system(), KNOWN, *halted, "A drill")).switch_id
 
 
+@pytest.mark.long
 def test_nothing_ever_disagrees(house: Inside) -> None:
     """Over random states, roles and mutations: `can` == dry run == the deed, in what is allowed and why not."""
     dice, seen, passed = random.Random(SEED), set[str](), 0  # noqa: S311 - states, not secrets

@@ -426,18 +426,22 @@ async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
 @pytest.mark.parametrize(
     "answer",
     [
-        silent,
-        saying(b""),
-        saying(b"\x16\x03\x01 what is this?"),
-        saying(b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\nrubbish"),
-        saying(b"HTTP/1.1 200 OK\r\nContent-Length: 700\r\n\r\n<?xml version='1.0'?><a>"),
-        saying(b"HTTP/1.1 500 Oh\r\nContent-Length: 0\r\n\r\n"),
-        saying(b"HTTP/1.1 503 Slow Down\r\nContent-Length: 9\r\n\r\nSlow down"),
-        saying(b"HTTP/1.1 301 Moved\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n"),
-        saying(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n"),
-        saying(b"HTTP/1.1 400 Bad\r\nContent-Length: 5\r\n\r\n<html"),
+        pytest.param(silent, id="silent"),
+        pytest.param(saying(b""), id="closes"),
+        pytest.param(saying(b"HTTP/1.1 500 Oh\r\nContent-Length: 0\r\n\r\n"), id="500"),
+        *(
+            pytest.param(saying(said), id=name, marks=pytest.mark.long)
+            for name, said in {
+                "other": b"\x16\x03\x01 what is this?",
+                "rubbish": b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\nrubbish",
+                "short": b"HTTP/1.1 200 OK\r\nContent-Length: 700\r\n\r\n<?xml version='1.0'?><a>",
+                "503": b"HTTP/1.1 503 Slow Down\r\nContent-Length: 9\r\n\r\nSlow down",
+                "301": b"HTTP/1.1 301 Moved\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n",
+                "403": b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n",
+                "400": b"HTTP/1.1 400 Bad\r\nContent-Length: 5\r\n\r\n<html",
+            }.items()
+        ),
     ],
-    ids=["silent", "closes", "other", "rubbish", "short", "500", "503", "301", "403", "400"],
 )
 async def test_a_broken_server_is_unavailable_and_nothing_else(answer: Answering) -> None:
     """Whatever it sends, no error of a driver comes through, in time, and neither error nor log tells an address."""
