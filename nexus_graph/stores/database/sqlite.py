@@ -1,8 +1,8 @@
 """The embedded database: one SQLite file in WAL mode, one writing connection, a pool of reading ones.
 
 Every transaction that writes begins IMMEDIATE: a deferred one that reads first and writes later fails under load.
-Each statement is a hop to the thread of its connection and back; a transaction that waits for nothing else goes there
-as a whole, in one hop.
+Short reads are done on the spot (`sqlite_reading`). A statement that may write is a hop to the thread of its connection
+and back; a transaction that waits for nothing else goes there as a whole, in one hop.
 `synchronous=FULL` makes a commit survive a power cut; `secure_delete` leaves no bytes behind a DELETE.
 """
 
@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Coroutine, Iterable, Sequence
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,8 @@ import aiosqlite
 from nexus_graph.scope.errors import Unavailable
 from nexus_graph.stores.database.aiosqlite_inside import in_thread
 from nexus_graph.stores.database.base import Bound, Connection, Result, Row, ScopeKey, Transaction
+from nexus_graph.stores.database.sqlite_errors import translated
+from nexus_graph.stores.database.sqlite_reading import Reader, Turn
 from nexus_graph.stores.database.uninterrupted import uninterrupted
 from nexus_graph.stores.statement import Value
 
@@ -39,7 +41,7 @@ _WRITING = (
     "PRAGMA cache_size=-65536",  # KiB: digests land all over an index
     "PRAGMA wal_autocheckpoint=8000",  # pages of 4 KiB
 )
-_READING = ("PRAGMA query_only=ON",)
+_READING = ("PRAGMA query_only=ON", "PRAGMA busy_timeout=0")  # who is on the spot waits for nobody
 
 
 class _AtHand:
@@ -49,11 +51,11 @@ class _AtHand:
         self._connection = connection
 
     async def rows(self, sql: str, parameters: dict[str, Value]) -> Sequence[Row]:
-        with _translated():
+        with translated():
             return self._connection.execute(sql, parameters).fetchall()
 
     async def many(self, sql: str, parameters: Iterable[dict[str, Value]]) -> None:
-        with _translated():
+        with translated():
             self._connection.executemany(sql, parameters)
 
     async def batch(self, statements: Sequence[Bound]) -> int:
@@ -71,12 +73,12 @@ class _Connection:
 
     async def rows(self, sql: str, parameters: dict[str, Value]) -> Sequence[Row]:
         """Run one statement and return its rows, in one hop to the connection's thread."""
-        with _translated():
+        with translated():
             return list(await self._connection.execute_fetchall(sql, parameters))
 
     async def many(self, sql: str, parameters: Iterable[dict[str, Value]]) -> None:
         """Run one statement for each set of parameters, in one hop."""
-        with _translated():
+        with translated():
             await self._connection.executemany(sql, parameters)
 
     async def batch(self, statements: Sequence[Bound]) -> int:
@@ -86,13 +88,13 @@ class _Connection:
     async def hold(self, name: str) -> None:
         """Nothing to do: whoever writes holds the whole file."""
 
-    async def begin(self, *, write: bool) -> None:
-        """Open a transaction; a writing one takes the write lock at once."""
-        await self.rows("BEGIN IMMEDIATE" if write else "BEGIN", {})
+    async def begin(self) -> None:
+        """Open a transaction, and take the write lock at once."""
+        await self.rows("BEGIN IMMEDIATE", {})
 
     async def end(self, *, commit: bool) -> None:
         """Close the transaction. Not interrupted by cancellation: it is over, one way or the other, on return."""
-        with _translated():
+        with translated():
             await uninterrupted(self._connection.commit() if commit else self._connection.rollback())
 
     async def whole(self, transaction: Transaction[Result]) -> Result:
@@ -113,15 +115,16 @@ class SqliteDatabase:
         self.path = path
         self._writer: _Connection | None = None
         self._writing = asyncio.Lock()
-        self._idle: asyncio.Queue[_Connection] = asyncio.Queue()
-        self._readers: list[_Connection] = []
+        self._idle: asyncio.Queue[Reader] = asyncio.Queue()
+        self._readers: list[Reader] = []
 
     async def open(self) -> None:
         """Open the connections. Raises Unavailable when the file can't be opened."""
         try:
-            self._writer = await self._connect()
+            self._writer = _Connection(await self._connect(_WRITING))
+            turn = Turn()
             for _ in range(_READERS):
-                self._readers.append(await self._connect(read_only=True))
+                self._readers.append(Reader(await self._connect(_READING), turn, _BUSY_MILLISECONDS))
                 self._idle.put_nowait(self._readers[-1])
         except BaseException:
             await self.close()
@@ -148,15 +151,15 @@ class SqliteDatabase:
         if not self._readers:
             raise _closed()
         idle = self._idle
-        connection = await idle.get()
+        reader = await idle.get()
         try:
+            reader.begin()
             try:
-                await connection.begin(write=False)
-                yield connection
+                yield reader
             finally:
-                await connection.end(commit=False)
+                await reader.end()
         finally:
-            idle.put_nowait(connection)
+            idle.put_nowait(reader)
 
     @asynccontextmanager
     async def writing(self, key: ScopeKey | None) -> AsyncIterator[Connection]:
@@ -165,7 +168,7 @@ class SqliteDatabase:
             if (writer := self._writer) is None:
                 raise _closed()
             try:
-                await writer.begin(write=True)
+                await writer.begin()
                 yield writer
                 await writer.end(commit=True)
             except (
@@ -203,7 +206,7 @@ class SqliteDatabase:
         async with self._writing:
             if self._writer is None:
                 raise _closed()
-            connection = await self._connect()
+            connection = _Connection(await self._connect(_WRITING))
             try:
                 await connection.rows("PRAGMA temp_store=FILE", {})  # a copy of everything is too much for the memory
                 await connection.rows("VACUUM", {})
@@ -219,33 +222,35 @@ class SqliteDatabase:
         """See `base.Database`."""
         return file.name.startswith(self.path.name)
 
-    async def _connect(self, *, read_only: bool = False) -> _Connection:
-        with _translated():
-            connection = await aiosqlite.connect(self.path, isolation_level=None, cached_statements=512)
+    async def _connect(self, more: Sequence[str]) -> aiosqlite.Connection:
+        with translated():
+            connection = await aiosqlite.connect(
+                self.path, isolation_level=None, cached_statements=512, check_same_thread=False
+            )
             try:
                 connection.row_factory = sqlite3.Row
-                for pragma in (*_PRAGMAS, *(_READING if read_only else _WRITING)):
+                for pragma in (*_PRAGMAS, *more):
                     await connection.execute_fetchall(pragma)
             except BaseException:
                 await connection.close()  # else its thread would keep the process from ending
                 raise
-        return _Connection(connection)
+        return connection
 
 
 def _all(connection: sqlite3.Connection, statements: Sequence[Bound]) -> int:
     changed = 0
-    with _translated():
+    with translated():
         for sql, parameters in statements:
             changed = connection.execute(sql, parameters).rowcount
     return changed
 
 
 def _whole(connection: sqlite3.Connection, transaction: Transaction[Result]) -> Result:
-    with _translated():
+    with translated():
         connection.execute("BEGIN IMMEDIATE")
     try:
         result = _ended(transaction(_AtHand(connection)))
-        with _translated():
+        with translated():
             connection.commit()
         return result
     except BaseException:
@@ -282,23 +287,3 @@ def _ended(steps: Coroutine[Any, Any, Result]) -> Result:
 
 def _closed() -> Unavailable:
     return Unavailable("The database is closed.", hint="The server is stopping; try again.")
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    """SQLite's words for a busy or broken file become Unavailable; a mistake in a statement stays what it is."""
-    try:
-        yield
-    except sqlite3.DatabaseError as error:
-        text = str(error)
-        if "malformed" in text or "not a database" in text:
-            raise Unavailable("The database is damaged.", hint="Restore nexus.db from a backup.") from error
-        if not isinstance(error, sqlite3.OperationalError):
-            raise
-        if "locked" in text or "busy" in text:
-            raise Unavailable("The database is busy with another process.", hint="Try again.") from error
-        if "unable to open" in text or "disk" in text or "full" in text or "readonly" in text:
-            raise Unavailable(
-                f"The database can't be used: {text}.", hint="Check the data folder and its disk."
-            ) from error
-        raise

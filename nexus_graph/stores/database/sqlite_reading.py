@@ -1,0 +1,123 @@
+"""Reading connections of the embedded database: what is short is read on the spot, what is not in a thread.
+
+Most statements take a few microseconds, and a hop to a thread and back ten times that. So each is begun where it is
+asked for, and given up when it takes longer than the others may be kept waiting for; then it is run again in the
+connection's own thread, in the same transaction, which sees the same state.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Iterable, Sequence
+from math import inf
+from time import perf_counter
+from typing import Final
+
+import aiosqlite
+
+from nexus_graph.stores.database.aiosqlite_inside import at_hand, in_thread
+from nexus_graph.stores.database.base import Bound, Row
+from nexus_graph.stores.database.sqlite_errors import translated
+from nexus_graph.stores.database.uninterrupted import uninterrupted
+from nexus_graph.stores.statement import Value
+
+AT_ONCE_SECONDS: Final = 0.002
+"""How long a statement may take on the spot."""
+TURN_SECONDS: Final = 0.005
+"""How long others may wait in one turn of the event loop before they are let in between two statements."""
+
+_STEPS: Final = 500  # of SQLite's machine, between two looks at the clock
+_GIVEN_UP: Final = (sqlite3.SQLITE_INTERRUPT, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+
+
+class Turn:
+    """How long this turn of the event loop lasts already, as far as a database's readers are concerned."""
+
+    def __init__(self) -> None:
+        self._since: float | None = None
+
+    def is_over(self) -> bool:
+        """Whether others should be let in now."""
+        now = perf_counter()
+        if self._since is None:
+            self._since = now
+            asyncio.get_running_loop().call_soon(self._next)
+        return now - self._since > TURN_SECONDS
+
+    def _next(self) -> None:
+        self._since = None
+
+
+class Reader:
+    """A connection that can't write, and has a thread of its own for what takes long."""
+
+    def __init__(self, connection: aiosqlite.Connection, turn: Turn, busy_milliseconds: int) -> None:
+        self._connection = connection
+        self._busy_milliseconds = busy_milliseconds
+        self._here = at_hand(connection)
+        self._turn = turn
+        self._until = inf
+        self._elsewhere = False  # the thread has it until the transaction ends
+        self._here.set_progress_handler(self._is_late, _STEPS)
+
+    async def rows(self, sql: str, parameters: dict[str, Value]) -> Sequence[Row]:
+        """Run one statement and return its rows."""
+        if self._turn.is_over():
+            await asyncio.sleep(0)
+        if not self._elsewhere:
+            self._until = perf_counter() + AT_ONCE_SECONDS
+            try:
+                return self._here.execute(sql, parameters).fetchall()
+            except sqlite3.DatabaseError as error:
+                if getattr(error, "sqlite_errorcode", None) not in _GIVEN_UP:
+                    with translated():
+                        raise
+            finally:
+                self._until = inf
+            self._elsewhere = True
+        return await in_thread(self._connection, lambda connection: self._patiently(connection, sql, parameters))
+
+    async def many(self, sql: str, parameters: Iterable[dict[str, Value]]) -> None:
+        """Nothing is written here."""
+        raise RuntimeError("A reading connection was asked to write.")
+
+    async def batch(self, statements: Sequence[Bound]) -> int:
+        """Nothing is written here."""
+        raise RuntimeError("A reading connection was asked to write.")
+
+    async def hold(self, name: str) -> None:
+        """Nothing to do: who only reads keeps nobody from anything."""
+
+    def begin(self) -> None:
+        """Open a transaction; what it sees is settled by its first statement."""
+        with translated():
+            self._here.execute("BEGIN")
+
+    async def end(self) -> None:
+        """Close the transaction. Not interrupted by cancellation: it is over on return."""
+        if self._elsewhere:
+            await uninterrupted(in_thread(self._connection, _rolled_back))
+            self._elsewhere = False
+        else:
+            _rolled_back(self._here)
+
+    async def close(self) -> None:
+        """Close the connection."""
+        await self._connection.close()
+
+    def _is_late(self) -> bool:
+        return perf_counter() > self._until
+
+    def _patiently(self, connection: sqlite3.Connection, sql: str, parameters: dict[str, Value]) -> Sequence[Row]:
+        with translated():
+            connection.execute(f"PRAGMA busy_timeout={self._busy_milliseconds}")
+            try:
+                return connection.execute(sql, parameters).fetchall()
+            finally:
+                connection.execute("PRAGMA busy_timeout=0")
+
+
+def _rolled_back(connection: sqlite3.Connection) -> None:
+    with translated():
+        connection.rollback()
