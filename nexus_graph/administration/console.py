@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NoReturn, Protocol, TypeVar
 
@@ -117,10 +117,13 @@ def settings(**given: Any) -> Loaded:
     return loaded
 
 
-def run(deed: Coroutine[Any, Any, Result]) -> Result:
-    """Run a command's deed; errors become one line and a status."""
+def run(
+    deed: Coroutine[Any, Any, Result], loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None
+) -> Result:
+    """Run a command's deed, in an event loop of that kind; errors become one line and a status."""
     try:
-        return asyncio.run(deed)
+        with asyncio.Runner(loop_factory=loop_factory) as runner:
+            return runner.run(deed)
     except ConfigurationError as error:
         fail(str(error), status=MISUSED)
     except NexusError as error:

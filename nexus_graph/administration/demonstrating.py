@@ -17,7 +17,7 @@ from nexus_graph.administration.client import Client
 from nexus_graph.administration.console import Ticker
 from nexus_graph.administration.directory import development_token
 from nexus_graph.administration.installing import install
-from nexus_graph.administration.serving import listen, served
+from nexus_graph.administration.serving import event_loops, listen, served
 from nexus_graph.api.house import House
 from nexus_graph.app import following, open_house
 from nexus_graph.config import Config
@@ -84,7 +84,7 @@ def demo(
                     console.say("Serving. Press Ctrl-C to stop.")
                     await serving
 
-    console.run(deed())
+    console.run(deed(), event_loops())
 
 
 async def _story(house: House, tick: Ticker) -> dict[str, str]:

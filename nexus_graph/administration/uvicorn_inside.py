@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 from uvicorn import Server
 from uvicorn._types import ASGIReceiveEvent, ASGISendEvent
+from uvicorn.loops.auto import auto_loop_factory
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
@@ -20,6 +21,7 @@ __all__ = (
     "HttpToolsProtocol",
     "Server",
     "WebSocketsSansIOProtocol",
+    "auto_loop_factory",
 )
 
 MEMBERS: Mapping[type, tuple[str, ...]] = {
