@@ -23,6 +23,7 @@ from nexus_graph.tenants.admission import Presented
 
 if TYPE_CHECKING:
     from nexus_graph.api.house import House
+    from nexus_graph.api.operations.planning import Plan
 
 
 MOST_ITEMS = 20_000
@@ -30,7 +31,7 @@ MOST_ITEMS = 20_000
 
 
 class Context:
-    """One operation of one admitted principal.
+    """One operation of one admitted principal, and the `plan` of its document, where it has one.
 
     `refused` names the fields and codes that are journalled already, `told` says whether any refusal is. `streaming` is
     the subscription that it follows, if it does, `cursor` how far that is, and `resume_after` the cursor after which
@@ -49,6 +50,7 @@ class Context:
         self.streaming: str | None = None
         self.cursor: str | None = None
         self.resume_after: str | None = None
+        self.plan: Plan | None = None
         self._left = MOST_ITEMS
 
     def take(self, items: int) -> None:

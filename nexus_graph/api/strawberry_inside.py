@@ -10,7 +10,7 @@ from enum import Enum
 from typing import Any, TypeGuard, cast
 
 import strawberry
-from graphql import GraphQLDirective, GraphQLInputObjectType, GraphQLSchema
+from graphql import GraphQLDirective, GraphQLField, GraphQLInputObjectType, GraphQLObjectType, GraphQLSchema
 from strawberry.execution.is_awaitable import optimized_is_awaitable
 from strawberry.schema.base import BaseSchema
 from strawberry.types.base import StrawberryObjectDefinition
@@ -21,6 +21,7 @@ __all__ = (
     "BaseSchema",
     "ScalarDefinition",
     "StrawberryField",
+    "attribute_of",
     "describe_directives",
     "describe_values",
     "executor_class",
@@ -30,6 +31,7 @@ __all__ = (
     "inputs",
     "is_awaitable",
     "is_one_of",
+    "python_type_of",
 )
 
 is_awaitable = cast("Callable[[Any], TypeGuard[Awaitable[Any]]]", optimized_is_awaitable)  # declared as bool there
@@ -93,3 +95,19 @@ def _describe(directive: GraphQLDirective, schema: strawberry.Schema) -> None:
     declared = directive.extensions.get(_DEFINITION)
     for field in declared.fields if declared else ():
         directive.args[schema.config.name_converter.get_graphql_name(field)].description = field.description
+
+
+def attribute_of(field: GraphQLField) -> str | None:
+    """The attribute that answers a field, unless a function of its own does."""
+    declared = field.extensions.get(_DEFINITION)
+    if isinstance(declared, StrawberryField) and declared.is_basic_field:
+        return declared.python_name
+    return None
+
+
+def python_type_of(kind: GraphQLObjectType) -> type | None:
+    """The class whose instances are of a type, unless several types share it."""
+    declared = kind.extensions.get(_DEFINITION)
+    if isinstance(declared, StrawberryObjectDefinition) and declared.concrete_of is None:
+        return declared.origin
+    return None

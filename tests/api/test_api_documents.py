@@ -126,7 +126,7 @@ def test_large_documents_of_honest_clients_are_read(documents: Documents) -> Non
 
 def test_one_operation_has_to_be_meant(documents: Documents) -> None:
     """Two operations need a name, and it has to be one of theirs."""
-    document = documents.read("query A { viewer { role } } query B { viewer { subject } }", suggestions=True)
+    document = documents.read("query A { viewer { role } } query B { viewer { subject } }", suggestions=True).document
     for name in (None, "C", ""):
         with pytest.raises(Invalid):
             meant(document, name)

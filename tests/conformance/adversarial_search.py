@@ -50,7 +50,7 @@ def seconds_of(schema: Schema, text: str, *, suggestions: bool = True) -> float:
     began = time.process_time()
     with suppress(NexusError):
         try:
-            document = fresh.read(text, suggestions=suggestions)
+            document = fresh.read(text, suggestions=suggestions).document
             schema.prices.price(document, meant(document, None), {"a": "x", "b": False})
         except Flawed as flawed:
             formatted(flawed.errors, "trace")

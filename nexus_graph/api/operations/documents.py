@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections import OrderedDict
+from typing import NamedTuple
 
 from graphql import (
     ASTValidationRule,
@@ -25,6 +26,7 @@ from graphql import (
 from nexus_graph.api.errors import MOST_FLAWS, Flawed, more_is_wrong
 from nexus_graph.api.graphql_core_inside import Enough, ValidationAbortedError, few_comparisons, few_wrong_values
 from nexus_graph.api.operations.extent import require_bounded
+from nexus_graph.api.operations.planning import Plan
 from nexus_graph.scope.errors import Invalid
 
 MOST_TOKENS = 4000
@@ -35,6 +37,7 @@ MOST_CACHED = 32 * 1024 * 1024
 
 _WRONG_VALUES = 3
 _BYTES_OF_A_TOKEN = 1024
+_BYTES_OF_PRICES = 4096
 
 
 _BOUNDED: dict[type[ASTValidationRule], type[ASTValidationRule]] = {
@@ -44,23 +47,31 @@ _BOUNDED: dict[type[ASTValidationRule], type[ASTValidationRule]] = {
 _RULES = tuple(_BOUNDED.get(rule, rule) for rule in specified_rules)
 
 
+class Known(NamedTuple):
+    """A good document, and what is worked out of it as it is used; None where that would vary."""
+
+    document: DocumentNode
+    plan: Plan | None
+
+
 class Documents:
     """Reads documents of one schema. A good one that comes again, in the same words, is not checked again."""
 
     def __init__(self, graph: GraphQLSchema, most_cached: int = MOST_CACHED) -> None:
         self._graph = graph
         self._most_cached = most_cached
-        self._good: OrderedDict[str, tuple[DocumentNode, int]] = OrderedDict()
+        self._good: OrderedDict[str, tuple[Known, int]] = OrderedDict()
         self._cached = 0
 
-    def read(self, text: str, *, suggestions: bool) -> DocumentNode:
+    def read(self, text: str, *, suggestions: bool) -> Known:
         """The document of a text. Raises Flawed; its errors suggest names of the schema only when told to."""
         if (found := self._good.get(text)) is not None:
             self._good.move_to_end(text)
             return found[0]
         document = self._check(text, suggestions)
-        self._keep(text, document)
-        return document
+        known = Known(document, Plan.of(self._graph, document))
+        self._keep(text, known)
+        return known
 
     def forget(self) -> None:
         """Let go of all documents: whose they are is not known."""
@@ -80,10 +91,10 @@ class Documents:
             raise Flawed([*errors[:-1], _last(errors)])
         return document
 
-    def _keep(self, text: str, document: DocumentNode) -> None:
+    def _keep(self, text: str, known: Known) -> None:
         """Only what is good: what is refused must not take its place."""
-        size = sys.getsizeof(text) + document.token_count * _BYTES_OF_A_TOKEN
-        self._good[text] = document, size
+        size = sys.getsizeof(text) + known.document.token_count * _BYTES_OF_A_TOKEN + _BYTES_OF_PRICES
+        self._good[text] = known, size
         self._cached += size
         while self._cached > self._most_cached:
             self._cached -= self._good.popitem(last=False)[1][1]

@@ -22,17 +22,20 @@ from graphql import subscribe as graphql_subscribe
 
 from nexus_graph.api.context import Context
 from nexus_graph.api.errors import MOST_FLAWS, Flawed, executed, formatted, status_of
+from nexus_graph.api.graphql_core_inside import planned_executor
 from nexus_graph.api.house import House
 from nexus_graph.api.observing import root_fields
 from nexus_graph.api.operations import introspection, trusted
 from nexus_graph.api.operations.charging import cost, identity, look, pay, pay_for_flaws
 from nexus_graph.api.operations.costing import characters
-from nexus_graph.api.operations.documents import Documents, meant
+from nexus_graph.api.operations.documents import Documents, Known, meant
 from nexus_graph.api.operations.lists import require_bounded_lists
 from nexus_graph.api.operations.operation import Operation
 from nexus_graph.api.operations.persisted import PersistedOperations
+from nexus_graph.api.operations.planning import measure_key
 from nexus_graph.api.schema import Schema
 from nexus_graph.api.strawberry_inside import executor_class, is_awaitable
+from nexus_graph.safeguards.rates import Price
 from nexus_graph.scope.errors import Invalid, NexusError, Throttled, TimedOut
 from nexus_graph.scope.scope import Scope
 from nexus_graph.stores.journal import RunKind
@@ -116,20 +119,19 @@ class Execution:
         try:
             await look(context, operation)
             suggestions = introspection.allowed(context)
-            document = self._documents.read(self._persisted.text(context.scope, operation), suggestions=suggestions)
-            node = meant(document, operation.name)
+            known = self._documents.read(self._persisted.text(context.scope, operation), suggestions=suggestions)
+            node = meant(known.document, operation.name)
             _require_carried(node, carried)
+            context.plan = known.plan
             context.observation.kind = node.operation.value
-            context.observation.fields = root_fields(document, node.selection_set)
-            require_bounded_lists(self._graph, node, operation.variables)
-            self._schema.prices.require_bounded(document, node, operation.variables)
-            price = self._schema.prices.price(document, node, operation.variables)
+            context.observation.fields = root_fields(known.document, node.selection_set)
+            price = self._price(known, node, operation)
             if price.introspections:
                 introspection.require(context)
             await pay(context, price, identity(operation))
         except (NexusError, Flawed) as error:
             raise await self.refuse(context, error) from error
-        return Prepared(context, document, node, operation.variables or {}, suggestions)
+        return Prepared(context, known.document, node, operation.variables or {}, suggestions)
 
     async def execute(self, prepared: Prepared) -> Answer:
         """Run a query or mutation. Raises Refused, also when it takes longer than an operation may."""
@@ -182,6 +184,19 @@ class Execution:
         body = {"errors": errors, "extensions": cost(context)}
         return Refused(body, status, malformed=malformed, retry_after=retry_after)
 
+    def _price(self, known: Known, node: OperationDefinitionNode, operation: Operation) -> Price:
+        """The price of an operation that is bounded, once worked out or known. Raises Invalid for one that is not."""
+        plan, variables = known.plan, operation.variables
+        key = None if plan is None else measure_key(operation.name, variables)
+        if plan is not None and (price := plan.price(key)) is not None:
+            return price
+        require_bounded_lists(self._graph, node, variables)
+        self._schema.prices.require_bounded(known.document, node, variables)
+        price = self._schema.prices.price(known.document, node, variables)
+        if plan is not None:
+            plan.keep(key, price)
+        return price
+
     async def _told(self, context: Context, result: ExecutionResult, *, first: bool) -> Answer:
         if not executed(result):
             raise await self.refuse(context, Flawed(result.errors or []))
@@ -203,7 +218,7 @@ class Execution:
             "context_value": prepared.context,
             "variable_values": prepared.variables,
             "operation_name": prepared.operation.name.value if prepared.operation.name else None,
-            "executor_class": executor_class(self._schema),
+            "executor_class": (executor_class if prepared.context.plan is None else planned_executor)(self._schema),
             "hide_suggestions": not prepared.suggestions,
             "max_coercion_errors": MOST_FLAWS,
         }

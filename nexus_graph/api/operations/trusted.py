@@ -143,7 +143,7 @@ def _checked(documents: Documents, text: str, path: Path) -> DocumentNode:
     if len(text) > LONGEST_DOCUMENT:
         raise ConfigurationError(f"Trusted documents: {path} has more than {LONGEST_DOCUMENT:,} characters in one.")
     try:
-        document = documents.read(text, suggestions=True)
+        document = documents.read(text, suggestions=True).document
     except Flawed as error:
         first = error.errors[0]
         place = f", line {first.locations[0].line}" if first.locations else ""

@@ -1,0 +1,246 @@
+"""What does not change from one run of a document to the next is worked out once: a plan.
+
+Below a resolver most of an answer is plain: attributes of values that are there already. Such a part of a selection
+becomes a function from the value to its piece of the answer. Whatever that does not expect - a null that may not be, a
+value of another type - it leaves to the ordinary executor, which starts from the same value and tells what is wrong:
+reading attributes twice does no harm. A document with directives has no plan, since what it asks for varies.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from operator import attrgetter
+from typing import Any, Final, NamedTuple
+
+import orjson
+from graphql import (
+    DocumentNode,
+    GraphQLBoolean,
+    GraphQLID,
+    GraphQLInterfaceType,
+    GraphQLLeafType,
+    GraphQLList,
+    GraphQLNonNull,
+    GraphQLObjectType,
+    GraphQLOutputType,
+    GraphQLSchema,
+    GraphQLString,
+    GraphQLUnionType,
+    TokenKind,
+)
+
+from nexus_graph.api.strawberry_inside import attribute_of, python_type_of
+from nexus_graph.safeguards.rates import Price
+
+Shape = Callable[[Any], Any]
+"""From a value to its piece of the answer. Raises Unexpected, or whatever else, for what it does not expect."""
+
+Key = tuple[str | None, bytes]
+"""An operation's name, and a digest of its variables: nothing of what somebody sent is kept."""
+
+MOST_PRICES: Final = 16
+LONGEST_KEY: Final = 4096
+"""Sets of variables for which a plan keeps what an operation costs, and the bytes of one that is looked for."""
+
+_TYPENAME: Final = "__typename"
+
+
+class Unexpected(Exception):
+    """A value that a shape leaves to the ordinary executor."""
+
+
+class Selected(NamedTuple):
+    """One field of a selection: what it is called in the answer, and how it is read, where it is plain.
+
+    `nodes` are its places in the document, as the executor knows them.
+    """
+
+    name: str
+    nodes: Any
+    attribute: str | None
+    shape: Shape | None
+
+
+class Plan:
+    """What is worked out of one document, as it is needed."""
+
+    def __init__(self, graph: GraphQLSchema) -> None:
+        self._graph = graph
+        self._shapes: dict[tuple[object, ...], Shape | None] = {}
+        self._fields: dict[tuple[object, ...], tuple[Selected, ...]] = {}
+        self.collected: dict[tuple[object, ...], Any] = {}
+        self._prices: OrderedDict[Key, Price] = OrderedDict()
+
+    @classmethod
+    def of(cls, graph: GraphQLSchema, document: DocumentNode) -> Plan | None:
+        """An empty plan for a document, unless it has directives."""
+        token = document.loc.start_token if document.loc else None
+        while token is not None:
+            if token.kind is TokenKind.AT:
+                return None
+            token = token.next
+        return cls(graph)
+
+    def price(self, key: Key | None) -> Price | None:
+        """What an operation was found to cost, being bounded."""
+        if key is None or (found := self._prices.get(key)) is None:
+            return None
+        self._prices.move_to_end(key)
+        return found
+
+    def keep(self, key: Key | None, price: Price) -> None:
+        """Keep what an operation costs, which is bounded."""
+        if key is not None:
+            self._prices[key] = price
+            if len(self._prices) > MOST_PRICES:
+                self._prices.popitem(last=False)
+
+    def shape(self, kind: GraphQLOutputType, nodes: Sequence[Any], collect: Collect) -> Shape | None:
+        """How a value of a type is told with what is selected of it; None where a resolver has a say in it.
+
+        `nodes` are the places in the document where it is selected, `collect` finds what is selected of an object.
+        """
+        key = (kind, *(id(each.node) for each in nodes))
+        if key not in self._shapes:
+            self._shapes[key] = None  # while it is being made: nothing plain leads to itself
+            self._shapes[key] = self._shaped(kind, nodes, collect)
+        return self._shapes[key]
+
+    def fields(self, kind: GraphQLObjectType, selected: Mapping[str, Any], collect: Collect) -> tuple[Selected, ...]:
+        """The fields that are selected of an object, in their order, with the shapes of those that are plain."""
+        key = (kind, *(id(nodes[0].node) for nodes in selected.values()))
+        if (found := self._fields.get(key)) is None:
+            found = self._fields[key] = tuple(
+                Selected(name, nodes, *self._plainly(kind, nodes, collect)) for name, nodes in selected.items()
+            )
+        return found
+
+    def _plainly(
+        self, kind: GraphQLObjectType, nodes: Sequence[Any], collect: Collect
+    ) -> tuple[str | None, Shape | None]:
+        field = kind.fields.get(nodes[0].node.name.value)
+        attribute = None if field is None else attribute_of(field)
+        if field is None or attribute is None:
+            return None, None
+        return attribute, self.shape(field.type, nodes, collect)
+
+    def _shaped(self, kind: GraphQLOutputType, nodes: Sequence[Any], collect: Collect) -> Shape | None:
+        if isinstance(kind, GraphQLNonNull):
+            inner = self._shaped(kind.of_type, nodes, collect)
+            return None if inner is None else _never_null(inner)
+        if isinstance(kind, GraphQLList):
+            inner = self.shape(kind.of_type, nodes, collect)
+            return None if inner is None else _each(inner)
+        if isinstance(kind, GraphQLObjectType):
+            return self._object(kind, nodes, collect)
+        if isinstance(kind, (GraphQLInterfaceType, GraphQLUnionType)):
+            return self._one_of(kind, nodes, collect)
+        return _leaf(kind)
+
+    def _object(self, kind: GraphQLObjectType, nodes: Sequence[Any], collect: Collect) -> Shape | None:
+        read: list[tuple[str, Callable[[Any], Any], Shape]] = []
+        for name, places in collect(kind, nodes).items():
+            field_name = places[0].node.name.value
+            if field_name == _TYPENAME:
+                read.append((name, _constant(kind.name), _as_it_is))
+                continue
+            attribute, shape = self._plainly(kind, places, collect)
+            if attribute is None or shape is None:
+                return None
+            read.append((name, attrgetter(attribute), shape))
+        if kind.is_type_of is None:
+            return _told(tuple(read), None)
+        known = python_type_of(kind)
+        return None if known is None else _told(tuple(read), known)
+
+    def _one_of(
+        self, kind: GraphQLInterfaceType | GraphQLUnionType, nodes: Sequence[Any], collect: Collect
+    ) -> Shape | None:
+        shapes: dict[type, Shape] = {}
+        for possible in self._graph.get_possible_types(kind):
+            known, shape = python_type_of(possible), self._object(possible, nodes, collect)
+            if known is None or shape is None or known in shapes:
+                return None
+            shapes[known] = shape
+
+        def one_of(value: Any) -> Any:
+            if value is None:
+                return None
+            if (shape := shapes.get(type(value))) is None:
+                raise Unexpected
+            return shape(value)
+
+        return one_of
+
+
+Collect = Callable[[GraphQLObjectType, Sequence[Any]], Mapping[str, Any]]
+"""What is selected of an object of a type at these places of the document: by the names in the answer."""
+
+
+def measure_key(name: str | None, variables: Mapping[str, Any] | None) -> Key | None:
+    """What a plan knows the variables of an operation by; None for what takes long to look for."""
+    said = orjson.dumps(variables) if variables else b""
+    return (name, hashlib.sha256(said).digest()) if len(said) <= LONGEST_KEY else None
+
+
+def _never_null(inner: Shape) -> Shape:
+    def never_null(value: Any) -> Any:
+        told = inner(value)
+        if told is None:
+            raise Unexpected
+        return told
+
+    return never_null
+
+
+def _each(inner: Shape) -> Shape:
+    def each(value: Any) -> Any:
+        if type(value) is list or type(value) is tuple:
+            return [inner(item) for item in value]
+        if value is None:
+            return None
+        raise Unexpected
+
+    return each
+
+
+def _told(read: tuple[tuple[str, Callable[[Any], Any], Shape], ...], known: type | None) -> Shape:
+    def told(value: Any) -> Any:
+        if value is None:
+            return None
+        if known is not None and type(value) is not known:
+            raise Unexpected
+        return {name: shape(get(value)) for name, get, shape in read}
+
+    return told
+
+
+def _constant(value: str) -> Callable[[Any], str]:
+    return lambda _: value
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
+
+
+def _leaf(kind: GraphQLLeafType) -> Shape:
+    coerce: Shape = kind.coerce_output_value
+    exact = _EXACT.get(kind.name) if kind in (GraphQLString, GraphQLID, GraphQLBoolean) else None
+
+    def leaf(value: Any) -> Any:
+        if value is None or type(value) is exact:
+            return value
+        if isinstance(value, Exception):
+            raise Unexpected
+        told = coerce(value)
+        if told is None:
+            raise Unexpected
+        return told
+
+    return leaf
+
+
+_EXACT: Final[Mapping[str, type]] = {"String": str, "ID": str, "Boolean": bool}
+"""Scalars whose values of that very type are told as they are."""
