@@ -139,7 +139,7 @@ async def open_house(config: Config, *, any_embedder: bool = False, new_id: NewI
         copies = await held.enter_async_context(open_copies(config, stores))
         ledger = await held.enter_async_context(open_ledger(config))
         vectors = Index(embedder, manifests, LocalVectors(config.vectors_memory), copies)
-        forgetting: list[Callable[[Tenancy], None]] = [vectors.forget]
+        forgetting: list[Callable[[Tenancy], None]] = [vectors.forget, verifier.forget]
 
         def forget(scope: Tenancy) -> None:
             for each in forgetting:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable
@@ -154,6 +155,8 @@ async def _serve(config: Config, bound: socket.socket | None = None, orphaned: i
     bound = bound or listen(config)
     async with open_house(config) as house, following(house):
         server = Server(house)
+        gc.collect()
+        gc.freeze()  # what is here now stays: no collection has to walk through it again
         if orphaned is not None:
             asyncio.get_running_loop().add_reader(orphaned, server.abandon, orphaned)
         await server.serve(sockets=[bound])

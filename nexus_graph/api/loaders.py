@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
 from strawberry.dataloader import DataLoader
@@ -44,32 +45,82 @@ class Loader(DataLoader[Key, Item]):
 
 
 class Loaders:
-    """One loader a kind, living as long as one operation."""
+    """One loader a kind, living as long as one operation; made when it is first asked."""
 
     def __init__(self, house: House, scope: Scope) -> None:
-        stores = house.stores
-        self.assets: DataLoader[str, Asset | None] = _loader(lambda ids: assets.fetch(stores, scope, ids))
-        self.atoms: DataLoader[str, Atom | None] = _loader(lambda ids: atoms.fetch(stores, scope, ids))
-        self.stale_atoms: DataLoader[str, bool | None] = _loader(lambda ids: atoms.stale(stores, scope, ids))
-        self.derivations: DataLoader[str, Outcome | None] = _loader(lambda ids: atoms.outcomes(stores, scope, ids))
-        self.locks: DataLoader[str, Lock | None] = _loader(lambda ids: locks.fetch(stores, scope, ids))
-        self.packs: DataLoader[str, Pack | None] = _loader(lambda ids: packs.fetch(stores, scope, ids))
-        self.exports: DataLoader[str, Export | None] = _loader(lambda ids: exports.fetch(stores, scope, ids))
-        self.runs: DataLoader[str, Run | None] = _loader(lambda ids: runs.fetch(stores, scope, ids))
-        self.run_counts: DataLoader[str, dict[str, int] | None] = _loader(lambda ids: runs.counts(stores, scope, ids))
-        self.run_sources: DataLoader[str, tuple[Subject, ...] | None] = _loader(
-            lambda ids: runs.sources(stores, scope, ids)
-        )
-        self.index_states: DataLoader[tuple[str, int], IndexState | None] = _loader(
-            lambda pairs: index.states(stores, scope, pairs)
-        )
-        self.decisions: DataLoader[Question, Decision | NexusError | None] = _loader(
-            lambda questions: preflight.decisions(house, scope, questions)
-        )
-        self.cards: DataLoader[str, Card | None] = _loader(lambda ids: cards.fetch(stores, scope, ids))
-        self.card_versions: DataLoader[tuple[str, int], Card | None] = _loader(
-            lambda pairs: cards.fetch_versions(stores, scope, pairs)
-        )
+        self._house = house
+        self._stores = house.stores
+        self._scope = scope
+
+    @cached_property
+    def assets(self) -> DataLoader[str, Asset | None]:
+        """Assets by id."""
+        return _loader(lambda ids: assets.fetch(self._stores, self._scope, ids))
+
+    @cached_property
+    def atoms(self) -> DataLoader[str, Atom | None]:
+        """Atoms by id."""
+        return _loader(lambda ids: atoms.fetch(self._stores, self._scope, ids))
+
+    @cached_property
+    def stale_atoms(self) -> DataLoader[str, bool | None]:
+        """Whether atoms, by id, are of an older recipe."""
+        return _loader(lambda ids: atoms.stale(self._stores, self._scope, ids))
+
+    @cached_property
+    def derivations(self) -> DataLoader[str, Outcome | None]:
+        """Outcomes of derivations by asset id."""
+        return _loader(lambda ids: atoms.outcomes(self._stores, self._scope, ids))
+
+    @cached_property
+    def locks(self) -> DataLoader[str, Lock | None]:
+        """Strategy Locks by id."""
+        return _loader(lambda ids: locks.fetch(self._stores, self._scope, ids))
+
+    @cached_property
+    def packs(self) -> DataLoader[str, Pack | None]:
+        """Packs by id."""
+        return _loader(lambda ids: packs.fetch(self._stores, self._scope, ids))
+
+    @cached_property
+    def exports(self) -> DataLoader[str, Export | None]:
+        """Exports by id."""
+        return _loader(lambda ids: exports.fetch(self._stores, self._scope, ids))
+
+    @cached_property
+    def runs(self) -> DataLoader[str, Run | None]:
+        """Runs by id."""
+        return _loader(lambda ids: runs.fetch(self._stores, self._scope, ids))
+
+    @cached_property
+    def run_counts(self) -> DataLoader[str, dict[str, int] | None]:
+        """Counts of entries by run id."""
+        return _loader(lambda ids: runs.counts(self._stores, self._scope, ids))
+
+    @cached_property
+    def run_sources(self) -> DataLoader[str, tuple[Subject, ...] | None]:
+        """What runs are about, by run id."""
+        return _loader(lambda ids: runs.sources(self._stores, self._scope, ids))
+
+    @cached_property
+    def index_states(self) -> DataLoader[tuple[str, int], IndexState | None]:
+        """Whether search finds versions of cards."""
+        return _loader(lambda pairs: index.states(self._stores, self._scope, pairs))
+
+    @cached_property
+    def decisions(self) -> DataLoader[Question, Decision | NexusError | None]:
+        """The gates' answers to questions."""
+        return _loader(lambda questions: preflight.decisions(self._house, self._scope, questions))
+
+    @cached_property
+    def cards(self) -> DataLoader[str, Card | None]:
+        """Cards by id."""
+        return _loader(lambda ids: cards.fetch(self._stores, self._scope, ids))
+
+    @cached_property
+    def card_versions(self) -> DataLoader[tuple[str, int], Card | None]:
+        """Versions of cards by card id and version."""
+        return _loader(lambda pairs: cards.fetch_versions(self._stores, self._scope, pairs))
 
 
 def _loader(fetch: Callable[[Sequence[Key]], Awaitable[Mapping[Key, Item]]]) -> DataLoader[Key, Item | None]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import orjson
 from sqlalchemy import ForeignKeyConstraint, Index, text
 from sqlmodel import Field
 
@@ -12,7 +11,7 @@ from nexus_graph.assets.model import Asset, AssetFilter, AssetState, media_type
 from nexus_graph.safeguards.consent.table import allowed
 from nexus_graph.scope.canonical import canonical
 from nexus_graph.scope.clock import micros, moment
-from nexus_graph.scope.handling import Handling
+from nexus_graph.scope.handling import Handling, kept
 from nexus_graph.stores.database.base import Row
 from nexus_graph.stores.statement import Statement
 from nexus_graph.stores.tables import ScopedRow
@@ -252,7 +251,7 @@ def asset(row: Row) -> Asset:
         captured_at=None if captured is None else moment(captured),
         capture_location=row["capture_location"],
         source_ref=row["source_ref"],
-        handling=Handling(tuple(orjson.loads(row["pii_flags"])), bool(row["train_ok"])),
+        handling=kept(row["pii_flags"], bool(row["train_ok"])),
         created_by=row["created_by"],
         created_at=moment(row["created_at"]),
         sealed_at=None if sealed is None else moment(sealed),

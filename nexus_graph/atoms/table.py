@@ -18,7 +18,7 @@ from nexus_graph.atoms.outcome import DerivationState, Outcome
 from nexus_graph.atoms.recipes import Kind
 from nexus_graph.scope.canonical import Json, canonical, sha256
 from nexus_graph.scope.clock import micros, moment
-from nexus_graph.scope.handling import Handling
+from nexus_graph.scope.handling import kept
 from nexus_graph.stores.database.base import Row
 from nexus_graph.stores.statement import Statement, Value
 from nexus_graph.stores.tables import ScopedRow
@@ -165,7 +165,7 @@ def atom(row: Row) -> Atom:
         kind=row["kind"],
         text=row["text"],
         digest=row["digest"],
-        handling=Handling(tuple(orjson.loads(row["pii_flags"])), bool(row["train_ok"] and row["asset_train_ok"])),
+        handling=kept(row["pii_flags"], bool(row["train_ok"] and row["asset_train_ok"])),
         derived_at=moment(row["derived_at"]),
         stale=bool(row["stale"]),
     )

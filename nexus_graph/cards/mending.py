@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-import orjson
-
 from nexus_graph.cards import table
 from nexus_graph.cards.format import Parsed, parse
 from nexus_graph.cards.manifests import Manifests, filter_fields
@@ -77,8 +75,8 @@ def _card(row: Row, parsed: Parsed) -> Card:
         card_type=parsed.card_type,
         version=row["version"],
         title=parsed.title,
-        header=orjson.loads(canonical(parsed.header)),
-        body=parsed.body,
+        header_text=canonical(parsed.header).decode(),
+        body_start=len(parsed.text) - len(parsed.body),
         text=parsed.text,
         digest=parsed.digest,
         labels=parsed.labels,

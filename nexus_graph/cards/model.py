@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+import orjson
+
 from nexus_graph.cards.format import CARD_TYPE, MAX_LABEL_LENGTH
 from nexus_graph.cards.header import Path
 from nexus_graph.cards.manifests import MAX_FILTERABLE_TEXT, FieldKind, Manifests
@@ -22,7 +24,8 @@ MAX_FILTER_ENTRIES = 64
 class Card:
     """One immutable version of a card. `card_id` and `key` name the card in its scope; `digest` names this text.
 
-    `handling` tells effective consent, `declared_train_ok` what was declared of this version alone.
+    `handling` tells effective consent, `declared_train_ok` what was declared of this version alone. `header_text` is
+    the header in canonical JSON, and `body_start` the place in the text where the body begins.
     """
 
     card_id: str
@@ -30,8 +33,8 @@ class Card:
     card_type: str
     version: int
     title: str | None
-    header: Mapping[str, Json]
-    body: str
+    header_text: str
+    body_start: int
     text: str
     digest: str
     labels: tuple[str, ...]
@@ -41,6 +44,17 @@ class Card:
     created_at: datetime
     created_by: str
     retired_at: datetime | None = None
+
+    @property
+    def header(self) -> Mapping[str, Json]:
+        """What the author wrote into the header; read from its text each time."""
+        header: Mapping[str, Json] = orjson.loads(self.header_text)
+        return header
+
+    @property
+    def body(self) -> str:
+        """What follows the header."""
+        return self.text[self.body_start :]
 
 
 class ArtifactKind(StrEnum):

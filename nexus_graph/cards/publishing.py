@@ -9,8 +9,6 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-import orjson
-
 from nexus_graph import safeguards
 from nexus_graph.cards import table
 from nexus_graph.cards.comparing import Difference, unified
@@ -226,8 +224,8 @@ def _card(read: Read, draft: Draft, key: str, version: int) -> Card:
         card_type=parsed.card_type,
         version=version,
         title=parsed.title,
-        header=orjson.loads(canonical(parsed.header)),
-        body=parsed.body,
+        header_text=canonical(parsed.header).decode(),
+        body_start=len(parsed.text) - len(parsed.body),
         text=parsed.text,
         digest=parsed.digest,
         labels=parsed.labels,

@@ -17,7 +17,7 @@ from nexus_graph.cards.drafting import artifact_kind
 from nexus_graph.cards.model import Card, CardFilter, Comparison, FieldCondition, FieldValue
 from nexus_graph.scope.canonical import canonical
 from nexus_graph.scope.clock import micros, moment
-from nexus_graph.scope.handling import Handling
+from nexus_graph.scope.handling import kept
 from nexus_graph.stores.database.base import Row
 from nexus_graph.stores.statement import Statement, Value
 from nexus_graph.stores.tables import ScopedRow
@@ -255,23 +255,24 @@ FORGET_ARTIFACTS = Statement(
 
 def card(row: Row) -> Card:
     """The card in a row of `CARDS` or `VERSIONS`."""
-    text, retired = row["text"], row["retired_at"]
+    card_id, key, card_type, _, _, retired, version, text, body_start, digest, title, *more = row
+    header, labels, artifact_refs, pii_flags, declared_train_ok, train_ok, published, created_by = more
     return Card(
-        card_id=row["card_id"],
-        key=row["key"],
-        card_type=row["card_type"],
-        version=row["version"],
-        title=row["title"],
-        header=orjson.loads(row["header"]),
-        body=text[row["body_start"] :],
+        card_id=card_id,
+        key=key,
+        card_type=card_type,
+        version=version,
+        title=title,
+        header_text=header,
+        body_start=body_start,
         text=text,
-        digest=row["digest"],
-        labels=tuple(orjson.loads(row["labels"])),
-        artifact_refs=tuple(orjson.loads(row["artifact_refs"])),
-        handling=Handling(tuple(orjson.loads(row["pii_flags"])), bool(row["train_ok"])),
-        declared_train_ok=bool(row["declared_train_ok"]),
-        created_at=moment(row["published_at"]),
-        created_by=row["created_by"],
+        digest=digest,
+        labels=tuple(orjson.loads(labels)),
+        artifact_refs=tuple(orjson.loads(artifact_refs)),
+        handling=kept(pii_flags, bool(train_ok)),
+        declared_train_ok=bool(declared_train_ok),
+        created_at=moment(published),
+        created_by=created_by,
         retired_at=None if retired is None else moment(retired),
     )
 
@@ -282,10 +283,10 @@ def version_values(card: Card) -> dict[str, Value]:
         "card_id": card.card_id,
         "version": card.version,
         "text": card.text,
-        "body_start": len(card.text) - len(card.body),
+        "body_start": card.body_start,
         "digest": card.digest,
         "title": card.title,
-        "header": canonical(card.header).decode(),
+        "header": card.header_text,
         "labels": canonical(card.labels).decode(),
         "artifact_refs": canonical(card.artifact_refs).decode(),
         "pii_flags": canonical(card.handling.pii_flags).decode(),

@@ -13,7 +13,6 @@ from functools import reduce
 from operator import and_
 
 import numpy as np
-import orjson
 from numpy.typing import NDArray
 
 from nexus_graph.cards.model import CardFilter
@@ -27,7 +26,7 @@ from nexus_graph.index.nominating import matrix_of, meant, whole
 from nexus_graph.safeguards import switches
 from nexus_graph.scope.canonical import Json, digest
 from nexus_graph.scope.errors import Unavailable
-from nexus_graph.scope.handling import Handling
+from nexus_graph.scope.handling import Handling, kept
 from nexus_graph.scope.permission import Permission
 from nexus_graph.scope.redaction import redact
 from nexus_graph.scope.scope import Scope
@@ -156,5 +155,5 @@ def _hit(row: Row, value: float) -> CardHit:
         start=row["start_at"],
         end=row["end_at"],
         text=row["text"],
-        handling=Handling(tuple(orjson.loads(row["pii_flags"])), bool(row["train_ok"])),
+        handling=kept(row["pii_flags"], bool(row["train_ok"])),
     )

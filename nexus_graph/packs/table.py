@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import orjson
 from sqlalchemy import ForeignKeyConstraint, Index
 from sqlmodel import Field
 
 from nexus_graph.packs.model import Pack, erased_cards, unseal
 from nexus_graph.scope.clock import moment
-from nexus_graph.scope.handling import Handling
+from nexus_graph.scope.handling import kept
 from nexus_graph.stores.database.base import Row
 from nexus_graph.stores.statement import Statement
 from nexus_graph.stores.tables import ScopedRow
@@ -67,7 +66,7 @@ def pack(row: Row) -> Pack:
         pack_id=row["pack_id"],
         content=row["content"],
         contents=unseal(row["content"]),
-        handling=Handling(tuple(orjson.loads(row["pii_flags"])), bool(row["train_ok"])),
+        handling=kept(row["pii_flags"], bool(row["train_ok"])),
         first_served_at=moment(row["first_served_at"]),
         first_served_by=row["first_served_by"],
         erased=erased_cards(row["erased"]),

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
+
+import orjson
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,8 +19,15 @@ class Handling:
     train_ok: bool
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "pii_flags", tuple(sorted(set(self.pii_flags))))
+        if self.pii_flags:
+            object.__setattr__(self, "pii_flags", tuple(sorted(set(self.pii_flags))))
 
     def __and__(self, other: Handling) -> Handling:
         """The handling of something made from both: flags add up, consent is the most restrictive."""
         return Handling((*self.pii_flags, *other.pii_flags), self.train_ok and other.train_ok)
+
+
+@lru_cache(maxsize=4096)
+def kept(pii_flags: str, train_ok: bool) -> Handling:
+    """The handling that a row keeps: its flags as a JSON array, from a few kinds that there are."""
+    return Handling(tuple(orjson.loads(pii_flags)), train_ok)

@@ -7,13 +7,12 @@ one more must not rewrite the others.
 
 from __future__ import annotations
 
-import orjson
 from sqlalchemy import Index
 from sqlmodel import Field
 
 from nexus_graph.scope.canonical import canonical
 from nexus_graph.scope.clock import moment
-from nexus_graph.scope.handling import Handling
+from nexus_graph.scope.handling import Handling, kept
 from nexus_graph.sessions.model import Entry, EntryKind, Session
 from nexus_graph.stores.database.base import Row
 from nexus_graph.stores.statement import Statement
@@ -132,7 +131,7 @@ def entry(row: Row) -> Entry:
         ordinal=row["ordinal"],
         kind=EntryKind(row["kind"]),
         content=row["content"],
-        handling=Handling(tuple(orjson.loads(row["pii_flags"])), bool(row["train_ok"])),
+        handling=kept(row["pii_flags"], bool(row["train_ok"])),
         created_at=moment(row["created_at"]),
     )
 

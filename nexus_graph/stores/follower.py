@@ -24,7 +24,7 @@ from sqlmodel import Field
 from nexus_graph.logs import waiting_at
 from nexus_graph.scope.clock import moment
 from nexus_graph.scope.errors import Conflict, Halted, Unavailable
-from nexus_graph.scope.handling import Handling
+from nexus_graph.scope.handling import Handling, kept
 from nexus_graph.scope.redaction import redact
 from nexus_graph.scope.scope import Env, Scope
 from nexus_graph.stores import turns
@@ -89,7 +89,7 @@ def entry(row: Any) -> Entry:
         subject_id=row["subject_id"],
         severity=Severity(row["severity"]),
         payload=None if row["payload"] is None else orjson.loads(row["payload"]),
-        handling=Handling(tuple(orjson.loads(row["pii_flags"])), bool(row["train_ok"])),
+        handling=kept(row["pii_flags"], bool(row["train_ok"])),
         ends=row["ends"],
         trace_id=row["trace_id"],
         request_id=row["request_id"],

@@ -5,11 +5,13 @@ An issuer is believed for its own tokens alone: what a token claims to be from d
 
 from __future__ import annotations
 
+import hashlib
+from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from joserfc import jws, jwt
 from joserfc.errors import ExpiredTokenError
@@ -21,6 +23,9 @@ from nexus_graph.scope.issuers import TokenIssuer
 from nexus_graph.tenants.jwks import ALGORITHMS, OLDER_NAMES, Keys
 from nexus_graph.tenants.model import subject as well_formed_subject
 from nexus_graph.tenants.unverified import LONGEST_TOKEN, Unverified, read, refused
+
+MOST_PROVEN: Final = 4096
+"""Tokens whose signatures are known to hold."""
 
 _LEEWAY = timedelta(seconds=30)
 
@@ -53,7 +58,8 @@ _SIGNATURES = _Signatures(algorithms=ALGORITHMS, strict_check_header=False)
 class Verifier:
     """Checks tokens: issuer, signature, algorithm list, key id, audience, expiry, not-before.
 
-    Tokens of the development key, the local private key of `nexus-graph init`, may name anybody's subject.
+    Tokens of the development key, the local private key of `nexus-graph init`, may name anybody's subject. That a key
+    has signed a token is proven once, for as long as that key is the issuer's; all else is asked each time.
     """
 
     def __init__(self, trusted: Sequence[TokenIssuer], development_key: Path | None = None) -> None:
@@ -61,6 +67,7 @@ class Verifier:
         self._development = issuers.development(development_key) if development_key else None
         every = [*trusted, self._development] if self._development else trusted
         self._known = {each.issuer: (each, Keys(each.keys)) for each in every}
+        self._proven: OrderedDict[bytes, tuple[Unverified, Key]] = OrderedDict()
 
     async def load(self) -> None:
         """Read the keys of all issuers. Raises as `Keys.load` does."""
@@ -69,7 +76,9 @@ class Verifier:
 
     async def verify(self, token: str, now: datetime) -> Claims:
         """The claims of a valid token. Raises Unauthenticated, which never says more than it must."""
-        unverified = read(token)
+        digest = hashlib.sha256(token.encode(errors="surrogatepass")).digest()
+        known, signer = self._proven.get(digest, (None, None))
+        unverified = read(token) if known is None else replace(known, text=token)
         name = unverified.claims.get("iss")
         issuer, keys = self._known.get(name if isinstance(name, str) else "", (None, None))
         if issuer is None or keys is None:
@@ -77,11 +86,25 @@ class Verifier:
         key = await keys.find(unverified.key_id, unverified.algorithm)
         if key is None:
             raise refused("The token was signed with an unknown key.")
-        return self._claims(unverified, issuer, key, now)
+        claims = self._claims(unverified, issuer, key, now, proven=signer is key)
+        self._keep(digest, unverified, key)
+        return claims
 
-    def _claims(self, unverified: Unverified, issuer: TokenIssuer, key: Key, now: datetime) -> Claims:
+    def forget(self, _: object) -> None:
+        """Let go of what is known of all tokens, whoever is to be forgotten: they name people."""
+        self._proven.clear()
+
+    def _keep(self, digest: bytes, unverified: Unverified, key: Key) -> None:
+        """The digest and the claims, not the token."""
+        self._proven[digest] = replace(unverified, text=""), key
+        self._proven.move_to_end(digest)
+        if len(self._proven) > MOST_PROVEN:
+            self._proven.popitem(last=False)
+
+    def _claims(self, unverified: Unverified, issuer: TokenIssuer, key: Key, now: datetime, *, proven: bool) -> Claims:
         try:
-            jws.deserialize_compact(unverified.text, key, registry=_SIGNATURES)
+            if not proven:
+                jws.deserialize_compact(unverified.text, key, registry=_SIGNATURES)
             claims = unverified.claims
             _registry(issuer, now).validate(claims)
             subject = well_formed_subject(self._subject(issuer, claims["sub"]))

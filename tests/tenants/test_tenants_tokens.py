@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from joserfc import jws
 from token_house import (
     AUDIENCE,
     EC,
@@ -32,6 +33,7 @@ from token_house import (
 
 from nexus_graph.scope.errors import Unauthenticated
 from nexus_graph.scope.issuers import DEVELOPMENT
+from nexus_graph.tenants import tokens
 from nexus_graph.tenants.tokens import Verifier, issue, new_development_key
 from nexus_graph.tenants.unverified import LARGEST_HEADER, LONGEST_TOKEN
 
@@ -105,6 +107,52 @@ async def test_an_expired_token_says_so(verifier: Verifier) -> None:
 async def test_clocks_may_differ_a_little_and_audiences_be_many(verifier: Verifier, claims: dict[str, Any]) -> None:
     """Half a minute either way is forgiven; one of several audiences is enough."""
     assert (await verifier.verify(sign(**claims), NOW)).subject == "ada"
+
+
+async def test_a_signature_is_proven_once_and_all_else_asked_each_time(
+    jwks: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A token that comes again is not checked with its key again, and still ends; what is known of it is let go of."""
+    proofs, plain = list[str](), jws.deserialize_compact
+
+    def counted(text: str, *arguments: Any, **named: Any) -> Any:
+        proofs.append(text)
+        return plain(text, *arguments, **named)
+
+    monkeypatch.setattr(jws, "deserialize_compact", counted)
+    verifier, token = Verifier([trusted(jwks)]), sign()
+    first = await verifier.verify(token, NOW)
+    assert await verifier.verify(token, NOW) == first
+    assert proofs == [token]
+    assert token not in repr(verifier._proven)
+    with pytest.raises(Unauthenticated, match="expired"):
+        await verifier.verify(token, NOW + timedelta(hours=1))
+    verifier.forget(None)
+    assert await verifier.verify(token, NOW) == first
+    assert proofs == [token] * 2
+
+
+async def test_a_signature_counts_for_as_long_as_its_key_does(tmp_path: Path) -> None:
+    """Another key under the same id, or none, and a token that was good is refused."""
+    verifier, token = Verifier([trusted(write_keys(tmp_path / "one", KEY))]), sign()
+    await verifier.verify(token, NOW)
+    for keys in (OTHER, EC):
+        verifier._known = Verifier([trusted(write_keys(tmp_path / "other", keys))])._known
+        with pytest.raises(Unauthenticated):
+            await verifier.verify(token, NOW)
+    verifier._known = Verifier([trusted(write_keys(tmp_path / "again", KEY))])._known
+    assert (await verifier.verify(token, NOW)).subject == "ada"
+
+
+async def test_what_is_known_of_tokens_is_bounded(jwks: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The one that came longest ago goes; one that is refused takes no place."""
+    monkeypatch.setattr(tokens, "MOST_PROVEN", 3)
+    verifier = Verifier([trusted(jwks)])
+    for number in range(5):
+        await verifier.verify(sign(sub=f"ada-{number}"), NOW)
+        with pytest.raises(Unauthenticated):
+            await verifier.verify(sign(key=OTHER, sub=f"eve-{number}"), NOW)
+    assert [known.claims["sub"] for known, _ in verifier._proven.values()] == ["ada-2", "ada-3", "ada-4"]
 
 
 def forged(jwks: Path) -> dict[str, str]:

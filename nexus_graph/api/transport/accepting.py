@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 GRAPHQL_RESPONSE = "application/graphql-response+json"
 JSON = "application/json"
@@ -36,6 +37,7 @@ class _Range:
     quality: float
 
 
+@lru_cache(maxsize=256)
 def accepted(header: str | None) -> Accepted:
     """The best media types for a client that sent this header, or nothing that says anything.
 

@@ -14,7 +14,7 @@ from nexus_graph.safeguards.locks.model import OPEN, ChangeClass, Lock, LockFilt
 from nexus_graph.safeguards.model import Change, StrategicAction
 from nexus_graph.scope.canonical import canonical
 from nexus_graph.scope.clock import micros, moment
-from nexus_graph.scope.handling import Handling
+from nexus_graph.scope.handling import kept
 from nexus_graph.stores.database.base import Row
 from nexus_graph.stores.statement import Statement, Value
 from nexus_graph.stores.tables import ScopedRow
@@ -189,7 +189,7 @@ def lock(row: Row, now: datetime) -> Lock:
         proposed_at=moment(row["proposed_at"]),
         decided_by=row["decided_by"],
         decided_at=None if decided is None else moment(decided),
-        handling=Handling(tuple(orjson.loads(row["pii_flags"])), bool(row["train_ok"])),
+        handling=kept(row["pii_flags"], bool(row["train_ok"])),
     )
 
 

@@ -68,6 +68,7 @@ class _Walk:
 
     def __init__(self) -> None:
         self.kinds: set[str] = set()
+        self._names_secret: dict[str, bool] = {"": False}
         self._values = MAX_VALUES
         self._characters = MAX_CHARACTERS
 
@@ -100,15 +101,17 @@ class _Walk:
         self._characters -= len(text)
         if self._characters < 0:
             raise Invalid(f"More than {MAX_CHARACTERS:,} characters.", hint="Send it in parts.", path=path)
-        findings = _find_labelled(label, text)
+        findings = self._find(label, text)
+        if not findings:
+            return text
         self.kinds.update(finding.kind for finding in findings)
-        return replace_findings(text, findings) if findings else text
+        return replace_findings(text, findings)
 
     def _integer(self, number: int, label: str) -> int | str:
         if not 10**7 <= number < 10**19:
             return number
         written = str(number)
-        findings = _find_labelled(label, written)
+        findings = self._find(label, written)
         if not findings or (findings[0].start, findings[0].end) != (0, len(written)):
             return number
         self.kinds.add(findings[0].kind)
@@ -139,16 +142,18 @@ class _Walk:
             names[key] = unique
         return names
 
-
-def _find_labelled(label: str, text: str) -> list[Finding]:
-    """The findings of a text that stands under a key: `dateOfBirth` is read as `date Of Birth: `."""
-    if holds_nothing(text) and not (label and names_secret(label)):
-        return []
-    if len(text) > _LONGEST_LABELLED or not _LABEL.fullmatch(label):
-        return find(text)
-    before = _LOWER_THEN_UPPER.sub(" ", label) + ": "
-    return [
-        Finding(each.kind, each.start - len(before), each.end - len(before))
-        for each in find(before + text)
-        if each.start >= len(before)
-    ]
+    def _find(self, label: str, text: str) -> list[Finding]:
+        """The findings of a text that stands under a key: `dateOfBirth` is read as `date Of Birth: `."""
+        if holds_nothing(text):
+            if (secret := self._names_secret.get(label)) is None:
+                secret = self._names_secret[label] = names_secret(label)
+            if not secret:
+                return []
+        if len(text) > _LONGEST_LABELLED or not _LABEL.fullmatch(label):
+            return find(text)
+        before = _LOWER_THEN_UPPER.sub(" ", label) + ": "
+        return [
+            Finding(each.kind, each.start - len(before), each.end - len(before))
+            for each in find(before + text)
+            if each.start >= len(before)
+        ]
