@@ -27,7 +27,7 @@ from nexus_graph.scope.scope import Scope
 from nexus_graph.stores import appending, journal, repeating
 from nexus_graph.stores.appending import ChainHead, Entry
 from nexus_graph.stores.blobs.base import Blobs, ScopedBlobs
-from nexus_graph.stores.database.base import Connection, Database, Entangled, Row
+from nexus_graph.stores.database.base import Connection, Database, Entangled, Row, Transaction
 from nexus_graph.stores.heads import Head, Heads
 from nexus_graph.stores.journal import Event, RunKind
 from nexus_graph.stores.recording import Recorder
@@ -183,6 +183,25 @@ class Verb(Generic[Result]):
     run_id: str | None = None
 
 
+class Reading:
+    """One state of a scope, for as long as the context is open."""
+
+    __slots__ = ("_held", "_scope", "_stores")
+
+    def __init__(self, stores: Stores, scope: Scope) -> None:
+        self._stores = stores
+        self._scope = scope
+        self._held = stores.database.reading(scope.key)
+
+    async def __aenter__(self) -> Read:
+        stores, scope = self._stores, self._scope
+        connection = await self._held.__aenter__()
+        return Read(connection, scope, ScopedBlobs(stores.blobs, scope), stores.clock(), stores.limits)
+
+    async def __aexit__(self, *raised: Any) -> bool | None:
+        return await self._held.__aexit__(*raised)
+
+
 @dataclass(frozen=True, slots=True)
 class Stores:
     """Everything that touches the world, and the two doors to it."""
@@ -199,11 +218,9 @@ class Stores:
     _recorder: Recorder = field(default_factory=Recorder, repr=False)
     _heads: Heads = field(default_factory=Heads, init=False, repr=False)
 
-    @asynccontextmanager
-    async def read(self, scope: Scope) -> AsyncIterator[Read]:
+    def read(self, scope: Scope) -> Reading:
         """One state of the scope, to look at."""
-        async with self.database.reading(scope.key) as connection:
-            yield Read(connection, scope, ScopedBlobs(self.blobs, scope), self.clock(), self.limits)
+        return Reading(self, scope)
 
     @asynccontextmanager
     async def work(
@@ -303,6 +320,10 @@ class Stores:
         """
         async with self.database.writing(None) as connection:
             yield connection
+
+    async def count(self, transaction: Transaction[Result]) -> Result:
+        """As `counting`, for what awaits nothing but its connection: in one hop, and done again where it must be."""
+        return await self.database.write(None, transaction)
 
     async def record(self, scope: Scope, kind: RunKind, event: Event) -> str:
         """Journal something that changed no row: content that is about to be served, or a refusal. Returns the run id.

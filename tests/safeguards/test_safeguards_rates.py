@@ -143,13 +143,13 @@ async def test_a_flood_of_refusals_asks_the_database_once(
 ) -> None:
     """A refused request is refused from memory until its price can have filled up; what is new, a while."""
     scope, process, asked = scope_of(), Rates(small), list[int]()
-    counting = Stores.counting
+    count = Stores.count
 
-    def counted(stores: Stores) -> Any:
+    async def counted(stores: Stores, transaction: Any) -> Any:
         asked.append(1)
-        return counting(stores)
+        return await count(stores, transaction)
 
-    monkeypatch.setattr(Stores, "counting", counted)
+    monkeypatch.setattr(Stores, "count", counted)
     assert process.known_refusal(scope, lambda: b"dear") is None
     await process.take(scope, Price(99))
     bill = await process.take(scope, Price(50), lambda: b"dear")

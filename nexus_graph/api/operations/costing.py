@@ -18,7 +18,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import strawberry
 from graphql import (
@@ -320,11 +320,21 @@ def characters(value: object, enough: float = math.inf) -> int:
         each = waiting.pop()
         if isinstance(each, str):
             total += len(each)
-        elif isinstance(each, Mapping):
-            waiting += [*each.keys(), *each.values()]
-        elif isinstance(each, (list, tuple)):
-            waiting += each
+            continue
+        if isinstance(each, dict):
+            total += sum(map(len, each))
+            each = each.values()
+        elif not isinstance(each, (list, tuple)):
+            continue
+        for item in each:
+            if type(item) is str:
+                total += len(item)
+            elif type(item) not in _TEXTLESS:
+                waiting.append(item)
     return total
+
+
+_TEXTLESS: Final = frozenset((int, float, bool, type(None)))
 
 
 def _number(value: object) -> int | None:

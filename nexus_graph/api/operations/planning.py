@@ -29,6 +29,7 @@ from graphql import (
     GraphQLString,
     GraphQLUnionType,
     TokenKind,
+    is_leaf_type,
 )
 
 from nexus_graph.api.strawberry_inside import attribute_of, python_type_of
@@ -128,6 +129,8 @@ class Plan:
 
     def _shaped(self, kind: GraphQLOutputType, nodes: Sequence[Any], collect: Collect) -> Shape | None:
         if isinstance(kind, GraphQLNonNull):
+            if is_leaf_type(kind.of_type):
+                return _leaf(kind.of_type, _refused)
             inner = self._shaped(kind.of_type, nodes, collect)
             return None if inner is None else _never_null(inner)
         if isinstance(kind, GraphQLList):
@@ -137,7 +140,7 @@ class Plan:
             return self._object(kind, nodes, collect)
         if isinstance(kind, (GraphQLInterfaceType, GraphQLUnionType)):
             return self._one_of(kind, nodes, collect)
-        return _leaf(kind)
+        return _leaf(kind, _as_it_is)
 
     def _object(self, kind: GraphQLObjectType, nodes: Sequence[Any], collect: Collect) -> Shape | None:
         read: list[tuple[str, Callable[[Any], Any], Shape]] = []
@@ -225,13 +228,19 @@ def _as_it_is(value: Any) -> Any:
     return value
 
 
-def _leaf(kind: GraphQLLeafType) -> Shape:
+def _refused(_: Any) -> Any:
+    raise Unexpected
+
+
+def _leaf(kind: GraphQLLeafType, null: Shape) -> Shape:
     coerce: Shape = kind.coerce_output_value
     exact = _EXACT.get(kind.name) if kind in (GraphQLString, GraphQLID, GraphQLBoolean) else None
 
     def leaf(value: Any) -> Any:
-        if value is None or type(value) is exact:
+        if type(value) is exact:
             return value
+        if value is None:
+            return null(value)
         if isinstance(value, Exception):
             raise Unexpected
         told = coerce(value)

@@ -19,6 +19,7 @@ from nexus_graph.safeguards.rates.sockets import Sockets
 from nexus_graph.scope.clock import micros
 from nexus_graph.scope.errors import Throttled
 from nexus_graph.scope.scope import Scope
+from nexus_graph.stores.database.base import Connection
 from nexus_graph.stores.work import Stores
 
 MOST_REMEMBERED = 10_000
@@ -145,10 +146,11 @@ class Rates:
                     take.done.set_exception(answer)
 
     async def _settled(self, batch: Sequence[_Take]) -> list[Bill]:
-        limits, answers = self._stores.limits, list[Bill]()
+        limits = self._stores.limits
         wanted = {take.bucket(budget): Rate.of(limits, budget) for take in batch for budget in take.price.amounts}
-        async with self._stores.counting() as connection:
-            levels = await buckets.hold(connection, wanted.items(), self._now())
+
+        async def settle(connection: Connection) -> tuple[list[Bill], dict[Bucket, Level]]:
+            levels, answers = await buckets.hold(connection, wanted.items(), self._now()), list[Bill]()
             before = dict(levels)
             for take in batch:
                 amounts = take.price.amounts
@@ -161,6 +163,9 @@ class Rates:
                     answer = Bill(take.price, bill(limits, Price(0, urgent=take.price.urgent), left).budgets, None)
                 answers.append(answer)
             await buckets.keep(connection, {key: level for key, level in levels.items() if level != before[key]})
+            return answers, levels
+
+        answers, levels = await self._stores.count(settle)
         for bucket, level in levels.items():
             _remember(self._levels, bucket, level)
         return answers

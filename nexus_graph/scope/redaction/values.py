@@ -131,6 +131,8 @@ class _Walk:
             names[key] = self._text(key, path, "")
             if names[key] != key:
                 changed.append((key, names[key]))
+        if not changed:
+            return names
         taken = names.keys() - {key for key, _ in changed}
         numbers: dict[str, int] = {}
         for key, name in sorted(changed):

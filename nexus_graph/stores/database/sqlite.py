@@ -21,7 +21,7 @@ from nexus_graph.scope.errors import Unavailable
 from nexus_graph.stores.database.aiosqlite_inside import in_thread
 from nexus_graph.stores.database.base import Bound, Connection, Result, Row, ScopeKey, Transaction
 from nexus_graph.stores.database.sqlite_errors import translated
-from nexus_graph.stores.database.sqlite_reading import Reader, Turn
+from nexus_graph.stores.database.sqlite_reading import Reader, Reading, Turn
 from nexus_graph.stores.database.uninterrupted import uninterrupted
 from nexus_graph.stores.statement import Value
 
@@ -145,21 +145,11 @@ class SqliteDatabase:
         async with self.reading(None) as connection:
             await connection.rows("select 1", {})
 
-    @asynccontextmanager
-    async def reading(self, key: ScopeKey | None) -> AsyncIterator[Connection]:
+    def reading(self, key: ScopeKey | None) -> Reading:
         """See `base.Database`."""
         if not self._readers:
             raise _closed()
-        idle = self._idle
-        reader = await idle.get()
-        try:
-            reader.begin()
-            try:
-                yield reader
-            finally:
-                await reader.end()
-        finally:
-            idle.put_nowait(reader)
+        return Reading(self._idle)
 
     @asynccontextmanager
     async def writing(self, key: ScopeKey | None) -> AsyncIterator[Connection]:

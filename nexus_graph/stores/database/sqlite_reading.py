@@ -118,6 +118,32 @@ class Reader:
                 connection.execute("PRAGMA busy_timeout=0")
 
 
+class Reading:
+    """A read transaction on the next connection that is idle."""
+
+    def __init__(self, idle: asyncio.Queue[Reader]) -> None:
+        self._idle = idle
+        self._reader: Reader | None = None
+
+    async def __aenter__(self) -> Reader:
+        reader = await self._idle.get()
+        try:
+            reader.begin()
+        except BaseException:
+            self._idle.put_nowait(reader)
+            raise
+        self._reader = reader
+        return reader
+
+    async def __aexit__(self, *_: object) -> None:
+        reader, self._reader = self._reader, None
+        if reader is not None:
+            try:
+                await reader.end()
+            finally:
+                self._idle.put_nowait(reader)
+
+
 def _rolled_back(connection: sqlite3.Connection) -> None:
     with translated():
         connection.rollback()
