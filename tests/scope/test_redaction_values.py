@@ -7,6 +7,8 @@ import enum
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from nexus_graph.scope.canonical import Json
 from nexus_graph.scope.errors import Invalid
@@ -144,3 +146,36 @@ def test_string_enums_are_text() -> None:
         JOHN = "john@example.com"
 
     assert redact(Contact.JOHN).value == "[email]"
+
+
+_WORDS = st.sampled_from(
+    ["card_" + "0123456789abcdef" * 2, "a" * 64, "note", "", "password", "apiKey", "cardId", "ada@example.com", "at"]
+) | st.text(max_size=20)
+_ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers(-(10**19), 10**19) | st.floats(allow_nan=False) | _WORDS,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(_WORDS, inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(_ANYTHING)
+def test_a_glance_says_nothing_else_than_a_walk(value: Any) -> None:
+    """What is passed at a glance is what a walk through it would have found: itself."""
+    walk = values._Walk()
+    walked = walk.value(value, (), "")
+    redacted = redact(value)
+    assert (redacted.value, redacted.pii_flags) == (walked, tuple(sorted(walk.kinds)))
+    assert values._is_plain(value) <= (walked == value)
+
+
+def test_a_glance_is_enough_for_what_the_engine_writes_of_itself() -> None:
+    """Ids, versions and counts; not what stands under the name of a secret, and not what lies too deep."""
+    known: list[Any] = [{"cardId": "card_" + "0" * 32, "version": 1}] * 20
+    assert values._is_plain({"input": {"cards": known, "count": 20}})
+    assert not values._is_plain({"input": {"password": "note"}})
+    deep: Any = "note"
+    for _ in range(70):
+        deep = [deep]
+    assert not values._is_plain(deep)
+    with pytest.raises(Invalid, match="Nested deeper"):
+        redact(deep)

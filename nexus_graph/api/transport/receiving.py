@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Mapping
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 from urllib.parse import parse_qsl
 
 from starlette.datastructures import Headers
@@ -51,6 +51,10 @@ async def operation_of(request: Request, *, largest: int, seconds: float) -> Ope
     return Operation.of(decode(body))
 
 
+UNWATCHED_SECONDS: Final = 0.05
+"""How long something may take before it is looked whether the client still waits for it."""
+
+
 async def gone(receive: Receive) -> None:
     """Wait until the client of a request that was read is gone."""
     while (await receive())["type"] != "http.disconnect":
@@ -58,17 +62,37 @@ async def gone(receive: Receive) -> None:
 
 
 async def unless_gone(receive: Receive, deed: Coroutine[Any, Any, Deed]) -> Deed:
-    """Do something for as long as the client waits for it. Raises ClientDisconnect when it does no more."""
-    doing, leaving = asyncio.ensure_future(deed), asyncio.ensure_future(gone(receive))
+    """Do something for as long as the client waits for it. Raises ClientDisconnect when it does no more.
+
+    Most deeds are done before it is worth looking whether anybody still waits.
+    """
+    me: asyncio.Task[Any] = asyncio.current_task()  # type: ignore[assignment] # whoever awaits is one
+    watching = list[asyncio.Task[None]]()
+    cancelled_before, left = me.cancelling(), False
+
+    def watch() -> None:
+        watching.append(asyncio.create_task(gone(receive)))
+        watching[0].add_done_callback(leave)
+
+    def leave(watch: asyncio.Task[None]) -> None:
+        nonlocal left
+        left = not watch.cancelled()
+        if left:
+            me.cancel()
+
+    timer = asyncio.get_running_loop().call_later(UNWATCHED_SECONDS, watch)
     try:
-        await asyncio.wait((doing, leaving), return_when=asyncio.FIRST_COMPLETED)
-        if not doing.done():
-            raise ClientDisconnect
-        return doing.result()
+        return await deed
+    except asyncio.CancelledError as error:
+        if left and me.uncancel() <= cancelled_before:
+            raise ClientDisconnect from error
+        raise
     finally:
-        doing.cancel()
-        leaving.cancel()
-        await asyncio.gather(doing, leaving, return_exceptions=True)
+        timer.cancel()
+        for each in watching:
+            each.remove_done_callback(leave)
+            each.cancel()
+        await asyncio.gather(*watching, return_exceptions=True)
 
 
 def _parameters(query: bytes) -> dict[str, object]:

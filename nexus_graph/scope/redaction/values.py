@@ -6,6 +6,9 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import InitVar, dataclass
+from typing import Any
+
+import orjson
 
 from nexus_graph.scope.canonical import Json
 from nexus_graph.scope.errors import Invalid
@@ -22,6 +25,8 @@ _made_by_redact = object()
 # A plain name: nothing that is found could begin in it and end in the value.
 _LABEL = re.compile(r"[A-Za-z][A-Za-z0-9_ .-]{0,63}")
 _LOWER_THEN_UPPER = re.compile(r"(?<=[a-z])(?=[A-Z])")
+_FEW_DIGITS = 10**7  # numbers below it are no finding
+_MOST_GLANCES, _DEEPEST_GLANCE = 2_000, 16  # values and levels; what has more is walked through
 _LONGEST_LABELLED = 256  # what a label is about is short; a long text needs none
 
 
@@ -53,6 +58,8 @@ def redact(value: Json) -> Redacted:
     Raises Invalid for what JSON can't say and for a value deeper than 64, of more than 200,000 values, or of more than
     8 Mi characters; the error's path is redacted too.
     """
+    if _is_plain(value):
+        return Redacted(orjson.loads(orjson.dumps(value)), (), RULESET, _made_by_redact)
     walk = _Walk()
     redacted = walk.value(value, (), "")
     return Redacted(redacted, tuple(sorted(walk.kinds)), RULESET, _made_by_redact)
@@ -61,6 +68,38 @@ def redact(value: Json) -> Redacted:
 def pii_flags(value: Json) -> tuple[str, ...]:
     """The kinds found in the strings, keys and integers of `value`, sorted. Raises Invalid as `redact` does."""
     return redact(value).pii_flags
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether a glance is enough to say that nothing will be found: ids, digests, short words and small numbers."""
+    level, names, left, room = [value], set[str](), min(_MOST_GLANCES, MAX_VALUES), MAX_CHARACTERS
+    for _ in range(_DEEPEST_GLANCE):
+        below: list[Any] = []
+        left -= len(level)
+        if left < 0 or room < 0:
+            return False
+        for each in level:
+            kind = type(each)
+            if kind is str:
+                room -= len(each)
+                if not holds_nothing(each):
+                    return False
+            elif kind is dict:
+                for name in each:
+                    if name not in names:
+                        if type(name) is not str or not holds_nothing(name) or names_secret(name):
+                            return False
+                        names.add(name)
+                    room -= len(name)
+                below += each.values()
+            elif kind is list or kind is tuple:
+                below += each
+            elif not (each is None or kind is bool or (kind is int and -_FEW_DIGITS < each < _FEW_DIGITS)):
+                return False
+        if not below:
+            return room >= 0
+        level = below
+    return False
 
 
 class _Walk:
@@ -108,7 +147,7 @@ class _Walk:
         return replace_findings(text, findings)
 
     def _integer(self, number: int, label: str) -> int | str:
-        if not 10**7 <= number < 10**19:
+        if not _FEW_DIGITS <= number < 10**19:
             return number
         written = str(number)
         findings = self._find(label, written)
