@@ -27,9 +27,9 @@ from side_process import connected
 from nexus_graph.scope.policy import Policy
 from nexus_graph.scope.scope import Env, Principal, PrincipalKind, Role, Scope, Surface
 from nexus_graph.stores.blobs.files import FileBlobs
-from nexus_graph.stores.database import sqlite
 from nexus_graph.stores.database.postgres import _Connection as OnServer
 from nexus_graph.stores.database.sqlite_reading import Reader
+from nexus_graph.stores.database.sqlite_writing import AtHand, Connected
 from nexus_graph.stores.migrations import migrate
 from nexus_graph.stores.signals.local import LocalSignals
 from nexus_graph.stores.work import Stores
@@ -120,7 +120,7 @@ async def stores(tmp_path: Path, clock: Clock, engine: Engine) -> AsyncIterator[
 def statements(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Every statement that is run, whichever way; cleared where counting is to begin."""
     sent: list[str] = []
-    for connection in (sqlite._Connection, sqlite._AtHand, Reader, OnServer):
+    for connection in (Connected, AtHand, Reader, OnServer):
 
         async def counted(self: Any, sql: str, parameters: Any, plain: Any = connection.rows) -> Any:
             sent.append(sql)

@@ -40,7 +40,7 @@ async def test_a_commit_that_fails_is_rolled_back_and_told(
 ) -> None:
     """A disk that fills up at the commit is Unavailable, and the next work starts afresh."""
     assert database._writer is not None
-    connection = database._writer._connection
+    connection = database._writer._connection._connection
     real, failures = connection.commit, [sqlite3.OperationalError("database or disk is full")]
 
     async def commit() -> None:
@@ -60,7 +60,7 @@ async def test_a_commit_that_fails_is_rolled_back_and_told(
 async def test_a_busy_file_is_unavailable(database: SqliteDatabase, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another process that holds the write lock for too long is told as such, and nothing breaks."""
     assert database._writer is not None
-    await database._writer.rows("PRAGMA busy_timeout=20", {})
+    await database._writer._connection.rows("PRAGMA busy_timeout=20", {})
     other = sqlite3.connect(database.path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(Unavailable, match="busy"):
