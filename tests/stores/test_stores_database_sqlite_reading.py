@@ -112,7 +112,7 @@ async def test_all_statements_of_a_read_see_one_state_wherever_they_run(database
 async def test_a_busy_database_is_waited_for_elsewhere(database: SqliteDatabase, hops: list[None]) -> None:
     """Not on the spot. That another process mends the log can't be had here, so SQLite's word for it is put in."""
     reader = database._readers[0]
-    here, failures = reader._here, [sqlite3.OperationalError("database is locked")]
+    here, failures = reader._spot._here, [sqlite3.OperationalError("database is locked")]
     failures[0].sqlite_errorcode = sqlite3.SQLITE_BUSY
 
     class Busy:
@@ -124,7 +124,7 @@ async def test_a_busy_database_is_waited_for_elsewhere(database: SqliteDatabase,
         def rollback(self) -> None:
             here.rollback()
 
-    reader._here = Busy()  # type: ignore[assignment]
+    reader._spot._here = Busy()  # type: ignore[assignment]
     async with database.reading(None) as connection:
         assert (await connection.rows("select count(*) from things", {}))[0][0] == 1
     assert len(hops) == 2

@@ -55,8 +55,8 @@ class SqliteDatabase:
     async def open(self) -> None:
         """Open the connections. Raises Unavailable when the file can't be opened."""
         try:
-            self._writer = Writer(Connected(await self._connect(_WRITING)))
             turn = Turn()
+            self._writer = Writer(Connected(await self._connect(_WRITING), turn))
             for _ in range(_READERS):
                 self._readers.append(Reader(await self._connect(_READING), turn, _BUSY_MILLISECONDS))
                 self._idle.put_nowait(self._readers[-1])
@@ -113,7 +113,7 @@ class SqliteDatabase:
         meanwhile, about a second for 200 MB; readers do not, and are waited for up to `seconds`. Raises Unavailable.
         """
         async with self._open_writer().alone():
-            connection = Connected(await self._connect(_WRITING))
+            connection = Connected(await self._connect(_WRITING), Turn())
             try:
                 await connection.rows("PRAGMA temp_store=FILE", {})  # a copy of everything is too much for the memory
                 await connection.rows("VACUUM", {})

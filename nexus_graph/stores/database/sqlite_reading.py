@@ -27,7 +27,7 @@ AT_ONCE_SECONDS: Final = 0.002
 TURN_SECONDS: Final = 0.005
 """How long others may wait in one turn of the event loop before they are let in between two statements."""
 
-_STEPS: Final = 500  # of SQLite's machine, between two looks at the clock
+_STEPS: Final = 1000  # of SQLite's machine, between two looks at the clock
 _GIVEN_UP: Final = (sqlite3.SQLITE_INTERRUPT, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
@@ -49,32 +49,64 @@ class Turn:
         self._since = None
 
 
+class OnTheSpot:
+    """Statements that are begun where they are asked for, and given up when they take too long.
+
+    For a connection whose thread has nothing to do meanwhile.
+    """
+
+    def __init__(self, connection: aiosqlite.Connection, turn: Turn) -> None:
+        self._here = at_hand(connection)
+        self._turn = turn
+        self._until = inf
+        self.watch(self._here)
+
+    def watch(self, connection: sqlite3.Connection) -> None:
+        """Look at the clock again, after a statement that ran without that in the thread."""
+        connection.set_progress_handler(self._is_late, _STEPS)
+
+    async def let_others_in(self) -> None:
+        """Wait for the next turn of the event loop, when this one is long enough."""
+        if self._turn.is_over():
+            await asyncio.sleep(0)
+
+    def rows(self, sql: str, parameters: dict[str, Value]) -> Sequence[Row] | None:
+        """The rows of a statement that only reads; None when it was given up."""
+        self._until = perf_counter() + AT_ONCE_SECONDS
+        try:
+            return self._here.execute(sql, parameters).fetchall()
+        except sqlite3.DatabaseError as error:
+            if getattr(error, "sqlite_errorcode", None) not in _GIVEN_UP:
+                with translated():
+                    raise
+            return None
+        finally:
+            self._until = inf
+
+    def run(self, sql: str, parameters: dict[str, Value] | None = None) -> Sequence[Row]:
+        """Run a statement to its end: one that is known to be short."""
+        with translated():
+            return self._here.execute(sql, parameters or {}).fetchall()
+
+    def _is_late(self) -> bool:
+        return perf_counter() > self._until
+
+
 class Reader:
     """A connection that can't write, and has a thread of its own for what takes long."""
 
     def __init__(self, connection: aiosqlite.Connection, turn: Turn, busy_milliseconds: int) -> None:
         self._connection = connection
         self._busy_milliseconds = busy_milliseconds
-        self._here = at_hand(connection)
-        self._turn = turn
-        self._until = inf
+        self._spot = OnTheSpot(connection, turn)
         self._elsewhere = False  # the thread has it until the transaction ends
-        self._here.set_progress_handler(self._is_late, _STEPS)
 
     async def rows(self, sql: str, parameters: dict[str, Value]) -> Sequence[Row]:
         """Run one statement and return its rows."""
-        if self._turn.is_over():
-            await asyncio.sleep(0)
+        await self._spot.let_others_in()
         if not self._elsewhere:
-            self._until = perf_counter() + AT_ONCE_SECONDS
-            try:
-                return self._here.execute(sql, parameters).fetchall()
-            except sqlite3.DatabaseError as error:
-                if getattr(error, "sqlite_errorcode", None) not in _GIVEN_UP:
-                    with translated():
-                        raise
-            finally:
-                self._until = inf
+            if (rows := self._spot.rows(sql, parameters)) is not None:
+                return rows
             self._elsewhere = True
         return await in_thread(self._connection, lambda connection: self._patiently(connection, sql, parameters))
 
@@ -91,8 +123,7 @@ class Reader:
 
     def begin(self) -> None:
         """Open a transaction; what it sees is settled by its first statement."""
-        with translated():
-            self._here.execute("BEGIN")
+        self._spot.run("BEGIN")
 
     async def end(self) -> None:
         """Close the transaction. Not interrupted by cancellation: it is over on return."""
@@ -100,22 +131,21 @@ class Reader:
             await uninterrupted(in_thread(self._connection, _rolled_back))
             self._elsewhere = False
         else:
-            _rolled_back(self._here)
+            self._spot.run("ROLLBACK")
 
     async def close(self) -> None:
         """Close the connection."""
         await self._connection.close()
 
-    def _is_late(self) -> bool:
-        return perf_counter() > self._until
-
     def _patiently(self, connection: sqlite3.Connection, sql: str, parameters: dict[str, Value]) -> Sequence[Row]:
         with translated():
+            connection.set_progress_handler(None, 0)
             connection.execute(f"PRAGMA busy_timeout={self._busy_milliseconds}")
             try:
                 return connection.execute(sql, parameters).fetchall()
             finally:
                 connection.execute("PRAGMA busy_timeout=0")
+                self._spot.watch(connection)
 
 
 class Reading:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Coroutine, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from time import perf_counter
 from typing import Any, Final
@@ -17,9 +17,10 @@ from typing import Any, Final
 import aiosqlite
 
 from nexus_graph.scope.errors import Unavailable
-from nexus_graph.stores.database.aiosqlite_inside import in_thread
+from nexus_graph.stores.database.aiosqlite_inside import at_hand, in_thread
 from nexus_graph.stores.database.base import Bound, Result, Row, Transaction
 from nexus_graph.stores.database.sqlite_errors import translated
+from nexus_graph.stores.database.sqlite_reading import OnTheSpot, Turn
 from nexus_graph.stores.database.uninterrupted import settled, uninterrupted
 from nexus_graph.stores.statement import Value
 
@@ -29,6 +30,8 @@ TOGETHER_SECONDS: Final = 0.05
 """How long the first of them may wait for the others."""
 
 _SET_APART, _TAKEN_BACK, _DONE = "SAVEPOINT turn", "ROLLBACK TO turn", "RELEASE turn"
+_FEW: Final = 8  # statements, each of one row, as an entry of the journal needs them
+_SHORT: Final = (_SET_APART, _DONE)
 
 
 class AtHand:
@@ -38,12 +41,10 @@ class AtHand:
         self._connection = connection
 
     async def rows(self, sql: str, parameters: dict[str, Value]) -> Sequence[Row]:
-        with translated():
-            return self._connection.execute(sql, parameters).fetchall()
+        return _fetched(self._connection, sql, parameters)
 
     async def many(self, sql: str, parameters: Iterable[dict[str, Value]]) -> None:
-        with translated():
-            self._connection.executemany(sql, parameters)
+        _each(self._connection, sql, [*parameters])
 
     async def batch(self, statements: Sequence[Bound]) -> int:
         return _all(self._connection, statements)
@@ -53,24 +54,38 @@ class AtHand:
 
 
 class Connected:
-    """A connection with a thread of its own."""
+    """A connection with a thread of its own, in which everything runs that may take long.
 
-    def __init__(self, connection: aiosqlite.Connection) -> None:
+    What is known to be short runs on the spot, while the thread has nothing to do: rows that are added one by one, and
+    reads for as long as they are short.
+    """
+
+    def __init__(self, connection: aiosqlite.Connection, turn: Turn) -> None:
         self._connection = connection
+        self._spot = OnTheSpot(connection, turn)
+        self._elsewhere = 0  # statements that the thread has to run
 
     async def rows(self, sql: str, parameters: dict[str, Value]) -> Sequence[Row]:
-        """Run one statement and return its rows, in one hop to the connection's thread."""
-        with translated():
-            return list(await self._connection.execute_fetchall(sql, parameters))
+        """Run one statement and return its rows."""
+        await self._spot.let_others_in()
+        if not self._elsewhere:
+            if _adds_a_row(sql):
+                return self._spot.run(sql, parameters)
+            if _reads(sql) and (rows := self._spot.rows(sql, parameters)) is not None:
+                return rows
+        return await self._hop(lambda connection: _fetched(connection, sql, parameters))
 
     async def many(self, sql: str, parameters: Iterable[dict[str, Value]]) -> None:
         """Run one statement for each set of parameters, in one hop."""
-        with translated():
-            await self._connection.executemany(sql, parameters)
+        sets = [*parameters]
+        await self._hop(lambda connection: _each(connection, sql, sets))
 
     async def batch(self, statements: Sequence[Bound]) -> int:
-        """Run statements whose answers nobody needs, in one hop; how many rows the last one changed."""
-        return await in_thread(self._connection, lambda at_hand: _all(at_hand, statements))
+        """Run statements whose answers nobody needs; how many rows the last one changed."""
+        if not self._elsewhere and len(statements) <= _FEW:
+            await self._spot.let_others_in()
+            return _all(at_hand(self._connection), statements)
+        return await self._hop(lambda connection: _all(connection, statements))
 
     async def hold(self, name: str) -> None:
         """Nothing to do: whoever writes holds the whole file."""
@@ -79,6 +94,22 @@ class Connected:
         """Close the transaction."""
         with translated():
             await (self._connection.commit() if commit else self._connection.rollback())
+
+    async def _hop(self, function: Callable[[sqlite3.Connection], Result]) -> Result:
+        """Run something in the thread. Not interrupted: it is done on return, and the next may run on the spot."""
+
+        def unwatched(connection: sqlite3.Connection) -> Result:
+            connection.set_progress_handler(None, 0)
+            try:
+                return function(connection)
+            finally:
+                self._spot.watch(connection)
+
+        self._elsewhere += 1
+        try:
+            return await uninterrupted(in_thread(self._connection, unwatched))
+        finally:
+            self._elsewhere -= 1
 
     async def whole(self, transaction: Transaction[Result], *, begins: bool, ends: bool) -> Result:
         """A transaction set apart, in one hop; with the beginning and the commit of all."""
@@ -244,6 +275,24 @@ class Writer:
 
 def _lost() -> Unavailable:
     return Unavailable("The database took back what was being written.", hint="Try again.")
+
+
+def _adds_a_row(sql: str) -> bool:
+    return sql.startswith(_SHORT) or (sql.startswith("insert into ") and ") values (" in sql)
+
+
+def _reads(sql: str) -> bool:
+    return sql.startswith("select ")
+
+
+def _fetched(connection: sqlite3.Connection, sql: str, parameters: dict[str, Value]) -> Sequence[Row]:
+    with translated():
+        return connection.execute(sql, parameters).fetchall()
+
+
+def _each(connection: sqlite3.Connection, sql: str, sets: Sequence[dict[str, Value]]) -> None:
+    with translated():
+        connection.executemany(sql, sets)
 
 
 def _all(connection: sqlite3.Connection, statements: Sequence[Bound]) -> int:
