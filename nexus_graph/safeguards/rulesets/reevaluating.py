@@ -175,7 +175,7 @@ async def reevaluate(stores: Stores, steps: Steps, scope: Scope) -> Changed | No
     """
     counts: dict[str, int] = dict.fromkeys((step.kind for step in steps), 0)
     after: dict[str, Key] = {}  # by kind; what the rows keep of it goes before
-    worked, tries = False, 0
+    worked, tries, stood = False, 0, None
     while True:
         async with stores.read(scope) as read:
             batch = await _next(read, steps, after)
@@ -186,7 +186,8 @@ async def reevaluate(stores: Stores, steps: Steps, scope: Scope) -> Changed | No
             async with stores.work(scope, RunKind.ADMIN) as work:
                 await _keep(work, steps, batch)
         except _MovedOnError as error:
-            tries += 1
+            tries = tries + 1 if _place(batch.standing) == stood else 1  # what others look at is no try in vain
+            stood = _place(batch.standing)
             if tries < _TRIES:
                 continue
             message = "What is kept changed again and again while a new ruleset looked at it."
