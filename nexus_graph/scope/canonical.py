@@ -14,6 +14,7 @@ import orjson
 import rfc8785
 
 _LARGEST = 2**53 - 1
+_TINY, _HUGE = 1e-4, 1e15  # between them a fraction is written without an exponent by everybody
 
 Json = None | bool | int | float | str | Sequence["Json"] | Mapping[str, "Json"]
 
@@ -32,15 +33,19 @@ def canonical(value: Json) -> bytes:
 
 
 def _is_plain(value: object) -> bool:
-    """Whether a general and faster writer writes the same bytes: no floats, small integers, names in ASCII.
+    """Whether a general and faster writer writes the same bytes: small integers, plain fractions, names in ASCII.
 
-    Floats are written otherwise by ECMAScript, and names beyond ASCII may sort otherwise by UTF-16.
+    Floats that are whole, tiny or huge are written otherwise by ECMAScript, and names beyond ASCII may sort otherwise
+    by UTF-16.
     """
     kind = type(value)
     if kind is str or value is None or kind is bool:
         return True
     if kind is int:
         return -_LARGEST <= cast("int", value) <= _LARGEST
+    if kind is float:
+        number = cast("float", value)
+        return _TINY <= abs(number) < _HUGE and not number.is_integer()
     if kind is dict:
         return all(type(key) is str and key.isascii() and _is_plain(item) for key, item in cast("Any", value).items())
     return (kind is list or kind is tuple) and all(map(_is_plain, cast("Any", value)))

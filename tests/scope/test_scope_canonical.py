@@ -67,6 +67,8 @@ PLAIN: st.SearchStrategy[Any] = st.recursive(
     st.none()
     | st.booleans()
     | st.integers(-(2**53) + 1, 2**53 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.floats(-2, 2).map(lambda number: round(number, 6))
     | st.text(st.characters(exclude_categories=["Cs"]))
     | st.sampled_from([chr(code) for code in (*range(160), 0x2028, 0xFFFF, 0x10FFFF)]),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text('ab\x00\x7f"\\/\n€', max_size=3), inner),
@@ -78,6 +80,12 @@ PLAIN: st.SearchStrategy[Any] = st.recursive(
 def test_both_writers_write_the_same(value: Any) -> None:
     """What the fast one writes is what the library of the standard writes, for every character."""
     assert canonical(value) == rfc8785.dumps(value)
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False) | st.floats(1e-7, 1e-3) | st.floats(1e14, 1e23))
+def test_both_writers_write_the_same_numbers(number: float) -> None:
+    """Wherever one of them turns to exponents."""
+    assert canonical([number, -number]) == rfc8785.dumps([number, -number])
 
 
 class Word(str):
