@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import rfc8785
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from nexus_graph.scope.canonical import canonical, digest, sha256
@@ -83,6 +83,10 @@ def test_both_writers_write_the_same(value: Any) -> None:
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False) | st.floats(1e-7, 1e-3) | st.floats(1e14, 1e23))
+@example(1.5e-5)
+@example(1.234e-6)
+@example(1.5e15)
+@example(1.5e16)
 def test_both_writers_write_the_same_numbers(number: float) -> None:
     """Wherever one of them turns to exponents."""
     assert canonical([number, -number]) == rfc8785.dumps([number, -number])
