@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 from nexus_graph.cards.model import CardFilter
 from nexus_graph.index.definition import UNDEFINED, Copies, Definition, Index, active
 from nexus_graph.index.model import VectorSource
-from nexus_graph.index.nominating import changed_since, meant, recent, vectors_of
+from nexus_graph.index.nominating import best_of_groups, changed_since, meant, recent, vectors_of
 from nexus_graph.scope.errors import Unavailable
 from nexus_graph.scope.scope import Scope
-from nexus_graph.stores.vectors.base import NOTHING, Key, Nomination
+from nexus_graph.stores.vectors.base import NOTHING, Nomination
 from nexus_graph.stores.vectors.scoring import score
 from nexus_graph.stores.work import Read, Stores
 
@@ -113,17 +113,7 @@ async def nominees(
         view = await recent(read, index, index.copies.recent, foreseen.generation, definition)
         groups |= {group for group, _ in (await view.nominate(vector, k, only=only, without=outdated)).keys}
     keys, matrix = await vectors_of(read, index, sorted(groups))
-    best = _best(keys, score(matrix, vector).tolist(), k)
+    best = [*best_of_groups(zip(score(matrix, vector).tolist(), keys, strict=True), k).values()]
     bound = foreseen.nomination.bound
     exact = bound is None or (len(best) == k and bound < best[-1][0])
     return Nomination(tuple(key for _, key in best), exact and (bound is not None or foreseen.nomination.exact))
-
-
-def _best(keys: list[Key], scores: list[float], k: int) -> list[tuple[float, Key]]:
-    """The best row of each of the k best groups, in order."""
-    first: dict[str, tuple[float, Key]] = {}
-    for value, key in sorted(zip(scores, keys, strict=True), key=lambda pair: (-pair[0], pair[1])):
-        first.setdefault(key[0], (value, key))
-        if len(first) == k:
-            break
-    return [*first.values()]

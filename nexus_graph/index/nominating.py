@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -18,12 +18,14 @@ from nexus_graph.index.definition import Definition, Index
 from nexus_graph.scope.errors import Unavailable
 from nexus_graph.stores.database.base import Row
 from nexus_graph.stores.statement import Statement
-from nexus_graph.stores.vectors.base import NOTHING, Change, Key, Vectors, View
+from nexus_graph.stores.vectors.base import NOTHING, Change, Key, Nomination, Vectors, View
+from nexus_graph.stores.vectors.scoring import score
 from nexus_graph.stores.work import Read
 
 _ALL: Final = 2**62
 _AT_ONCE: Final = 256  # cards whose vectors are read by one statement
-_IN_A_ROW: Final = 1024  # vectors that one statement reads where all are read
+_IN_A_ROW: Final = 1024  # vectors that one statement reads where all are read, or many
+_SETTLED: Final = 256  # candidates that are so few that all of them are looked at
 
 
 async def meant(read: Read, chosen: CardFilter) -> frozenset[str] | None:
@@ -71,10 +73,11 @@ async def _up_to_date(
         if view.generation == NOTHING:
             await _require_few(read, index, since)
         since = max(view.generation, since)
-        told = await (
-            everything(read, index, definition) if since == NOTHING else change(read, index, since, definition)
-        )
-        return await vectors.apply(space, view, told)
+        if since != NOTHING:
+            return await vectors.apply(space, view, await change(read, index, since, definition))
+        async for piece in everything(read, index, definition):
+            view = await vectors.apply(space, view, piece)
+        return view
 
 
 async def _require_few(read: Read, index: Index, since: int) -> None:
@@ -98,20 +101,59 @@ async def change(read: Read, index: Index, since: int, definition: Definition) -
     return Change(definition.generation, groups, keys, matrix)
 
 
-async def everything(read: Read, index: Index, definition: Definition) -> Change:
-    """All rows, for a copy that holds nothing yet."""
-    count = int(await read.value(table.COUNT_VECTORS, definition_id=index.definition_id))
-    keys: list[Key] = []
-    matrix = np.empty((count, index.embedder.dimensions), dtype=np.float32)  # once: it is large
+async def everything(read: Read, index: Index, definition: Definition) -> AsyncIterator[Change]:
+    """All rows piece by piece, for a copy that holds nothing yet; only the last piece has a generation."""
     card_id, ordinal = "", 0
-    while len(keys) < count:
+    while True:
         rows = await read.rows(
             table.VECTORS_AFTER, definition_id=index.definition_id, card_id=card_id, ordinal=ordinal, most=_IN_A_ROW
         )
-        matrix[len(keys) : len(keys) + len(rows)] = matrix_of(rows, index.embedder.dimensions)
-        keys += [(row["card_id"], row["ordinal"]) for row in rows]
+        last = len(rows) < _IN_A_ROW
+        keys = [(row["card_id"], row["ordinal"]) for row in rows]
+        matrix = matrix_of(rows, index.embedder.dimensions)
+        yield Change(definition.generation if last else NOTHING, (), keys, matrix)
+        if last:
+            return
         card_id, ordinal = keys[-1]
-    return Change(definition.generation, (), keys, matrix)
+
+
+async def settled(
+    read: Read, index: Index, nomination: Nomination, query: NDArray[np.float32], k: int
+) -> tuple[Key, ...]:
+    """Those of many candidates that may still be among the best once the most promising were scored from their rows.
+
+    They are read best first, until no other one can score as high as k groups do.
+    """
+    if len(nomination.keys) <= _SETTLED or not nomination.highest:
+        return nomination.keys
+    best: dict[str, tuple[float, Key]] = {}
+    for start in range(0, len(nomination.keys), _IN_A_ROW):
+        if len(best) == k and nomination.highest[start] < min(best.values())[0]:
+            break
+        some = nomination.keys[start : start + _IN_A_ROW]
+        ids, ordinals = sorted({group for group, _ in some}), sorted({ordinal for _, ordinal in some})
+        rows = await read.rows(table.VECTORS_AT, definition_id=index.definition_id, ids=ids, ordinals=ordinals)
+        scores = score(matrix_of(rows, index.embedder.dimensions), query).tolist()
+        found = {(row["card_id"], row["ordinal"]): value for value, row in zip(scores, rows, strict=True)}
+        if not found.keys() >= set(some):
+            raise missing()
+        best = best_of_groups([*best.values(), *((found[key], key) for key in some)], k)
+    return tuple(key for _, key in best.values())
+
+
+def missing() -> Unavailable:
+    """What is told where a copy in memory names what the rows don't have."""
+    return Unavailable("The index names chunks that are not there.", hint="Run `nexus-graph check --repair`.")
+
+
+def best_of_groups(found: Iterable[tuple[float, Key]], k: int) -> dict[str, tuple[float, Key]]:
+    """The best row of each of the k best groups, in order."""
+    first: dict[str, tuple[float, Key]] = {}
+    for value, key in sorted(found, key=lambda pair: (-pair[0], pair[1])):
+        first.setdefault(key[0], (value, key))
+        if len(first) == k:
+            break
+    return first
 
 
 async def vectors_of(read: Read, index: Index, ids: Sequence[str]) -> tuple[list[Key], NDArray[np.float32]]:

@@ -22,7 +22,7 @@ from nexus_graph.index.filters import check_filter, filter_json
 from nexus_graph.index.foreseeing import Foreseen, foresee, nominees
 from nexus_graph.index.loading import loaded
 from nexus_graph.index.model import MAX_HITS, CardHit, SearchResult, VectorSource, check_query, query_digest
-from nexus_graph.index.nominating import matrix_of, meant, whole
+from nexus_graph.index.nominating import matrix_of, meant, missing, settled, whole
 from nexus_graph.safeguards import switches
 from nexus_graph.scope.canonical import Json, digest
 from nexus_graph.scope.errors import Unavailable
@@ -95,7 +95,8 @@ async def nearest(read: Read, index: Index, question: Question) -> SearchResult:
     standing = await index.standings.of(read, index.definition_id, definition.generation)
     only = await meant(read, question.chosen)
     nomination, source = await _nomination(read, index, question, definition, only, standing.outdated)
-    hits = await _scored(read, index, question, nomination.keys)
+    keys = await settled(read, index, nomination, question.vector, question.k)
+    hits = await _scored(read, index, question, keys)
     return SearchResult(hits, not standing.missing, nomination.exact, index.definition_id, definition.state, source)
 
 
@@ -136,7 +137,7 @@ async def _scored(read: Read, index: Index, question: Question, nominated: tuple
     rows = {(row["card_id"], row["ordinal"]): row for row in found}
     chosen = [row for key in nominated if (row := rows.get(key)) is not None]
     if len(chosen) < len(nominated):
-        raise Unavailable("The index names chunks that are not there.", hint="Run `nexus-graph check --repair`.")
+        raise missing()
     scores = score(matrix_of(chosen, index.embedder.dimensions), question.vector).tolist()
     order = sorted(
         zip(scores, chosen, strict=True), key=lambda pair: (-pair[0], pair[1]["card_id"], pair[1]["ordinal"])

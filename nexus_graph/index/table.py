@@ -185,6 +185,11 @@ VECTORS = Statement(
     "where tenant_id = :tenant_id and env = :env and definition_id = :definition_id and card_id in (:ids...) "
     "order by card_id, ordinal"
 )
+VECTORS_AT = Statement(
+    "select card_id, ordinal, vector from index_vectors "
+    "where tenant_id = :tenant_id and env = :env and definition_id = :definition_id and card_id in (:ids...) "
+    "and ordinal in (:ordinals...)"
+)
 VECTORS_AFTER = Statement(
     "select card_id, ordinal, vector from index_vectors "
     "where tenant_id = :tenant_id and env = :env and definition_id = :definition_id "

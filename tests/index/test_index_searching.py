@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import pytest
 from engines import behind
 from index_house import EVENTS, VECTORS, Meddled, make_index, note, publish, rows, settle
+from numpy.typing import NDArray
 from shipped import MANIFESTS
 
 from nexus_graph import cards, index
@@ -26,7 +28,7 @@ from nexus_graph.safeguards.switches.engaging import engage
 from nexus_graph.scope.errors import Forbidden, Halted, Invalid, Unavailable
 from nexus_graph.scope.scope import Env, Role, Scope
 from nexus_graph.stores.vectors.base import Change, Nomination
-from nexus_graph.stores.vectors.local import LocalVectors
+from nexus_graph.stores.vectors.local import LocalVectors, LocalView
 from nexus_graph.stores.vectors.scoring import score
 from nexus_graph.stores.work import Read, Stores
 
@@ -302,7 +304,9 @@ async def test_the_journal_keeps_the_search_without_its_text(stores: Stores, sco
     assert event["pii_flags"] == '["email"]'
 
 
-async def test_rows_that_do_not_fit_are_never_passed_over(stores: Stores, scope_of: MakeScope) -> None:
+async def test_rows_that_do_not_fit_are_never_passed_over(
+    stores: Stores, scope_of: MakeScope, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A vector that disappeared under the memory, or has another length, stops the search and says what to do."""
     scope, used = scope_of(), make_index()
     await publish(stores, scope, note("one", "parcels"))
@@ -314,8 +318,10 @@ async def test_rows_that_do_not_fit_are_never_passed_over(stores: Stores, scope_
         await index.search(stores, used, scope, "parcels", EVERYTHING, 1)
     async with behind(stores) as connection:
         await connection.rows("delete from index_vectors", {})
-    with pytest.raises(Unavailable, match="not there"):
-        await index.search(stores, used, scope, "parcels", EVERYTHING, 1)
+    for many in (256, 0):  # few candidates, and many
+        monkeypatch.setattr(nominating, "_SETTLED", many)
+        with pytest.raises(Unavailable, match="not there"):
+            await index.search(stores, used, scope, "parcels", EVERYTHING, 1)
 
 
 async def test_one_search_sees_one_state(stores: Stores, scope_of: MakeScope) -> None:
@@ -361,12 +367,13 @@ async def test_vectors_are_loaded_to_the_end_when_who_asked_has_gone(
     await settle(stores, used)
     cold, go_on, reads = make_index(), asyncio.Event(), 0
 
-    async def slow(read: Read, used: index.Index, definition: Definition) -> Change:
+    async def slow(read: Read, used: index.Index, definition: Definition) -> AsyncIterator[Change]:
         nonlocal reads
         if read.scope.tenant_id == scope.tenant_id:
             reads += 1
             await go_on.wait()
-        return await everything(read, used, definition)
+        async for piece in everything(read, used, definition):
+            yield piece
 
     monkeypatch.setattr(nominating, "everything", slow)
     monkeypatch.setattr(loading, "PATIENCE_SECONDS", 0.05)
@@ -394,4 +401,36 @@ async def test_more_vectors_than_one_statement_reads_are_all_loaded(
         held = dict(zip(keys, matrix, strict=True))
     kept = await rows(stores, scope, VECTORS)
     assert [*held] == [(row["card_id"], row["ordinal"]) for row in kept]
-    assert all(held[row["card_id"], row["ordinal"]].tobytes() == row["vector"] for row in kept)
+    for row in kept:
+        assert np.abs(held[row["card_id"], row["ordinal"]] - np.frombuffer(row["vector"], "<f4")).max() < 0.01
+
+
+async def test_many_candidates_are_read_best_first_until_no_other_can_win(
+    stores: Stores, scope_of: MakeScope, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All twins are read, since their ids decide; what is clearly worse is not; the hits stay the same."""
+    scope, used = scope_of(), make_index()
+    text = "---\ncard_type: note\nkey: {}\ntitle: Twin\n---\nParcels come back.\n"
+    for number in range(9):
+        await publish(stores, scope, text.format(f"twin-{number}"))
+    await fill(stores, scope, 6)
+    await settle(stores, used)
+    expected = [await index.search(stores, used, scope, "parcels", EVERYTHING, k) for k in (1, 4, 12)]
+    read_at: list[int] = []
+
+    def noted(matrix: NDArray[np.float32], query: NDArray[np.float32]) -> NDArray[np.float64]:
+        read_at.append(len(matrix))
+        return score(matrix, query)
+
+    async def all_of_them(view: LocalView, query: NDArray[np.float32], k: int, **asked: Any) -> Nomination:
+        return await nominate(view, query, max(k, 100), **asked)
+
+    nominate = LocalView.nominate
+    monkeypatch.setattr(nominating, "_SETTLED", 0)
+    monkeypatch.setattr(nominating, "_IN_A_ROW", 2)
+    monkeypatch.setattr(nominating, "score", noted)
+    monkeypatch.setattr(LocalView, "nominate", all_of_them)
+    found = [await index.search(stores, used, scope, "parcels", EVERYTHING, k) for k in (1, 4, 12)]
+    assert found == expected
+    assert read_at[:10] == [2] * 10
+    assert 10 <= len(read_at) < 20

@@ -76,7 +76,9 @@ def check_change(change: Change, dimensions: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Nomination:
-    """Candidates without order. `exact`: among them are, for certain, the best rows of the k best groups.
+    """Candidates. `exact`: among them are, for certain, the best rows of the k best groups.
+
+    `highest`: what each may score at most, falling; empty where the candidates come without order.
 
     `bound`: no row that was asked for and is not among them scores higher. None where there is nothing to bound: every
     row is among them, or none of the others counts.
@@ -85,6 +87,7 @@ class Nomination:
     keys: tuple[Key, ...]
     exact: bool
     bound: float | None = None
+    highest: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,7 +249,10 @@ class Vectors(Protocol):
         ...
 
     def held(self, space: Space) -> AsyncIterator[tuple[Sequence[Key], NDArray[np.float32]]]:
-        """All that the copy of a space holds, in any order, some rows at a time. Raises Unavailable."""
+        """All that the copy of a space holds, in any order, some rows at a time. Raises Unavailable.
+
+        Of a shared copy, bit for bit what it was given.
+        """
         ...
 
     def names_of(self, space: Space, epoch: int) -> frozenset[str]:

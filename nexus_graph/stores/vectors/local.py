@@ -1,14 +1,15 @@
-"""The in-process vector index: a matrix for each space in use, searched exactly, the least recently used forgotten.
+"""The in-process vector index: codes of each space in use, all looked at, the least recently used forgotten.
 
 A view is immutable, so a search never sees half of a change and never waits for one. Views of one space share their
-rows: a change adds some and tells which are no longer the view's, so that it costs what it changes.
+rows: a change adds some and tells which are no longer the view's, so that it costs what it changes. The vectors
+themselves are not here: of each, its codes (`quantizing`) name the candidates, and the rows of the database decide.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from threading import Lock
 from typing import Final
@@ -18,43 +19,88 @@ from numpy.typing import NDArray
 
 from nexus_graph.scope.errors import Unavailable
 from nexus_graph.stores.vectors.base import NOTHING, Change, Key, Nomination, Space, View, check_change
-from nexus_graph.stores.vectors.scoring import best
+from nexus_graph.stores.vectors.names import Names
+from nexus_graph.stores.vectors.quantizing import Codes, Part, approximated, nominate, quantized
+from nexus_graph.stores.vectors.scoring import check_query
 
-_KEY_BYTES: Final = 200  # about what a row's key and number cost beside its vector
 _SMALL: Final = 1_000_000  # numbers that are looked at on the spot; more of them go to a thread
-_SPARE: Final = 8  # a matrix that is made anew has room for one row in so many more
-_GONE: Final = 4  # it is made anew when one row in so many is nobody's
-_AT_ONCE: Final = 10_000  # rows that are told in one piece
-_FEW: Final = 4  # rows to search that are fewer than one in so many are copied, rather than searched along with all
+_BLOCK: Final = 16_384  # rows that lie in one piece
+_LEAST: Final = 8  # rows for which there is room in the smallest piece
+_SPARE: Final = 8  # a piece that is made larger has room for one row in so many more
+_GONE: Final = 4  # the rows are written anew when one in so many is nobody's
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Block:
+    """Rows in one piece, with their groups' numbers and their ordinals; and room for more."""
+
+    codes: Codes
+    groups: NDArray[np.int32]
+    ordinals: NDArray[np.int32]
+
+    @classmethod
+    def empty(cls, room: int, dimensions: int) -> _Block:
+        return cls(Codes.empty(room, dimensions), np.empty(room, dtype=np.int32), np.empty(room, dtype=np.int32))
+
+    @property
+    def nbytes(self) -> int:
+        return self.codes.nbytes + self.groups.nbytes + self.ordinals.nbytes
+
+    def larger(self, room: int) -> _Block:
+        larger, held = _Block.empty(room, self.codes.numbers.shape[1]), len(self.groups)
+        larger.codes[:held], larger.groups[:held], larger.ordinals[:held] = self.codes, self.groups, self.ordinals
+        return larger
 
 
 class _Rows:
-    """Rows that the views of a space share: they are added and never changed.
+    """Rows that the views of a space share: they are added and never changed. All blocks but the last are full."""
 
-    `matrix` (room, dimensions) holds a row for each of `keys`, and `groups` (room,) the number that `numbers` gives the
-    row's group.
-    """
+    __slots__ = ("blocks", "count", "dimensions", "lock", "names")
 
-    __slots__ = ("groups", "keys", "lock", "matrix", "numbers")
-
-    def __init__(self, matrix: NDArray[np.float32], keys: Sequence[Key]) -> None:
-        self.matrix = matrix
-        self.groups = np.empty(len(matrix), dtype=np.intp)
-        self.keys: list[Key] = []
-        self.numbers: dict[str, int] = {}
+    def __init__(self, dimensions: int) -> None:
+        self.dimensions = dimensions
+        self.blocks: list[_Block] = []
+        self.names = Names()
+        self.count = 0
         self.lock = Lock()
-        self._name(keys)
 
-    def add(self, change: Change) -> None:
-        """Add rows, for which there is room."""
-        self.matrix[len(self.keys) : len(self.keys) + len(change.keys)] = change.matrix
-        self._name(change.keys)
+    @property
+    def room(self) -> int:
+        """For how many rows there is room."""
+        return sum(len(block.groups) for block in self.blocks)
 
-    def _name(self, keys: Sequence[Key]) -> None:
-        numbers, first = self.numbers, len(self.keys)
-        of_groups = (numbers.setdefault(group, len(numbers)) for group, _ in keys)
-        self.groups[first : first + len(keys)] = np.fromiter(of_groups, dtype=np.intp, count=len(keys))
-        self.keys.extend(keys)
+    def add(self, codes: Codes, keys: Iterable[Key]) -> None:
+        """Add rows and their keys."""
+        given = [*keys]
+        groups = self.names.add(group for group, _ in given)
+        ordinals = np.array([ordinal for _, ordinal in given], dtype=np.int32)
+        done = 0
+        while done < len(codes):
+            place = self.count % _BLOCK
+            block = self._block(place, min(len(codes) - done, _BLOCK - place))
+            here = slice(place, min(len(block.groups), place + len(codes) - done))
+            those = slice(done, done + here.stop - place)
+            block.codes[here], block.groups[here], block.ordinals[here] = codes[those], groups[those], ordinals[those]
+            self.count, done = self.count + here.stop - place, those.stop
+
+    def _block(self, place: int, needed: int) -> _Block:
+        """The last block, with room for so many rows from a place on."""
+        if place == 0 and self.count == _BLOCK * len(self.blocks):
+            self.blocks.append(_Block.empty(min(max(needed, _LEAST), _BLOCK), self.dimensions))
+        elif len(self.blocks[-1].groups) < place + needed:
+            more = max(needed, place // _SPARE, _LEAST)
+            self.blocks[-1] = self.blocks[-1].larger(min(place + more, _BLOCK))
+        return self.blocks[-1]
+
+    def groups(self, count: int) -> NDArray[np.int32]:
+        """The number of each of the first rows' group."""
+        return np.concatenate([np.empty(0, dtype=np.int32), *(block.groups for block in self.blocks)])[:count]
+
+    def keys(self, rows: Iterable[int]) -> Iterator[Key]:
+        """The keys of rows."""
+        for row in rows:
+            block, place = self.blocks[row // _BLOCK], row % _BLOCK
+            yield self.names[block.groups[place]], int(block.ordinals[place])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,8 +119,7 @@ class LocalView:
     @classmethod
     def empty(cls, dimensions: int, epoch: int = 0) -> LocalView:
         """The view of a space of which nothing is known."""
-        rows = _Rows(np.empty((0, dimensions), dtype=np.float32), ())
-        return cls(NOTHING, rows, 0, np.empty(0, dtype=np.intp), epoch)
+        return cls(NOTHING, _Rows(dimensions), 0, np.empty(0, dtype=np.intp), epoch)
 
     @property
     def offloaded(self) -> bool:
@@ -84,17 +129,25 @@ class LocalView:
     @property
     def size(self) -> int:
         """About how many bytes it takes."""
-        return self.rows.matrix.nbytes + _KEY_BYTES * len(self.rows.keys)
-
-    def numbers_of(self, groups: Collection[str]) -> list[int]:
-        """The numbers of those groups that there are."""
-        return [number for group in groups if (number := self.rows.numbers.get(group)) is not None]
+        return sum(block.nbytes for block in self.rows.blocks) + self.rows.names.nbytes + self.gone.nbytes
 
     def own(self) -> NDArray[np.bool_]:
         """Of each of the first `count` rows whether it is the view's."""
         own = np.ones(self.count, dtype=bool)
         own[self.gone] = False
         return own
+
+    def of(self, groups: Collection[str]) -> NDArray[np.bool_]:
+        """Of each of the first `count` rows whether it is of one of these groups."""
+        wanted = np.zeros(len(self.rows.names) + 1, dtype=bool)
+        wanted[self.rows.names.known(groups)] = True
+        return wanted[self.rows.groups(self.count)]
+
+    def pieces(self, own: NDArray[np.bool_]) -> Iterator[tuple[int, _Block, NDArray[np.intp]]]:
+        """Of each block that has some of the rows: its first row's number, itself, and their places in it."""
+        for first in range(0, self.count, _BLOCK):
+            if len(places := np.flatnonzero(own[first : first + _BLOCK])):
+                yield first, self.rows.blocks[first // _BLOCK], places
 
     async def nominate(
         self,
@@ -104,50 +157,52 @@ class LocalView:
         only: Collection[str] | None = None,
         without: Collection[str] = (),
     ) -> Nomination:
-        """See `base.View`. These are the best rows of the k best groups themselves."""
-        if self.count * self.rows.matrix.shape[1] <= _SMALL:
+        """See `base.View`."""
+        if self.count * self.rows.dimensions <= _SMALL:
             return self._nominate(query, k, only, without)
         return await asyncio.to_thread(self._nominate, query, k, only, without)
 
     def _nominate(
         self, query: NDArray[np.float32], k: int, only: Collection[str] | None, without: Collection[str]
     ) -> Nomination:
-        matrix, groups, keys = self.rows.matrix[: self.count], self.rows.groups[: self.count], self.rows.keys
+        check_query(query, self.rows.dimensions)
         asked = self.own()
         if only is not None:
-            asked &= np.isin(groups, self.numbers_of(only))
+            asked &= self.of(only)
         if without:
-            asked &= ~np.isin(groups, self.numbers_of(without))
-        number = np.count_nonzero(asked)
-        if number == self.count:
-            hits = best(matrix, query, groups, keys, k)
-        elif number * _FEW < self.count:
-            hits = best(matrix, query, groups, keys, k, np.flatnonzero(asked))
-        else:
-            hits = best(matrix, query, groups, keys, k, without=np.flatnonzero(~asked))
-        return Nomination(tuple(keys[hit.row] for hit in hits), exact=True)
+            asked &= ~self.of(without)
+        pieces = [*self.pieces(asked)]
+        parts = (_part(block, places, self.count - first) for first, block, places in pieces)
+        found = nominate(parts, query, k)
+        firsts = np.array([first for first, _, _ in pieces], dtype=np.intp)
+        keys = self.rows.keys((firsts[found.parts] + found.rows).tolist())
+        return Nomination(tuple(keys), exact=True, highest=tuple(found.highest.tolist()))
+
+
+def _part(block: _Block, places: NDArray[np.intp], count: int) -> Part:
+    held = slice(0, count)
+    codes, groups = block.codes[held], block.groups[held]
+    return Part(codes, groups, None if len(places) == len(groups) else places)
 
 
 def changed(view: LocalView, change: Change) -> LocalView:
     """The view after the change. Raises Invalid when the change's matrix does not fit."""
-    dimensions = view.rows.matrix.shape[1]
-    check_change(change, dimensions)
+    check_change(change, view.rows.dimensions)
     rows, gone, after = view.rows, view.gone, view.count + len(change.keys)
-    if numbers := view.numbers_of(change.groups):
-        gone = np.union1d(gone, np.flatnonzero(np.isin(rows.groups[: view.count], numbers)))
+    if len(change.groups):
+        gone = np.union1d(gone, np.flatnonzero(view.of(change.groups)))
+    codes = quantized(change.matrix)
     with rows.lock:
-        if len(rows.keys) == view.count and after <= len(rows.matrix) and len(gone) * _GONE <= after:
-            rows.add(change)
+        if rows.count == view.count and len(gone) * _GONE <= after:
+            rows.add(codes, change.keys)
             return LocalView(change.generation, rows, after, gone, view.epoch)
-    if not view.count:
-        return LocalView(change.generation, _Rows(change.matrix, change.keys), after, gone, view.epoch)
-    left = np.delete(np.arange(view.count), gone)
-    room = (len(left) + len(change.keys)) * (_SPARE + 1) // _SPARE
-    matrix = np.empty((room, dimensions), dtype=np.float32)
-    np.take(rows.matrix, left, axis=0, out=matrix[: len(left)], mode="clip")  # all are in range; "raise" copies twice
-    fresh = _Rows(matrix, [rows.keys[row] for row in left.tolist()])
-    fresh.add(change)
-    return LocalView(change.generation, fresh, len(fresh.keys), np.empty(0, dtype=np.intp), view.epoch)
+    fresh = _Rows(rows.dimensions)
+    own = np.ones(view.count, dtype=bool)
+    own[gone] = False
+    for first, block, places in view.pieces(own):
+        fresh.add(block.codes[places], rows.keys((first + places).tolist()))
+    fresh.add(codes, change.keys)
+    return LocalView(change.generation, fresh, fresh.count, np.empty(0, dtype=np.intp), view.epoch)
 
 
 @dataclass(slots=True)
@@ -179,12 +234,12 @@ class LocalVectors:
         """See `base.Vectors`."""
         if not isinstance(view, LocalView):
             raise Unavailable("The view belongs to another vector index.")
-        if view.rows.matrix.size + change.matrix.size <= _SMALL:
+        if view.count * space.dimensions + change.matrix.size <= _SMALL:
             after = changed(view, change)
         else:
             after = await asyncio.to_thread(changed, view, change)
-        if after.epoch != self._epoch(space):  # let go meanwhile: this one is for who asked, and for nobody else
-            return after
+        if after.epoch != self._epoch(space) or after.generation == NOTHING:
+            return after  # let go meanwhile, or still being read: this one is for who asked, and for nobody else
         kept = self._views.get(space)
         if kept is None or kept.generation < after.generation:
             self._views[space] = after
@@ -212,12 +267,10 @@ class LocalVectors:
         return view.generation
 
     async def held(self, space: Space) -> AsyncIterator[tuple[Sequence[Key], NDArray[np.float32]]]:
-        """See `base.Vectors`."""
+        """See `base.Vectors`. The vectors are about what was given."""
         if (view := self._views.get(space)) is not None:
-            rows = np.flatnonzero(view.own())
-            for first in range(0, len(rows), _AT_ONCE):
-                some = rows[first : first + _AT_ONCE]
-                yield [view.rows.keys[row] for row in some.tolist()], view.rows.matrix[some]
+            for first, block, places in view.pieces(view.own()):
+                yield [*view.rows.keys((first + places).tolist())], approximated(block.codes[places])
 
     def names_of(self, space: Space, epoch: int) -> frozenset[str]:
         """See `base.Vectors`. Nothing is shared."""

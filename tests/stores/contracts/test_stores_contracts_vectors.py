@@ -204,18 +204,21 @@ async def test_filters_of_every_selectivity(vectors: Vectors) -> None:
 
 
 async def test_all_that_is_held_can_be_looked_at(vectors: Vectors) -> None:
-    """Bit for bit as it was given, once."""
+    """Once, and of a copy that others share bit for bit as it was given."""
     groups = {f"card_{n:04d}": unit_rows(n, 1 + n % 2) for n in range(500)}
     view = await vectors.apply(SPACE, await vectors.view(SPACE), change(1, groups))
     await vectors.apply(SPACE, view, change(2, {"card_0000": unit_rows(0, 0), "card_0001": unit_rows(9999, 1)}))
     groups |= {"card_0001": unit_rows(9999, 1)}
     del groups["card_0000"]
-    found: dict[Key, bytes] = {}
+    found: dict[Key, NDArray[np.float32]] = {}
     count = 0
     async for keys, matrix in vectors.held(SPACE):
         count += len(keys)
-        found |= {key: row.tobytes() for key, row in zip(keys, matrix, strict=True)}
-    assert found == {(name, place): row.tobytes() for name, rows in groups.items() for place, row in enumerate(rows)}
+        found |= zip(keys, matrix, strict=True)
+    given = {(name, place): row for name, rows in groups.items() for place, row in enumerate(rows)}
+    assert found.keys() == given.keys()
+    off = 0.01 if isinstance(vectors, LocalVectors) else 0.0
+    assert all(np.abs(found[key] - row).max() <= off for key, row in given.items())
     assert count == len(found)
     assert [keys async for keys, _ in vectors.held(replace(SPACE, tenant_id="t_globex"))] == []
 
@@ -266,7 +269,7 @@ async def test_shapes_that_do_not_fit_are_refused(vectors: Vectors) -> None:
 async def test_the_least_recently_used_space_makes_room() -> None:
     """The local index forgets the space that was looked at longest ago, and never the one in use."""
     spaces = [Space(f"t_{n}", "dev", "d", 8) for n in range(3)]
-    vectors = LocalVectors(budget=2 * 1500)
+    vectors = LocalVectors(budget=2 * 600)
     for space in spaces[:2]:
         await vectors.apply(space, await vectors.view(space), change(1, {"card_1": unit_rows(1, 5)}))
     await vectors.view(spaces[0])
