@@ -24,7 +24,7 @@ from nexus_graph.stores.vectors.quantizing import Codes, Part, approximated, nom
 from nexus_graph.stores.vectors.scoring import check_query
 
 _SMALL: Final = 1_000_000  # numbers that are looked at on the spot; more of them go to a thread
-_BLOCK: Final = 16_384  # rows that lie in one piece
+_BLOCK: Final = 32_768  # rows that lie in one piece
 _LEAST: Final = 8  # rows for which there is room in the smallest piece
 _SPARE: Final = 8  # a piece that is made larger has room for one row in so many more
 _GONE: Final = 4  # the rows are written anew when one in so many is nobody's
@@ -45,6 +45,10 @@ class _Block:
     @property
     def nbytes(self) -> int:
         return self.codes.nbytes + self.groups.nbytes + self.ordinals.nbytes
+
+    def held(self, count: int) -> _Block:
+        """The first rows."""
+        return _Block(self.codes[:count], self.groups[:count], self.ordinals[:count])
 
     def larger(self, room: int) -> _Block:
         larger, held = _Block.empty(room, self.codes.numbers.shape[1]), len(self.groups)
@@ -143,11 +147,35 @@ class LocalView:
         wanted[self.rows.names.known(groups)] = True
         return wanted[self.rows.groups(self.count)]
 
-    def pieces(self, own: NDArray[np.bool_]) -> Iterator[tuple[int, _Block, NDArray[np.intp]]]:
-        """Of each block that has some of the rows: its first row's number, itself, and their places in it."""
+    def asked(self, only: Collection[str] | None, without: Collection[str]) -> NDArray[np.bool_] | None:
+        """Of each of the first `count` rows whether it is to be looked at; None for all."""
+        if only is None and not without and not len(self.gone):
+            return None
+        asked = self.own()
+        if only is not None:
+            asked &= self.of(only)
+        if without:
+            asked &= ~self.of(without)
+        return asked
+
+    def pieces(self, own: NDArray[np.bool_] | None) -> Iterator[tuple[int, _Block, NDArray[np.intp] | None]]:
+        """Of each block that has some of the rows: its first row's number, itself, and their places in it.
+
+        None for `own` means all, and so it does for places.
+        """
         for first in range(0, self.count, _BLOCK):
-            if len(places := np.flatnonzero(own[first : first + _BLOCK])):
-                yield first, self.rows.blocks[first // _BLOCK], places
+            block = self.rows.blocks[first // _BLOCK].held(self.count - first)
+            here = None if own is None else own[first : first + _BLOCK]
+            if here is None or here.all():
+                yield first, block, None
+            elif here.any():
+                yield first, block, np.flatnonzero(here)
+
+    def copied(self, own: NDArray[np.bool_]) -> Iterator[tuple[list[Key], Codes]]:
+        """The keys and codes of some rows, piece by piece."""
+        for first, block, places in self.pieces(own):
+            chosen = np.arange(len(block.groups)) if places is None else places
+            yield [*self.rows.keys((first + chosen).tolist())], block.codes[chosen]
 
     async def nominate(
         self,
@@ -166,23 +194,11 @@ class LocalView:
         self, query: NDArray[np.float32], k: int, only: Collection[str] | None, without: Collection[str]
     ) -> Nomination:
         check_query(query, self.rows.dimensions)
-        asked = self.own()
-        if only is not None:
-            asked &= self.of(only)
-        if without:
-            asked &= ~self.of(without)
-        pieces = [*self.pieces(asked)]
-        parts = (_part(block, places, self.count - first) for first, block, places in pieces)
-        found = nominate(parts, query, k)
+        pieces = [*self.pieces(self.asked(only, without))]
+        found = nominate((Part(block.codes, block.groups, places) for _, block, places in pieces), query, k)
         firsts = np.array([first for first, _, _ in pieces], dtype=np.intp)
         keys = self.rows.keys((firsts[found.parts] + found.rows).tolist())
         return Nomination(tuple(keys), exact=True, highest=tuple(found.highest.tolist()))
-
-
-def _part(block: _Block, places: NDArray[np.intp], count: int) -> Part:
-    held = slice(0, count)
-    codes, groups = block.codes[held], block.groups[held]
-    return Part(codes, groups, None if len(places) == len(groups) else places)
 
 
 def changed(view: LocalView, change: Change) -> LocalView:
@@ -199,8 +215,8 @@ def changed(view: LocalView, change: Change) -> LocalView:
     fresh = _Rows(rows.dimensions)
     own = np.ones(view.count, dtype=bool)
     own[gone] = False
-    for first, block, places in view.pieces(own):
-        fresh.add(block.codes[places], rows.keys((first + places).tolist()))
+    for keys, codes_of_block in view.copied(own):
+        fresh.add(codes_of_block, keys)
     fresh.add(codes, change.keys)
     return LocalView(change.generation, fresh, fresh.count, np.empty(0, dtype=np.intp), view.epoch)
 
@@ -269,8 +285,8 @@ class LocalVectors:
     async def held(self, space: Space) -> AsyncIterator[tuple[Sequence[Key], NDArray[np.float32]]]:
         """See `base.Vectors`. The vectors are about what was given."""
         if (view := self._views.get(space)) is not None:
-            for first, block, places in view.pieces(view.own()):
-                yield [*view.rows.keys((first + places).tolist())], approximated(block.codes[places])
+            for keys, codes in view.copied(view.own()):
+                yield keys, approximated(codes)
 
     def names_of(self, space: Space, epoch: int) -> frozenset[str]:
         """See `base.Vectors`. Nothing is shared."""

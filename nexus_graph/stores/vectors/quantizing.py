@@ -9,10 +9,11 @@ where c.b is a sum of whole numbers, the same on every processor, and |s*c| <= |
 highest product for certain. A row that is longer than the unit has the excess added to its `errors`, so that
 |x| <= LONGEST may be taken for granted.
 
-Rounding: the sums of `score` and of what is here are in float64, and off by less than 1e-9 for a row of unit length; a
-longer one has a thousand times that in its `errors`. Two scores that are equal when rounded were less than 1.001e-6
-apart before. Both together are less than `_SLACK`: a row whose highest product is further than that below the lowest of
-another row has a lower score for certain.
+Rounding: a sum becomes a float32, and each of the four steps from it to whether the highest product is high enough is
+off by 2^-24 of the value at most, which for rows of unit length is less than 4e-7 together; a longer one has more than
+that in its `errors`. The sums of `score`, in float64, are off by less than 1e-9. Two scores that are equal when rounded
+were less than 1.001e-6 apart before. All of it together, at both rows, is less than `_SLACK`: a row whose highest
+product is further than that below the lowest of another row has a lower score for certain.
 """
 
 from __future__ import annotations
@@ -36,8 +37,9 @@ _SLACK: Final = 2 * 10.0**-DECIMALS
 _MORE: Final = 1 + 1e-6  # what float32 rounds off a bound, and much more
 _WIDE: Final = 2048  # rows that are widened to float64 at a time, which bounds the memory
 _FEW: Final = 4  # rows to look at that are fewer than one in so many are copied, rather than multiplied along with all
+_GLANCE: Final = 1024  # rows that tell about how high the best will be
 
-Product = Callable[[NDArray[np.int8], NDArray[np.int8]], NDArray[np.number]]
+Product = Callable[[NDArray[np.int8], NDArray[np.int8]], NDArray[np.float32]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,7 +73,7 @@ class Codes:
 
 
 def quantized(matrix: NDArray[np.float32]) -> Codes:
-    """The codes of rows. One that holds a number that is not finite gets an error that is not finite.
+    """The codes of rows. One that holds a number that is not finite gets an error that is infinite.
 
     What is left out is summed up in float32, and made larger by what that may lose: of each number of a row whose
     largest is m, no more than m * 2^-22 when it is taken apart; of a sum of d squares, d * 2^-23 of it at most; and
@@ -90,9 +92,10 @@ def quantized(matrix: NDArray[np.float32]) -> Codes:
             rest = rows - scales[:, None] * numbers
             longer = np.maximum(_lengths(rows) * lost - LONGEST, 0.0)
             errors = _lengths(rest) * lost + root * (largest * 2.0**-22 + 1e-22) + longer
-            errors = np.where(np.isfinite(rest).all(axis=1), errors, np.nan)
-            whole = np.where(np.isfinite(numbers), numbers, 0).astype(np.int8)
-            codes[slice(begin, begin + len(rows))] = Codes(whole, scales, (errors * _MORE).astype(np.float32))
+            finite = np.isfinite(errors)
+            numbers[~finite], scales[~finite], errors[~finite] = 0, 0, np.inf
+            errors *= _MORE
+        codes[slice(begin, begin + len(rows))] = Codes(numbers.astype(np.int8), scales, errors.astype(np.float32))
     return codes
 
 
@@ -104,6 +107,11 @@ def _lengths(rows: NDArray[np.float32]) -> NDArray[np.float64]:
 def approximated(codes: Codes) -> NDArray[np.float32]:
     """About the rows, (n, dimensions)."""
     return codes.numbers * codes.scales[:, None]
+
+
+def _length(row: NDArray[np.float64]) -> float:
+    """No less than the length, whatever is rounded; never nothing, so that what is infinitely off stays so."""
+    return float(np.sqrt(row @ row)) * _MORE + 1e-30
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -125,45 +133,51 @@ class Nominees:
 
 
 class _Question:
-    """A query, and how far it may be off."""
+    """A query, and how far it may be off. Products of its whole numbers are told in units of its scale."""
 
     def __init__(self, query: NDArray[np.float32]) -> None:
-        codes = quantized(query[None])
         self.wide = query.astype(np.float64)
-        self.length = float(np.sqrt(self.wide @ self.wide)) * _MORE
-        self.numbers, self.scale = codes.numbers[0], float(codes.scales[0])
-        error = float(codes.errors[0])
-        self.of_rows, self.own = (self.length + error) * _MORE, LONGEST * error * _MORE
+        self.unit = float(np.abs(query).max(initial=0.0)) / _MOST or 1.0
+        whole = np.rint(self.wide / self.unit)
+        self.numbers = whole.astype(np.int8)
+        error = _length(self.wide - self.unit * whole)
+        self.length = _length(self.wide)
+        self._of_rows, self._own = (self.length + error) / self.unit, LONGEST * error * _MORE
 
-    def bounds(self, part: Part) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """The lowest and the highest product of each row to look at, from its whole numbers."""
+    def products(self, part: Part) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Of each row to look at the highest product but for what the query is off, and the row's share in it."""
         codes, rows = part.codes, part.rows
         if rows is None:
-            sums = product()(codes.numbers, self.numbers)
+            highest = product()(codes.numbers, self.numbers)
         elif len(rows) * _FEW < len(codes):
             codes = codes[rows]
-            sums = product()(codes.numbers, self.numbers)
+            highest = product()(codes.numbers, self.numbers)
         else:
-            sums = product()(codes.numbers, self.numbers)[rows]
+            highest = product()(codes.numbers, self.numbers)[rows]
             codes = Codes(codes.numbers, codes.scales[rows], codes.errors[rows])
-        with np.errstate(invalid="ignore", over="ignore"):
-            middle = np.multiply(sums, codes.scales, dtype=np.float64)
-            middle *= self.scale
-            off = codes.errors * self.of_rows
-            off += self.own
-            return middle - off, middle + off
+        off = codes.errors * self._of_rows
+        highest *= codes.scales
+        highest += off
+        return highest, off
+
+    def least(self, lowest: float) -> float:
+        """What a row's highest product must be at least, when others are no lower than this."""
+        return (lowest - _SLACK - self._own) / self.unit
+
+    def lowest(self, highest: NDArray[np.float32], off: NDArray[np.float32]) -> NDArray[np.float64]:
+        """The lowest products of rows, as numbers. Raises Unavailable for what is not finite."""
+        check_finite(highest)
+        return (highest.astype(np.float64) - 2.0 * off) * self.unit - self._own
 
     def closer(self, codes: Codes) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """The same from the whole query, which is off by nothing: narrower, and slower."""
-        middle = np.concatenate(
-            [
-                codes.numbers[begin : begin + _WIDE].astype(np.float64) @ self.wide
-                for begin in range(0, len(codes), _WIDE)
-            ]
-        )
-        middle *= codes.scales
+        products = np.empty(len(codes), dtype=np.float64)
+        for begin in range(0, len(codes), _WIDE):
+            rows = codes.numbers[begin : begin + _WIDE].astype(np.float64)
+            products[begin : begin + len(rows)] = rows @ self.wide
+        products *= codes.scales
         off = codes.errors * self.length
-        return middle - off, middle + off
+        return products - off, products + off
 
 
 def nominate(parts: Iterator[Part], query: NDArray[np.float32], k: int) -> Nominees:
@@ -177,17 +191,21 @@ def nominate(parts: Iterator[Part], query: NDArray[np.float32], k: int) -> Nomin
     """
     if k < 1:
         raise Invalid(f"The number of results must be at least 1, not {k}.")
+    check_finite(query)
     question = _Question(query)
     reached = _Reached(k)
-    near: list[tuple[Part, NDArray[np.intp], NDArray[np.float64]]] = []
+    near: list[tuple[Part, NDArray[np.intp], NDArray[np.float32]]] = []
     for part in parts:
         check_query(query, part.codes.numbers.shape[1])
-        lowest, highest = question.bounds(part)
-        check_finite(highest)
-        reached.see(lowest, part.groups if part.rows is None else part.groups[part.rows])
-        places = np.flatnonzero(highest >= reached.lowest - _SLACK)
+        groups = part.groups if part.rows is None else part.groups[part.rows]
+        highest, off = question.products(part)
+        if reached.lowest == -np.inf:
+            some = slice(0, _GLANCE)  # then most of the others need no second look
+            reached.see(question.lowest(highest[some], off[some]), groups[some])
+        places = np.flatnonzero(highest >= question.least(reached.lowest))
+        reached.see(question.lowest(highest[places], off[places]), groups[places])
         near.append((part, places if part.rows is None else part.rows[places], highest[places]))
-    found = [(part, rows[highest >= reached.lowest - _SLACK]) for part, rows, highest in near]
+    found = [(part, rows[highest >= question.least(reached.lowest)]) for part, rows, highest in near]
     return _closest(question, found, k)
 
 
@@ -196,16 +214,21 @@ def _closest(question: _Question, found: list[tuple[Part, NDArray[np.intp]]], k:
     numbers = np.repeat(np.arange(len(found)), [len(rows) for _, rows in found])
     if not len(numbers):
         return Nominees(numbers, numbers, np.empty(0, dtype=np.float64))
-    bounds = [question.closer(part.codes[rows]) for part, rows in found if len(rows)]
-    lowest, highest = np.concatenate([low for low, _ in bounds]), np.concatenate([high for _, high in bounds])
-    rows = np.concatenate([rows for _, rows in found])
+    some = [part.codes[rows] for part, rows in found if len(rows)]
+    codes = Codes(
+        np.concatenate([each.numbers for each in some]),
+        np.concatenate([each.scales for each in some]),
+        np.concatenate([each.errors for each in some]),
+    )
+    lowest, highest = question.closer(codes)
+    chosen: NDArray[np.intp] = np.concatenate([rows for _, rows in found])
     _, groups = np.unique(np.concatenate([part.groups[rows] for part, rows in found]), return_inverse=True)
     best = np.full(int(groups.max()) + 1, -np.inf)
     np.maximum.at(best, groups, lowest)
     least = np.partition(best, -k)[-k] if k <= len(best) else -np.inf
     near = np.flatnonzero(highest >= np.maximum(best[groups], least) - _SLACK)
     near = near[np.argsort(-highest[near], kind="stable")]
-    return Nominees(numbers[near], rows[near], highest[near] + _SLACK)
+    return Nominees(numbers[near], chosen[near], highest[near] + _SLACK)
 
 
 class _Reached:
@@ -222,18 +245,25 @@ class _Reached:
         if not len(rising):
             return
         values = np.concatenate([self._values, values[rising]])
-        groups = np.concatenate([self._groups, groups[rising]])
+        groups = np.concatenate([self._groups, groups[rising].astype(np.int64)])
         for most in (8 * self._k, len(values)):  # several rows of one group may be among the best
-            top = np.argpartition(values, -most)[-most:] if most < len(values) else np.arange(len(values))
-            top = top[np.argsort(-values[top])]
-            _, first = np.unique(groups[top], return_index=True)
-            if len(first) >= self._k:
-                kept = top[np.sort(first)[: self._k]]
+            kept = self._firsts(values, groups, most)
+            if len(kept) == self._k:
                 self.lowest = float(values[kept[-1]])
                 break
-        else:
-            kept = top[np.sort(first)]
         self._values, self._groups = values[kept], groups[kept]
+
+    def _firsts(self, values: NDArray[np.float64], groups: NDArray[np.integer], most: int) -> list[int]:
+        """The places of the best rows of the k best groups, in order, among the highest `most` values."""
+        top: NDArray[np.integer] = np.arange(len(values))
+        if most < len(values):
+            top = np.argpartition(values, -most)[-most:]
+        first: dict[int, int] = {}
+        for place in top[np.argsort(-values[top])].tolist():
+            first.setdefault(int(groups[place]), place)
+            if len(first) == self._k:
+                break
+        return [*first.values()]
 
 
 @cache
@@ -242,21 +272,24 @@ def product() -> Product:
     return quick if _is_right(quick) else plain
 
 
-def plain(rows: NDArray[np.int8], query: NDArray[np.int8]) -> NDArray[np.number]:
+def plain(rows: NDArray[np.int8], query: NDArray[np.int8]) -> NDArray[np.float32]:
     """The product by numpy. Whole numbers stay whole in float64."""
-    wide = query.astype(np.float64)
-    parts = [rows[begin : begin + _WIDE].astype(np.float64) @ wide for begin in range(0, len(rows), _WIDE)]
-    return np.concatenate([np.empty(0, dtype=np.float64), *parts])
+    wide, products = query.astype(np.float64), np.empty(len(rows), dtype=np.float32)
+    for begin in range(0, len(rows), _WIDE):
+        some = rows[begin : begin + _WIDE].astype(np.float64)
+        products[begin : begin + len(some)] = some @ wide
+    return products
 
 
-def quick(rows: NDArray[np.int8], query: NDArray[np.int8]) -> NDArray[np.number]:
+def quick(rows: NDArray[np.int8], query: NDArray[np.int8]) -> NDArray[np.float32]:
     """The product by numkong, in the instructions that the processor has."""
     import numkong
 
     if not len(rows):
-        return np.empty(0, dtype=np.float64)
-    sums: NDArray[np.float64] = np.asarray(numkong.cdist(query[None], rows, "dot"))  # `out=` is several times slower
-    return sums.reshape(len(rows))
+        return np.empty(0, dtype=np.float32)
+    sums = numkong.cdist(query[None], rows, "dot", out_dtype="float32")  # into an array given as `out` it is slower
+    products: NDArray[np.float32] = np.asarray(sums)
+    return products.reshape(len(rows))
 
 
 def _is_right(multiply: Product) -> bool:
@@ -266,6 +299,7 @@ def _is_right(multiply: Product) -> bool:
         rows = random.integers(-_MOST, _MOST + 1, (37, dimensions), dtype=np.int8)
         rows[:4] = np.array([[_MOST], [-_MOST], [0], [1]], dtype=np.int8)
         for row in (0, 1, 5):
-            if not np.array_equal(multiply(rows, rows[row]), rows.astype(np.int64) @ rows[row].astype(np.int64)):
+            sums = rows.astype(np.int64) @ rows[row].astype(np.int64)
+            if not np.array_equal(multiply(rows, rows[row]), sums.astype(np.float32)):
                 return False
     return True

@@ -157,8 +157,8 @@ def test_numpy_names_the_same() -> None:
 def test_a_product_that_is_wrong_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
     """Such as one whose sums stop at what sixteen bits hold."""
 
-    def saturating(rows: NDArray[np.int8], query: NDArray[np.int8]) -> NDArray[np.number]:
-        sums: NDArray[np.number] = np.clip(quantizing.plain(rows, query), -(2**15), 2**15 - 1)
+    def saturating(rows: NDArray[np.int8], query: NDArray[np.int8]) -> NDArray[np.float32]:
+        sums: NDArray[np.float32] = np.clip(quantizing.plain(rows, query), -(2**15), 2**15 - 1)
         return sums
 
     monkeypatch.setattr(quantizing, "quick", saturating)
