@@ -237,7 +237,8 @@ class _Reached:
     def __init__(self, k: int) -> None:
         self.lowest = -np.inf
         self._k = k
-        self._values, self._groups = np.empty(0, dtype=np.float64), np.empty(0, dtype=np.int64)
+        self._values: NDArray[np.float64] = np.empty(0, dtype=np.float64)
+        self._groups: NDArray[np.integer] = np.empty(0, dtype=np.int64)
 
     def see(self, values: NDArray[np.float64], groups: NDArray[np.integer]) -> None:
         """Take the lowest products of some rows into account."""
@@ -245,7 +246,7 @@ class _Reached:
         if not len(rising):
             return
         values = np.concatenate([self._values, values[rising]])
-        groups = np.concatenate([self._groups, groups[rising].astype(np.int64)])
+        groups = np.concatenate([self._groups, groups[rising]])
         for most in (8 * self._k, len(values)):  # several rows of one group may be among the best
             kept = self._firsts(values, groups, most)
             if len(kept) == self._k:
