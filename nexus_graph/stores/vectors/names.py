@@ -69,11 +69,16 @@ class Names:
         if not len(hashes):
             return
         wanted = np.fromiter(map(hash, names), dtype=np.int64, count=len(names))
-        firsts, ends = np.searchsorted(hashes, wanted), np.searchsorted(hashes, wanted, "right")
-        for place in np.flatnonzero(firsts < ends).tolist():
-            for number in numbers[firsts[place] : ends[place]].tolist():
-                if self[number] == names[place]:
-                    yield names[place], number
+        places = np.searchsorted(hashes, wanted)
+        some = np.flatnonzero(hashes[np.minimum(places, len(hashes) - 1)] == wanted)
+        firsts = places[some]
+        for asked, place, number in zip(some.tolist(), firsts.tolist(), numbers[firsts].tolist(), strict=True):
+            name = names[asked]
+            if self[number] == name:
+                yield name, number
+            else:  # another name has the same hash
+                end = np.searchsorted(hashes, wanted[asked], "right")
+                yield from ((name, other) for other in numbers[place + 1 : end].tolist() if self[other] == name)
 
     def _settle(self) -> None:
         hashes = np.fromiter(map(hash, self._new), dtype=np.int64, count=len(self._new))
