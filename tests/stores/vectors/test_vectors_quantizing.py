@@ -90,6 +90,7 @@ def test_what_is_left_out_is_bounded(dimensions: int) -> None:
         ]
         squares = sum(each * each for each in rest)
         assert squares <= Fraction(float(error)) ** 2
+        assert float(error) >= np.linalg.norm(row.astype(np.float64)) - quantizing.LONGEST
         assert np.abs(numbers.astype(int)).max() <= 127
         if 0.99 < np.linalg.norm(row) < 1.00005:
             assert float(error) <= 1.01 * float(squares) ** 0.5 + 1e-4
@@ -117,6 +118,18 @@ def test_nobody_among_the_best_is_left_out(seed: int) -> None:
                 assert found.keys() >= set(best(scores, groups, meant, k))
                 assert all(scores[row] <= highest for row, highest in found.items())
                 assert [*found.values()] == sorted(found.values(), reverse=True)
+
+
+@pytest.mark.parametrize("each", [1, 3, 40])
+def test_the_last_of_the_best_is_named_however_far_behind(each: int) -> None:
+    """Groups of one row and of many; nobody stands between the k-th and the one before, nor anybody after."""
+    angles = np.repeat(np.arange(50) * 0.03, each)
+    rows = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
+    shuffled = np.random.default_rng(18).permutation(len(rows))
+    for order in (np.arange(len(rows)), shuffled):
+        for k in range(1, 50):
+            found = nominate(parts_of(quantized(rows[order]), order // each), np.array([1, 0], np.float32), k)
+            assert {int(order[row]) // each for row in named(found)} >= {*range(k)}
 
 
 def test_rows_that_differ_by_less_than_the_codes_tell_are_all_named() -> None:
