@@ -10,8 +10,10 @@ the cards. faiss-cpu is installed into a folder of the run's own.
 from __future__ import annotations
 
 import asyncio
+import atexit
 import importlib
 import os
+import shutil
 import sqlite3
 import statistics
 import subprocess
@@ -93,6 +95,7 @@ async def found(view: LocalView, database: sqlite3.Connection, query: Vectors) -
 def with_faiss() -> Any:
     """The library, from a folder of its own."""
     folder = tempfile.mkdtemp(prefix="nexus-bench-faiss-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--only-binary", ":all:"]
     subprocess.run([*command, "--target", folder, FAISS], check=True)
     sys.path.append(folder)
@@ -119,15 +122,17 @@ async def measure() -> list[Row]:
             continue
         database, flat = kept(vectors, keys), faiss.IndexFlatIP(DIMENSIONS)
         flat.add(vectors)
-        ours, theirs, candidates = [], [], []
+        ours, theirs, candidates, answers = [], [], [], []
         for query in queries:
             began = time.process_time()
             best, count = await found(view, database, query)
             ours.append((time.process_time() - began) * 1000)
             candidates.append(count)
+            answers.append(best)
             began = time.process_time()
             flat.search(query[None], K)
             theirs.append((time.process_time() - began) * 1000)
+        for query, best in zip(queries, answers, strict=True):
             exact = score(vectors, query)
             assert best == sorted(keys, key=lambda key: (-exact[int(key[0][5:], 16)], key))[:K]
         database.close()
