@@ -18,6 +18,7 @@ from nexus_graph.safeguards.erasure import Eraser
 from nexus_graph.safeguards.quotas import Leases
 from nexus_graph.safeguards.rates import Rates
 from nexus_graph.scope.scope import Scope
+from nexus_graph.stores.feeds import Manner
 from nexus_graph.stores.work import Stores
 from nexus_graph.tenants.admission import Admission
 
@@ -44,3 +45,8 @@ class House:
     forgetting: list[Callable[[Scope], None]] = field(default_factory=list)
     watch: Watch = field(default_factory=Watch)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def manner(self) -> Manner:
+        """How live streams wait here."""
+        return Manner(self.config.poll_seconds, self.config.heartbeat_seconds, self.stopping)

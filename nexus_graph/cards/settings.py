@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
@@ -17,8 +16,9 @@ from nexus_graph.scope.errors import Invalid
 from nexus_graph.scope.permission import Permission
 from nexus_graph.scope.scope import Scope
 from nexus_graph.stores import streaming
+from nexus_graph.stores.feeds import Look, Manner
 from nexus_graph.stores.follower import Entry, entry
-from nexus_graph.stores.streaming import EndReason, Look
+from nexus_graph.stores.streaming import EndReason, Source
 from nexus_graph.stores.work import Stores
 
 _SURFACE_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
@@ -93,10 +93,8 @@ def follow_settings(
     renew: Callable[[], Awaitable[Scope]],
     surface: str,
     after: int | None,
-    *,
-    poll_seconds: float,
-    heartbeat_seconds: float,
-    stopping: asyncio.Event | None = None,
+    manner: Manner,
+    take: Callable[[SettingsFrame], bool] | None = None,
 ) -> AsyncGenerator[SettingsFrame, None]:
     """Every change of the surface's settings after the journal's `after` (None: from now on), and a SettingsEnd.
 
@@ -105,17 +103,13 @@ def follow_settings(
     that the journal has not reached.
     """
     _check_surface(surface)
-    return streaming.follow(
-        stores,
-        renew,
+    source: Source[SettingsFrame] = Source(
         Permission.SETTINGS_READ,
+        lambda _: ("settings", surface),
         lambda scope, cursor: _look(stores, scope, surface, cursor),
         SettingsEnd,
-        after,
-        poll_seconds=poll_seconds,
-        heartbeat_seconds=heartbeat_seconds,
-        stopping=stopping,
     )
+    return streaming.follow(stores, source, renew, after, manner, take)
 
 
 async def _look(stores: Stores, scope: Scope, surface: str, after: int | None) -> Look[SettingsFrame]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable
 
 from nexus_graph.runs import table
 from nexus_graph.runs.listing import visible_run
@@ -12,9 +11,10 @@ from nexus_graph.scope.errors import Invalid
 from nexus_graph.scope.permission import Permission
 from nexus_graph.scope.scope import Scope
 from nexus_graph.stores import streaming
+from nexus_graph.stores.feeds import Look, Manner
 from nexus_graph.stores.follower import entry
 from nexus_graph.stores.journal import RunStatus
-from nexus_graph.stores.streaming import EndReason, Look
+from nexus_graph.stores.streaming import EndReason, Source
 from nexus_graph.stores.work import Stores
 
 _PAGE = 200
@@ -25,10 +25,8 @@ def follow(
     renew: Callable[[], Awaitable[Scope]],
     run_id: str,
     after: int,
-    *,
-    poll_seconds: float,
-    heartbeat_seconds: float,
-    stopping: asyncio.Event | None = None,
+    manner: Manner,
+    take: Callable[[Frame], bool] | None = None,
 ) -> AsyncGenerator[Frame, None]:
     """Every entry of the run numbered above `after` (0: from the start), as it comes, and an EndFrame.
 
@@ -36,25 +34,25 @@ def follow(
     `stores.streaming`. Raises NotFound for a run that is unknown or not visible, Invalid for a cursor that the run has
     not reached.
     """
-    return streaming.follow(
-        stores,
-        renew,
+    source: Source[Frame] = Source(
         Permission.RUNS_READ,
+        lambda scope: _question(scope, run_id),
         lambda scope, cursor: _look(stores, scope, run_id, cursor or 0),
         lambda reason: EndFrame(reason, None),
-        after,
-        poll_seconds=poll_seconds,
-        heartbeat_seconds=heartbeat_seconds,
-        stopping=stopping,
     )
+    return streaming.follow(stores, source, renew, after, manner, take)
+
+
+def _question(scope: Scope, run_id: str) -> Hashable:
+    """Who sees all runs is told the same; others are told of their own."""
+    return "run log", None if scope.may(Permission.RUNS_READ_ALL) else scope.principal, run_id
 
 
 async def _look(stores: Stores, scope: Scope, run_id: str, after: int) -> Look[Frame]:
     """One short look at what lies after the cursor, shared by all who stand there and may see the run."""
     if after < 0:
         raise Invalid("A cursor is 0 or more.", path=("after",))
-    owner = None if scope.may(Permission.RUNS_READ_ALL) else scope.principal
-    question = ("run log", scope.key, owner, run_id, after)
+    question = (scope.key, _question(scope, run_id), after)
     return await stores.shared.once(question, lambda: _read_on(stores, scope, run_id, after))
 
 

@@ -40,12 +40,16 @@ class Heads:
             if self._newest != _EVERYTHING:
                 await self._learn(connection, max(self._newest - OVERLAP, 0))
             if row["total"] != self._sum:
-                self._known.clear()
-                self._sum = 0
+                before, self._known, self._sum = self._known, OrderedDict(), 0
                 await self._learn(connection, _EVERYTHING)
+                self._revision += 1
+                self._known.update((key, (0, self._revision)) for key in before if key not in self._known)
 
     def moved(self, since: int) -> tuple[int, list[Head]]:
-        """The newest revision, and the heads that moved after revision `since`, in no particular order."""
+        """The newest revision, and the heads that moved after revision `since`, in no particular order.
+
+        One that is gone has moved to 0.
+        """
         found = []
         for key, (seq, revision) in reversed(self._known.items()):
             if revision <= since:

@@ -1,20 +1,22 @@
 """Live streams over the journal: one loop for all of them, in which replay and live are the same thing.
 
-The listener is opened before the first look, and each wake-up looks at what lies after the last cursor that was sent: a
-lost signal costs one poll, a reconnect is the same call with a later cursor, and nothing is lost or told twice.
+Whoever has read all there is waits at the tip with all who follow the same (`feeds`), whose listener is older than that
+look: a lost signal costs one poll, a reconnect is the same call with a later cursor, and nothing is lost or told twice.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Generic, TypeVar
+from functools import partial
+from typing import Any, Generic, TypeVar
 
 from nexus_graph.scope.errors import Forbidden, Halted, Unauthenticated
 from nexus_graph.scope.permission import Permission
 from nexus_graph.scope.scope import Scope
+from nexus_graph.stores.feeds import Look, Manner, Place
 from nexus_graph.stores.work import Stores
 
 Frame = TypeVar("Frame")
@@ -35,70 +37,83 @@ class EndReason(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Look(Generic[Frame]):
-    """What lies after a cursor, from one snapshot.
+class Source(Generic[Frame]):
+    """What is followed: `look` finds what lies after a cursor, `end` makes the last frame of a stream that breaks off.
 
-    `frames` come with the cursor after each; `reached` is the cursor after all of them. `complete`: there was no more;
-    then `pause` says so when the stream has been quiet for long, and `last`, if there is one, ends it.
+    `question` tells those apart who may be told different things.
     """
 
-    frames: Sequence[tuple[Frame, int]]
-    reached: int
-    complete: bool
-    pause: Frame
-    last: Frame | None = None
+    permission: Permission
+    question: Callable[[Scope], Hashable]
+    look: Callable[[Scope, int | None], Awaitable[Look[Frame]]]
+    end: Callable[[EndReason], Frame]
 
 
 async def follow(
     stores: Stores,
+    source: Source[Frame],
     renew: Callable[[], Awaitable[Scope]],
-    permission: Permission,
-    look: Callable[[Scope, int | None], Awaitable[Look[Frame]]],
-    end: Callable[[EndReason], Frame],
     after: int | None,
-    *,
-    poll_seconds: float,
-    heartbeat_seconds: float,
-    stopping: asyncio.Event | None = None,
+    manner: Manner,
+    take: Callable[[Frame], bool] | None = None,
 ) -> AsyncGenerator[Frame, None]:
-    """Every frame that `look` finds after the cursor, as it comes, until `look` gives a last one.
+    """Every frame that the source finds after the cursor, as it comes, until it gives a last one.
 
-    `renew` gives the scope with the rights of the moment; it is asked before every look, and again when the consumer
-    took longer than `poll_seconds` over one. Unauthenticated from it ends the stream as EXPIRED, Forbidden or the loss
-    of `permission` as REVOKED, Halted as HALTED, `stopping` (the server goes down) as SHUTDOWN. `poll_seconds` bounds
-    how long these and another process's writes go unnoticed. No connection is held while it yields or waits. Close it
-    when leaving early.
+    `renew` gives the scope with the rights of the moment. It is asked before the first look, before every look that
+    follows a change of rights in the tenant, and again when the consumer took longer than `poll_seconds` over one.
+    Unauthenticated from it ends the stream as EXPIRED, Forbidden or the loss of the permission as REVOKED, Halted as
+    HALTED, `stopping` (the server goes down) as SHUTDOWN. `poll_seconds` bounds how long these and another process's
+    writes go unnoticed, `heartbeat_seconds` how long the stream is silent. No connection is held while it yields or
+    waits, and nothing is read while nothing moves. Close it when leaving early.
+
+    `take` is handed each frame but the last, and says whether it took it: what it refuses is yielded. It is called
+    while the stream waits as well, and must not wait itself.
     """
-    now = asyncio.get_running_loop().time
-    scope = await _admitted(renew, permission)
-    if isinstance(scope, EndReason):
-        yield end(scope)
-        return
-    with stores.signals.listen(scope.key) as listener:
-        quiet_since = now()
-        while isinstance(scope, Scope):
-            if stopping is not None and stopping.is_set():
-                yield end(EndReason.SHUTDOWN)
-                return
-            seen = await look(scope, after)
-            looked_at = now()
-            for frame, cursor in seen.frames:
-                yield frame
-                after, quiet_since = cursor, now()
-                if quiet_since - looked_at > poll_seconds:
-                    break
-            else:
-                after = seen.reached
-                if seen.complete:
-                    if seen.last is not None:
-                        yield seen.last
-                        return
-                    if now() - quiet_since >= heartbeat_seconds:
-                        yield seen.pause
-                        quiet_since = now()
-                    await listener.wait(min(poll_seconds, max(quiet_since + heartbeat_seconds - now(), 0)))
-            scope = await _admitted(renew, permission)
-    yield end(scope)
+    now, lookout = asyncio.get_running_loop().time, stores.feeds.lookout
+    quiet_since, known = now(), lookout.mark
+    scope = await _admitted(renew, source.permission)
+    while isinstance(scope, Scope):
+        question = source.question(scope)
+        with stores.feeds.follow(stores, scope.key, question, manner) as feed:
+            while isinstance(scope, Scope) and source.question(scope) == question:
+                if manner.stopping is not None and manner.stopping.is_set():
+                    yield source.end(EndReason.SHUTDOWN)
+                    return
+                rounds = feed.rounds
+                seen = await source.look(scope, after)
+                feed.look = partial(source.look, scope)
+                looked_at = now()
+                for frame, cursor in seen.frames:
+                    if take is None or not take(frame):
+                        yield frame
+                    after, quiet_since = cursor, now()
+                    if quiet_since - looked_at > manner.poll_seconds:
+                        break
+                else:
+                    after = seen.reached
+                    if seen.complete:
+                        if seen.last is not None:
+                            yield seen.last
+                            return
+                        if now() - quiet_since >= manner.heartbeat_seconds:
+                            if take is None or not take(seen.pause):
+                                yield seen.pause
+                            quiet_since = now()
+                        place = Place(after, known, rounds, quiet_since, take)
+                        await feed.wait(place, _until(stores, scope, place, manner))
+                        after, quiet_since = place.position, place.quiet_since
+                known = lookout.mark
+                scope = await _admitted(renew, source.permission)
+    yield source.end(scope)
+
+
+def _until(stores: Stores, scope: Scope, place: Place[Any], manner: Manner) -> float | None:
+    """When to look anew at the latest: at the end of the credentials, and to say that it is quiet."""
+    ends = [] if place.take is not None else [place.quiet_since + manner.heartbeat_seconds]
+    if scope.expires_at is not None:
+        left = (scope.expires_at - stores.clock()).total_seconds()
+        ends.append(asyncio.get_running_loop().time() + left)
+    return min(ends, default=None)
 
 
 async def _admitted(renew: Callable[[], Awaitable[Scope]], permission: Permission) -> Scope | EndReason:

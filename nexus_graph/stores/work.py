@@ -28,6 +28,7 @@ from nexus_graph.stores import appending, journal, repeating
 from nexus_graph.stores.appending import ChainHead, Entry
 from nexus_graph.stores.blobs.base import Blobs, ScopedBlobs
 from nexus_graph.stores.database.base import Connection, Database, Entangled, Row, Transaction
+from nexus_graph.stores.feeds import Feeds
 from nexus_graph.stores.heads import Head, Heads
 from nexus_graph.stores.journal import Event, RunKind
 from nexus_graph.stores.recording import Recorder
@@ -215,6 +216,7 @@ class Stores:
     limits: Limits = field(default_factory=Limits)
     process: str = field(default_factory=lambda: new_id("process"))
     shared: SharedReads = field(default_factory=SharedReads, repr=False)
+    feeds: Feeds = field(default_factory=Feeds, init=False, repr=False)
     _recorder: Recorder = field(default_factory=Recorder, repr=False)
     _heads: Heads = field(default_factory=Heads, init=False, repr=False)
 

@@ -17,6 +17,7 @@ from nexus_graph.cards import SettingsChange, SettingsEnd, SettingsFrame, Settin
 from nexus_graph.scope.errors import Forbidden, Invalid, Unauthenticated
 from nexus_graph.scope.permission import Permission
 from nexus_graph.scope.scope import Env, Role, Scope
+from nexus_graph.stores.feeds import Manner
 from nexus_graph.stores.signals.local import LocalSignals
 from nexus_graph.stores.streaming import EndReason
 from nexus_graph.stores.work import Stores
@@ -41,7 +42,7 @@ def following(
     async def renew() -> Scope:
         return scope
 
-    return cards.follow_settings(stores, renew, name, after, poll_seconds=poll, heartbeat_seconds=heartbeat, **more)
+    return cards.follow_settings(stores, renew, name, after, Manner(poll, heartbeat, **more))
 
 
 async def take(frames: AsyncGenerator[SettingsFrame, None], count: int) -> list[SettingsFrame]:
@@ -186,7 +187,8 @@ async def test_the_stream_ends_with_the_right(stores: Stores, scope_of: MakeScop
                     raise answer
                 return answer
 
-            frames = cards.follow_settings(stores, renew, "overview", 0, poll_seconds=0.01, heartbeat_seconds=1000)
+            frames = cards.follow_settings(stores, renew, "overview", 0, Manner(0.01, 1000))
+            asyncio.get_running_loop().call_later(0.05, stores.signals.wake, scope.key)  # as what changed it would
             async with asyncio.timeout(TIMEOUT):
                 assert [frame async for frame in frames] == [SettingsEnd(reason)]
     stopping = asyncio.Event()

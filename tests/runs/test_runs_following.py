@@ -20,6 +20,7 @@ from nexus_graph.scope.handling import Handling
 from nexus_graph.scope.permission import Permission
 from nexus_graph.scope.redaction import redact
 from nexus_graph.scope.scope import Env, Role, Scope
+from nexus_graph.stores.feeds import Manner
 from nexus_graph.stores.journal import Event, RunKind, RunStatus
 from nexus_graph.stores.signals.local import LocalSignals
 from nexus_graph.stores.statement import Statement
@@ -55,7 +56,7 @@ def following(
     async def renew() -> Scope:
         return scope
 
-    return runs.follow(stores, renew, run_id, after, poll_seconds=poll, heartbeat_seconds=heartbeat, **more)
+    return runs.follow(stores, renew, run_id, after, Manner(poll, heartbeat, **more))
 
 
 async def numbers(frames: AsyncGenerator[Frame, None]) -> list[int]:
@@ -203,7 +204,7 @@ async def test_a_right_that_ends_ends_the_stream_before_the_next_entry(
         return renewed.pop() if renewed else replace(scope, rights=scope.rights - {Permission.RUNS_READ})
 
     async with asyncio.timeout(TIMEOUT):
-        frames = runs.follow(stores, renew, "run_1", 0, poll_seconds=0.01, heartbeat_seconds=1000)
+        frames = runs.follow(stores, renew, "run_1", 0, Manner(0.01, 1000))
         assert isinstance(await anext(frames), EntryFrame)
         await write(stores, scope, "run_1")
         assert [frame async for frame in frames] == [EndFrame(reason, None)]
@@ -221,7 +222,7 @@ async def test_a_slow_reader_is_checked_within_a_page(stores: Stores, scope_of: 
         return allowed[0]
 
     async with asyncio.timeout(TIMEOUT):
-        frames = runs.follow(stores, renew, "run_1", 0, poll_seconds=0.001, heartbeat_seconds=1000)
+        frames = runs.follow(stores, renew, "run_1", 0, Manner(0.001, 1000))
         await anext(frames)
         allowed.clear()
         await asyncio.sleep(0.02)

@@ -87,15 +87,12 @@ class RunSubscription:
         context = info.context
         cursors = log_cursors(info, str(run_id))
         position = 0 if after is None else int(str(cursors.read(after, "after")[0]))
-        config = context.house.config
         frames = runs.follow(
             context.house.stores,
             context.renew,
             str(run_id),
             position,
-            poll_seconds=config.poll_seconds,
-            heartbeat_seconds=config.heartbeat_seconds,
-            stopping=context.house.stopping,
+            context.house.manner,
         )
         async with aclosing(frames):
             async for frame in frames:

@@ -114,16 +114,13 @@ class SettingsSubscription:
     ) -> AsyncIterator[SettingsFrame]:
         """Follow the settings of a surface."""
         context = info.context
-        config = context.house.config
         cursors = context.house.cursors.list_of(context.scope, "settings", surface)
         frames = cards.follow_settings(
             context.house.stores,
             context.renew,
             surface,
             None if after is None else int(str(cursors.read(after, "after")[0])),
-            poll_seconds=config.poll_seconds,
-            heartbeat_seconds=config.heartbeat_seconds,
-            stopping=context.house.stopping,
+            context.house.manner,
         )
         async with aclosing(frames):
             async for frame in frames:

@@ -12,6 +12,9 @@ ScopeKey = tuple[str, str]
 class Listener(Protocol):
     """Remembers that a wake-up came, from the moment it was opened."""
 
+    def wake(self, actions: Collection[str] | None = None) -> None:
+        """A wake-up for this listener alone."""
+
     async def wait(self, seconds: float) -> None:
         """Return at the next wake-up since the last wait, or after `seconds`: the slow poll forgives a lost signal."""
 

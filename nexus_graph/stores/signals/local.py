@@ -14,7 +14,7 @@ class _Listener:
         self._actions = actions
         self._event = asyncio.Event()
 
-    def wake(self, actions: Collection[str] | None) -> None:
+    def wake(self, actions: Collection[str] | None = None) -> None:
         if self._actions is None or actions is None or any(action in self._actions for action in actions):
             self._event.set()
 
