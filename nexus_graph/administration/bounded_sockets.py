@@ -19,9 +19,9 @@ from websockets.http11 import Request, Response
 from websockets.typing import StatusLike
 
 from nexus_graph.administration.uvicorn_inside import ASGIReceiveEvent, ASGISendEvent, WebSocketsSansIOProtocol
-from nexus_graph.administration.websockets_inside import ServerProtocol, unparsed
+from nexus_graph.administration.websockets_inside import ServerProtocol, text_frame, unparsed
 from nexus_graph.api.errors import refusal
-from nexus_graph.api.transport.conversation import WELCOME
+from nexus_graph.api.transport.conversation import PUSH, WELCOME
 from nexus_graph.scope.errors import Invalid
 from nexus_graph.scope.ids import new_trace_id
 
@@ -94,6 +94,14 @@ class BoundedSocket(WebSocketsSansIOProtocol):
         super().handle_connect(event)
         if self.response.status_code == 101:
             self.scope["extensions"][WELCOME] = {"call": self._welcome}
+            self.scope["extensions"][PUSH] = {"call": self._push, "frame": text_frame}
+
+    def _push(self, frame: bytes) -> bool:
+        """Write a frame at once, for as long as the client reads."""
+        if not self.writable.is_set() or self.close_sent or self.disconnected or self.transport.is_closing():
+            return False
+        self.transport.write(frame)
+        return True
 
     def _welcome(self) -> None:
         self.conn.max_message_size = self.config.ws_max_size

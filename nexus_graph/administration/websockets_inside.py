@@ -7,12 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from websockets.frames import Frame, Opcode
 from websockets.server import ServerProtocol
 
-__all__ = ("ServerProtocol", "unparsed")
+__all__ = ("ServerProtocol", "text_frame", "unparsed")
 
 MEMBERS: Mapping[type, tuple[str, ...]] = {ServerProtocol: ("reject",)}
 """What our subclass overrides and uses."""
+
+
+def text_frame(text: bytes) -> bytes:
+    """A whole message of a server, where no extension was agreed upon: its state does not enter into the bytes."""
+    return Frame(Opcode.TEXT, text).serialize(mask=False)
 
 
 def unparsed(connection: ServerProtocol) -> bool:

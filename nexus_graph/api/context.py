@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, TypeAlias
+from functools import partial
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 import strawberry
 
@@ -24,7 +25,9 @@ from nexus_graph.tenants.admission import Presented
 if TYPE_CHECKING:
     from nexus_graph.api.house import House
     from nexus_graph.api.operations.planning import Plan
+    from nexus_graph.api.operations.broadcasting import Outlet
 
+Frame = TypeVar("Frame")
 
 MOST_ITEMS = 20_000
 """Fields with a resolver and items of lists that one operation is answered with."""
@@ -35,7 +38,8 @@ class Context:
 
     `refused` names the fields and codes that are journalled already, `told` says whether any refusal is. `streaming` is
     the subscription that it follows, if it does, `cursor` how far that is, and `resume_after` the cursor after which
-    the transport wants it to go on. `bill` is what it cost, once known; `observation` is what the operator sees.
+    the transport wants it to go on. `first` says that no answer has left yet, `outlet` where frames leave by the short
+    way, if they may. `bill` is what it cost, once known; `observation` is what the operator sees.
     """
 
     def __init__(self, house: House, scope: Scope, observation: Observation | None = None) -> None:
@@ -51,7 +55,13 @@ class Context:
         self.cursor: str | None = None
         self.resume_after: str | None = None
         self.plan: Plan | None = None
+        self.first = True
+        self.outlet: Outlet | None = None
         self._left = MOST_ITEMS
+
+    def handing(self, show: Callable[[Frame], object]) -> Callable[[Frame], bool] | None:
+        """Hands frames to the outlet, if there is one; `show` makes objects of the graph of them."""
+        return None if self.outlet is None else partial(self.outlet.take, show)
 
     def take(self, items: int) -> None:
         """Count what the operation asks for, so that pages within pages end. Raises Invalid beyond the bound."""

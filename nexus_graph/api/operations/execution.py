@@ -26,6 +26,7 @@ from nexus_graph.api.graphql_core_inside import planned_executor
 from nexus_graph.api.house import House
 from nexus_graph.api.observing import root_fields
 from nexus_graph.api.operations import introspection, trusted
+from nexus_graph.api.operations.broadcasting import Broadcasts, Outlet, Send
 from nexus_graph.api.operations.charging import cost, identity, look, pay, pay_for_flaws
 from nexus_graph.api.operations.costing import characters
 from nexus_graph.api.operations.documents import Documents, Known, meant
@@ -103,12 +104,14 @@ class Execution:
         self._graph = schema.graph
         self._house = house
         self._documents = Documents(self._graph)
+        self._broadcasts = Broadcasts(schema, LONGEST_ANSWER)
         known = trusted.texts(trusted.trusted(self._documents, house.config.operations))
         self._persisted = PersistedOperations(known, only=house.config.documents == "trusted")
 
     def forget(self, scope: Scope) -> None:
         """Let go of the documents that a tenant sent: people write values into them, too."""
         self._documents.forget()
+        self._broadcasts.forget()
         self._persisted.forget(scope)
 
     async def prepare(self, context: Context, operation: Operation, carried: Collection[OperationType]) -> Prepared:
@@ -145,20 +148,24 @@ class Execution:
             raise await self.refuse(context, late) from error
         return await self._told(context, result, first=True)
 
-    async def stream(self, prepared: Prepared) -> AsyncGenerator[Answer, None]:
-        """Follow a subscription until it ends. Raises Refused, also in its midst: then it is over."""
-        context = prepared.context
+    async def stream(self, prepared: Prepared, send: Send | None = None) -> AsyncGenerator[Answer, None]:
+        """Follow a subscription until it ends. Raises Refused, also in its midst: then it is over.
+
+        What `send` takes, encoded for all who asked the same, is no answer here.
+        """
+        context, arguments = prepared.context, self._arguments(prepared)
         try:
-            results = graphql_subscribe(**self._arguments(prepared))
+            if send is not None and (broadcast := self._broadcasts.join(context, arguments)) is not None:
+                context.outlet = Outlet(broadcast, context, send)
+            results = graphql_subscribe(**arguments)
             results = await results if inspect.isawaitable(results) else results
             if isinstance(results, ExecutionResult):
                 yield await self._told(context, results, first=True)
                 return
-            first = True
             async with aclosing(results) as each_result:  # type: ignore[type-var] # it is a generator
                 async for result in each_result:
-                    answer = await self._told(context, result, first=first)
-                    first = False
+                    answer = await self._told(context, result, first=context.first)
+                    context.first = False
                     yield answer
         except (Refused, asyncio.CancelledError, GeneratorExit):
             raise

@@ -22,6 +22,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 from nexus_graph.api.context import Context, from_connection_init
 from nexus_graph.api.errors import defect
 from nexus_graph.api.house import House
+from nexus_graph.api.operations.broadcasting import Encoded, Send
 from nexus_graph.api.operations.execution import EVERY_KIND, Answer, Execution, Refused
 from nexus_graph.api.operations.operation import Operation
 from nexus_graph.api.transport.messages import Malformed, Message, read, reason
@@ -35,6 +36,9 @@ log = structlog.get_logger("nexus_graph.api")
 
 WELCOME = "nexus.welcome"
 """What the server below wants called once it is known who is there: an extension of ASGI, `{"call": ...}`."""
+PUSH = "nexus.push"
+"""What the server below offers: `{"frame": ...}` makes the bytes of a text frame, `{"call": ...}` writes such bytes at
+once, or says that it can't take them now."""
 INIT_SECONDS = 3.0
 LAST_WORDS_SECONDS = 4.0
 """How long the operations of a socket that has to end may take."""
@@ -46,6 +50,7 @@ BY_TICKET = frozenset({OperationType.QUERY, OperationType.SUBSCRIPTION})
 _REVOKED = "FORBIDDEN: No access to this tenant and env."
 _EXPIRED = "UNAUTHENTICATED: The credentials have expired."
 _DAY = 86_400.0
+_OPENING = b'{"id":%b,"type":"next","payload":'
 
 
 class _Gone(Exception):
@@ -181,7 +186,7 @@ class Conversation:
             elif not prepared.streams:
                 await self._next(operation_id, await self._execution.execute(prepared))
             else:
-                async with aclosing(self._execution.stream(prepared)) as answers:
+                async with aclosing(self._execution.stream(prepared, self._short_way(operation_id))) as answers:
                     async for answer in answers:
                         await self._next(operation_id, answer)
             await self._finish(operation_id, "complete")
@@ -205,6 +210,23 @@ class Conversation:
 
     async def _next(self, operation_id: str, answer: Answer) -> None:
         await self._send({"id": operation_id, "type": "next", "payload": answer.body})
+
+    def _short_way(self, operation_id: str) -> Send | None:
+        """Writes ready answers of an operation, as long as the client reads them as they come."""
+        offered = self._websocket.scope.get("extensions", {}).get(PUSH)
+        if offered is None:
+            return None
+        way, call, opening = ("websocket", operation_id), offered["call"], _OPENING % orjson.dumps(operation_id)
+
+        def frame(payload: bytes) -> bytes:
+            framed: bytes = offered["frame"](b"%b%b}" % (opening, payload))
+            return framed
+
+        def send(encoded: Encoded, payload: bytes) -> bool:
+            own = payload is not encoded.payload
+            return bool(call(frame(payload) if own else encoded.framed(way, frame)))
+
+        return send
 
     async def _finish(self, operation_id: str, how: str, errors: list[dict[str, Any]] | None = None) -> None:
         """The last message of an operation. Its id is free again before the client hears of it."""

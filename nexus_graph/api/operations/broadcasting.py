@@ -1,0 +1,230 @@
+"""One execution and one encoding of a frame for all who asked the same of it.
+
+A subscription whose selection holds nothing but what stands in its frames has the same answer for everybody who is
+handed the same frame: no resolver below its root looks at who asks. Such a frame is executed once for each document and
+what its variables mean below the root, encoded once, and given to each connection that can take it at once. All else
+goes the ordinary way: another selection, an answer with errors or one that is too long, a connection that is behind.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from typing import TYPE_CHECKING, Any, Final
+from weakref import WeakValueDictionary
+
+import orjson
+from graphql import (
+    SKIP,
+    ArgumentNode,
+    DirectiveNode,
+    DocumentNode,
+    ExecutionResult,
+    Executor,
+    FieldNode,
+    GraphQLInterfaceType,
+    GraphQLSchema,
+    TypeInfo,
+    TypeInfoVisitor,
+    VariableNode,
+    Visitor,
+    VisitorAction,
+    execute_subscription_event,
+    visit,
+)
+
+from nexus_graph.api.operations.charging import cost
+from nexus_graph.api.operations.costing import characters
+from nexus_graph.api.strawberry_inside import fields, has_resolver
+
+if TYPE_CHECKING:
+    from nexus_graph.api.context import Context
+    from nexus_graph.api.schema import Schema
+
+MOST_KEPT: Final = 8 * 1024 * 1024
+"""Bytes of the answers that stay encoded while somebody may come to ask for them."""
+_BESIDE: Final = 1024  # bytes that one takes beside its payload
+MOST_FRAMED: Final = 8
+"""Ways of framing one answer that are kept: clients give their operations few names."""
+
+_ROOT = "Subscription"
+_BUILT = {"variable_values": "raw_variable_values"}
+"""What is named otherwise where an executor is built than where an operation is executed."""
+
+Send = Callable[["Encoded", bytes], bool]
+"""Hands a connection an answer, or another payload in its place; False when it can't take one now."""
+
+
+class Encoded:
+    """The answer to a frame: its payload, and the cursor that a stream can go on after, where it has one."""
+
+    __slots__ = ("_framed", "cursor", "data", "payload")
+
+    def __init__(self, data: bytes, cursor: str | None) -> None:
+        self.data = data
+        self.payload = b'{"data":%b}' % data
+        self.cursor = cursor
+        self._framed: dict[Hashable, bytes] = {}
+
+    def framed(self, way: Hashable, frame: Callable[[bytes], bytes]) -> bytes:
+        """The payload as a connection sends it: made once for all that frame it in one way."""
+        if (found := self._framed.get(way)) is None:
+            found = frame(self.payload)
+            if len(self._framed) < MOST_FRAMED:
+                self._framed[way] = found
+        return found
+
+
+class Kept:
+    """Answers that somebody may come to ask for again: the newest ones of a process, up to so many bytes."""
+
+    def __init__(self, most: int = MOST_KEPT) -> None:
+        self._most = most
+        self._answers: OrderedDict[Hashable, tuple[object, Encoded | None]] = OrderedDict()
+        self._size = 0
+
+    def answer(self, asked: Hashable, frame: object, answer: Callable[[], Encoded | None]) -> Encoded | None:
+        """The answer to a frame, made now or known: the frame stays as well, so that no other has its identity."""
+        key = asked, id(frame)
+        if (found := self._answers.get(key)) is not None:
+            return found[1]
+        made = answer()
+        self._answers[key] = frame, made
+        self._size += _size(made)
+        while self._size > self._most:
+            _, (_, oldest) = self._answers.popitem(last=False)
+            self._size -= _size(oldest)
+        return made
+
+    def forget(self) -> None:
+        """Let go of them all."""
+        self._answers.clear()
+        self._size = 0
+
+
+def _size(answer: Encoded | None) -> int:
+    return _BESIDE + (0 if answer is None else len(answer.payload))
+
+
+class Broadcast:
+    """The answers of one document, with variables of one meaning, to the frames of one tenant and env."""
+
+    def __init__(self, document: DocumentNode, executor: Executor[Any], kept: Kept, most_characters: int) -> None:
+        self.document = document  # whose identity names the broadcast
+        self._executor = executor
+        self._kept = kept
+        self._most_characters = most_characters
+        self._me = object()
+
+    def answer(self, frame: object, show: Callable[[Any], object]) -> Encoded | None:
+        """The answer to a frame, which `show` makes an object of the graph; None when it must go the ordinary way."""
+        return self._kept.answer(self._me, frame, lambda: self._answer(show(frame)))
+
+    def _answer(self, shown: object) -> Encoded | None:
+        result = execute_subscription_event(self._executor.build_per_event_executor(shown))
+        if not isinstance(result, ExecutionResult):
+            raise TypeError("A selection without resolvers is answered at once.")
+        if result.errors or characters(result.data, self._most_characters) > self._most_characters:
+            return None
+        return Encoded(orjson.dumps(result.data, option=orjson.OPT_NON_STR_KEYS), getattr(shown, "cursor", None))
+
+
+class Outlet:
+    """Where the frames of one subscription leave ready for its connection."""
+
+    __slots__ = ("_broadcast", "_context", "_send")
+
+    def __init__(self, broadcast: Broadcast, context: Context, send: Send) -> None:
+        self._broadcast, self._context, self._send = broadcast, context, send
+
+    def take(self, show: Callable[[Any], object], frame: object) -> bool:
+        """Hand a frame to the connection. False when that must be done the ordinary way."""
+        encoded = self._broadcast.answer(frame, show)
+        if encoded is None:
+            return False
+        context, payload = self._context, encoded.payload
+        if context.first:
+            payload = _with(encoded.data, cost(context))
+        if not self._send(encoded, payload):
+            return False
+        context.first = False
+        if encoded.cursor is not None:
+            context.cursor = encoded.cursor
+        return True
+
+
+def _with(data: bytes, extensions: dict[str, Any]) -> bytes:
+    return b'{"data":%b,"extensions":%b}' % (data, orjson.dumps(extensions))
+
+
+class Broadcasts:
+    """The broadcasts of one process: each lives as long as somebody follows it."""
+
+    def __init__(self, schema: Schema, most_characters: int) -> None:
+        self._graph = schema.graph
+        self._most_characters = most_characters
+        self._resolved = {(owner, name) for owner, name, field in fields(schema) if has_resolver(field)}
+        self._open: WeakValueDictionary[Hashable, Broadcast] = WeakValueDictionary()
+        self._kept = Kept()
+
+    def join(self, context: Context, arguments: dict[str, Any]) -> Broadcast | None:
+        """The broadcast of a subscription that is executed with such arguments; None when it has none."""
+        document, variables = arguments["document"], arguments["variable_values"]
+        below = _below(self._graph, document, self._resolved)
+        if below is None:
+            return None
+        meant = orjson.dumps({name: variables[name] for name in sorted(below) if name in variables})
+        key = (id(document), arguments["operation_name"], meant, context.scope.key)
+        if (found := self._open.get(key)) is None:
+            named = {_BUILT.get(name, name): value for name, value in arguments.items()}
+            executor = named.pop("executor_class").build(**named)
+            if isinstance(executor, list):
+                return None
+            found = self._open[key] = Broadcast(document, executor, self._kept, self._most_characters)
+        return found
+
+    def forget(self) -> None:
+        """Let go of what was encoded: it is of people, too."""
+        self._kept.forget()
+
+
+def _below(graph: GraphQLSchema, document: DocumentNode, resolved: set[tuple[str, str]]) -> set[str] | None:
+    """The variables that mean something below the root fields; None when a resolver does, or when that is unsure."""
+    types = TypeInfo(graph)
+    looked = _Looked(types, resolved)
+    visit(document, TypeInfoVisitor(types, looked))
+    return looked.below if looked.plain else None
+
+
+class _Looked(Visitor):
+    """Looks a document over: each field that has a resolver, and each variable, except for those of the roots."""
+
+    def __init__(self, types: TypeInfo, resolved: set[tuple[str, str]]) -> None:
+        super().__init__()
+        self.plain = True
+        self.below: set[str] = set()
+        self._types = types
+        self._resolved = resolved
+        self._names = {name for _, name in resolved}
+        self._roots: set[int] = set()
+
+    def enter_field(self, node: FieldNode, *_: Any) -> None:
+        """A field, which is a root's or stands below one."""
+        parent, name = self._types.get_parent_type(), node.name.value
+        if parent is not None and parent.name == _ROOT:
+            self._roots.add(id(node))
+            return
+        unsure = isinstance(parent, GraphQLInterfaceType) and name in self._names
+        if parent is None or unsure or (parent.name, name) in self._resolved:
+            self.plain = False
+
+    def enter_variable_definition(self, *_: Any) -> VisitorAction:
+        """Where a variable is declared, it means nothing yet."""
+        return SKIP
+
+    def enter_variable(self, node: VariableNode, _key: Any, _parent: Any, _path: Any, ancestors: list[Any]) -> None:
+        """Where it is used. What a root field is asked for decides which frames there are, not what is told of them."""
+        places = [place for place in ancestors if isinstance(place, (FieldNode, DirectiveNode, ArgumentNode))]
+        owner = places[-2] if len(places) > 1 and isinstance(places[-1], ArgumentNode) else None
+        if id(owner) not in self._roots:
+            self.below.add(node.name.value)
