@@ -35,7 +35,7 @@ class Listener(asyncio.Protocol):
     async def connect(cls, address: str) -> Listener:
         """One that is open."""
         loop, parts = asyncio.get_running_loop(), urlsplit(address)
-        _, made = await loop.create_connection(lambda: cls(address), parts.hostname, parts.port)
+        _, made = await loop.create_connection(lambda: cls(address), parts.hostname or "", parts.port or 80)
         await made.until(0)
         return made
 
