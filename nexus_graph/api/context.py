@@ -19,6 +19,7 @@ from nexus_graph.scope.errors import Invalid, NexusError
 from nexus_graph.scope.handling import Handling
 from nexus_graph.scope.redaction import redact
 from nexus_graph.scope.scope import Scope
+from nexus_graph.stores.feeds import Take
 from nexus_graph.stores.journal import Event, RunKind, RunStatus, Severity
 from nexus_graph.tenants.admission import Presented
 
@@ -59,7 +60,7 @@ class Context:
         self.outlet: Outlet | None = None
         self._left = MOST_ITEMS
 
-    def handing(self, show: Callable[[Frame], object]) -> Callable[[Frame], bool] | None:
+    def handing(self, show: Callable[[Frame], object]) -> Take[Frame] | None:
         """Hands frames to the outlet, if there is one; `show` makes objects of the graph of them."""
         return None if self.outlet is None else partial(self.outlet.take, show)
 

@@ -16,7 +16,7 @@ from nexus_graph.scope.errors import Invalid
 from nexus_graph.scope.permission import Permission
 from nexus_graph.scope.scope import Scope
 from nexus_graph.stores import streaming
-from nexus_graph.stores.feeds import Look, Manner
+from nexus_graph.stores.feeds import Look, Manner, Take
 from nexus_graph.stores.follower import Entry, entry
 from nexus_graph.stores.streaming import EndReason, Source
 from nexus_graph.stores.work import Stores
@@ -94,7 +94,7 @@ def follow_settings(
     surface: str,
     after: int | None,
     manner: Manner,
-    take: Callable[[SettingsFrame], bool] | None = None,
+    take: Take[SettingsFrame] | None = None,
 ) -> AsyncGenerator[SettingsFrame, None]:
     """Every change of the surface's settings after the journal's `after` (None: from now on), and a SettingsEnd.
 

@@ -11,7 +11,7 @@ from nexus_graph.scope.errors import Invalid
 from nexus_graph.scope.permission import Permission
 from nexus_graph.scope.scope import Scope
 from nexus_graph.stores import streaming
-from nexus_graph.stores.feeds import Look, Manner
+from nexus_graph.stores.feeds import Look, Manner, Take
 from nexus_graph.stores.follower import entry
 from nexus_graph.stores.journal import RunStatus
 from nexus_graph.stores.streaming import EndReason, Source
@@ -26,7 +26,7 @@ def follow(
     run_id: str,
     after: int,
     manner: Manner,
-    take: Callable[[Frame], bool] | None = None,
+    take: Take[Frame] | None = None,
 ) -> AsyncGenerator[Frame, None]:
     """Every entry of the run numbered above `after` (0: from the start), as it comes, and an EndFrame.
 

@@ -1,8 +1,9 @@
 """Where all who follow the same stream wait at its tip: what comes is read once, and handed to each.
 
-Whoever has read everything takes a place at the tip, and is then woken for nothing but what comes. Before each look the
-feed asks whether rights have changed in the tenant since somebody took their place; who may be concerned is released,
-and looks again for themselves. So is, at any doubt, everybody: when the stream ends, the server stops, or a look fails.
+Whoever has read everything takes a place at the tip, and is then woken for nothing but what comes. After each look
+the feed asks whether rights have changed in the tenant since somebody took their place; who may be concerned is
+released, and looks again for themselves. So is, at any doubt, everybody: when the stream ends, the server stops, or a
+look fails.
 
 A place at the tip is bound to its position: who comes with an earlier one reads on, who comes with a later one waits
 until the feed is there. Nobody is handed a frame twice, and nobody misses one.
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from nexus_graph.stores.work import Stores
 
 Frame = TypeVar("Frame")
+Take = Callable[[Sequence[Frame]], int]
+"""Is handed frames, and says how many of them it took at once; it waits for nothing."""
 
 _AT_ONCE: Final = 50
 """Places that are handed frames before others have a turn."""
@@ -56,14 +59,12 @@ class Manner:
 class Place(Generic[Frame]):
     """Somebody at the tip, at `position`, who was there when the feed had woken so often, with rights of a mark.
 
-    `take` is handed frames, and refuses those that it can't take now; without it every wake-up releases the place.
+    `take` is handed frames, and says how many of them it took; without it every wake-up releases the place.
     """
 
     __slots__ = ("known", "position", "quiet_since", "released", "rounds", "take")
 
-    def __init__(
-        self, position: int, known: float, rounds: int, quiet_since: float, take: Callable[[Frame], bool] | None
-    ) -> None:
+    def __init__(self, position: int, known: float, rounds: int, quiet_since: float, take: Take[Frame] | None) -> None:
         self.position, self.known, self.rounds, self.quiet_since, self.take = position, known, rounds, quiet_since, take
         self.released: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
@@ -74,10 +75,12 @@ class Place(Generic[Frame]):
 
     def advance(self, seen: Look[Frame], now: float) -> bool:
         """Take what a look found. False when that was not possible any more: `position` tells from where on."""
-        for frame, cursor in seen.frames:
-            if self.take is None or not self.take(frame):
+        if seen.frames:
+            taken = 0 if self.take is None else self.take([frame for frame, _ in seen.frames])
+            if taken:
+                self.position, self.quiet_since = seen.frames[taken - 1][1], now
+            if taken < len(seen.frames):
                 return False
-            self.position, self.quiet_since = cursor, now
         self.position = seen.reached
         return True
 
@@ -165,13 +168,12 @@ class Feed(Generic[Frame]):
         if stopping is not None and stopping.is_set():
             self._release(self._places)
         self._release([place for place in self._places if place.take is None])
-        if self._places or self._arriving:
-            rights = await self._lookout.rights_changed(self._stores, self.tenant_id)
-            self._release([place for place in self._places if place.known < rights])
         if not self._places and not any(place.position > self._position for place in self._arriving):
             self._quiet_since = self._now()
             return
         seen = await self.look(self._position)
+        rights = await self._lookout.rights_changed(self._stores, self.tenant_id)  # as they are after what was seen
+        self._release([place for place in self._places if place.known < rights])
         await self._hand(seen)
         self._position = seen.reached
         if seen.last is not None and seen.complete:

@@ -6,7 +6,7 @@ counts in all of them.
 
 A stream does not look up its principal's rights before each frame. Whatever gives or takes them is journalled in the
 same transaction, so they are as they were while the journals of the tenant hold no such entry more: that is asked of
-the database before each look, once for all who wait, and answered with a mark that grows.
+the database after each look, once for all who wait, and answered with a mark that grows.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 import structlog
 
 from nexus_graph.scope.errors import NexusError
+from nexus_graph.scope.scope import Env
 from nexus_graph.stores.statement import Statement, Values
 
 if TYPE_CHECKING:
@@ -40,10 +41,12 @@ OF_RIGHTS: Final = (
 )
 """Actions after which somebody may see more, or less, than before."""
 
-_HEADS = Statement("select env, seq from journal_heads where tenant_id = :tenant_id", tenant_wide=True)
-_RIGHTS = Statement(
-    "select 1 from journal_events where tenant_id = :tenant_id and env = :env and seq > :after "
-    "and action in (:actions...) limit 1"
+_HEADS = Statement(
+    "select head.env, head.seq, exists (select 1 from journal_events entry where entry.tenant_id = head.tenant_id "
+    "and entry.env = head.env and entry.seq > case head.env when 'dev' then cast(:dev as bigint) when 'staging' "
+    "then cast(:staging as bigint) else cast(:prod as bigint) end and entry.action in (:actions...)) as changed from journal_heads head "
+    "where head.tenant_id = :tenant_id",
+    tenant_wide=True,
 )
 UNKNOWN: Final = float("inf")
 """Higher than every mark."""
@@ -99,19 +102,16 @@ class Lookout:
         return self._changed.get(tenant_id, UNKNOWN)
 
     async def _look(self, stores: Stores, tenant_id: str) -> None:
+        seen = self._seen.get(tenant_id)
+        after = {env.value: -1 if seen is None else seen.get(env.value, 0) for env in Env}
+        asked: Values = {**after, "tenant_id": tenant_id, "actions": OF_RIGHTS}
         async with stores.database.reading(None) as connection:
-            rows = await connection.rows(*_HEADS.bind({"tenant_id": tenant_id}))
-            heads: dict[str, int] = {row["env"]: row["seq"] for row in rows}
-            seen = self._seen.get(tenant_id)
-            changed = seen is None or any(heads.get(env, 0) < seq for env, seq in seen.items())
-            for env, seq in heads.items():
-                after = 0 if seen is None else seen.get(env, 0)
-                if not changed and seq > after:
-                    since: Values = {"tenant_id": tenant_id, "env": env, "after": after, "actions": OF_RIGHTS}
-                    changed = bool(await connection.rows(*_RIGHTS.bind(since)))
+            rows = await connection.rows(*_HEADS.bind(asked))
+        heads: dict[str, int] = {row["env"]: row["seq"] for row in rows}
+        changed = seen is None or any(heads.get(env, 0) < seq for env, seq in seen.items())
         if tenant_id in self._watched:
             self._seen[tenant_id] = heads
-            if changed:
+            if changed or any(row["changed"] for row in rows):
                 self.mark += 1
                 self._changed[tenant_id] = self.mark
 

@@ -16,10 +16,12 @@ from typing import Any, Generic, TypeVar
 from nexus_graph.scope.errors import Forbidden, Halted, Unauthenticated
 from nexus_graph.scope.permission import Permission
 from nexus_graph.scope.scope import Scope
-from nexus_graph.stores.feeds import Look, Manner, Place
+from nexus_graph.stores.feeds import Look, Manner, Place, Take
 from nexus_graph.stores.work import Stores
 
 Frame = TypeVar("Frame")
+_SLICE = 20
+"""Frames that are handed on before others have a turn."""
 
 
 class EndReason(StrEnum):
@@ -55,7 +57,7 @@ async def follow(
     renew: Callable[[], Awaitable[Scope]],
     after: int | None,
     manner: Manner,
-    take: Callable[[Frame], bool] | None = None,
+    take: Take[Frame] | None = None,
 ) -> AsyncGenerator[Frame, None]:
     """Every frame that the source finds after the cursor, as it comes, until it gives a last one.
 
@@ -66,8 +68,8 @@ async def follow(
     writes go unnoticed, `heartbeat_seconds` how long the stream is silent. No connection is held while it yields or
     waits, and nothing is read while nothing moves. Close it when leaving early.
 
-    `take` is handed each frame but the last, and says whether it took it: what it refuses is yielded. It is called
-    while the stream waits as well, and must not wait itself.
+    `take` is handed all frames but the last, some at a time: what it does not take is yielded. It is called while the
+    stream waits as well.
     """
     now, lookout = asyncio.get_running_loop().time, stores.feeds.lookout
     quiet_since, known = now(), lookout.mark
@@ -83,20 +85,23 @@ async def follow(
                 seen = await source.look(scope, after)
                 feed.look = partial(source.look, scope)
                 looked_at = now()
-                for frame, cursor in seen.frames:
-                    if take is None or not take(frame):
-                        yield frame
-                    after, quiet_since = cursor, now()
-                    if quiet_since - looked_at > manner.poll_seconds:
-                        break
-                else:
+                waiting = [*seen.frames]
+                while waiting and now() - looked_at <= manner.poll_seconds:
+                    taken = 0 if take is None else take([frame for frame, _ in waiting[:_SLICE]])
+                    if not taken:
+                        yield waiting[0][0]
+                        taken = 1
+                    after, quiet_since = waiting[taken - 1][1], now()
+                    del waiting[:taken]
+                    await asyncio.sleep(0)
+                if not waiting:
                     after = seen.reached
                     if seen.complete:
                         if seen.last is not None:
                             yield seen.last
                             return
                         if now() - quiet_since >= manner.heartbeat_seconds:
-                            if take is None or not take(seen.pause):
+                            if take is None or not take([seen.pause]):
                                 yield seen.pause
                             quiet_since = now()
                         place = Place(after, known, rounds, quiet_since, take)

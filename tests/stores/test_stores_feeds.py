@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -49,11 +49,12 @@ class Reader:
     renewed: int = 0
     refusal: Exception | None = None
 
-    def take(self, frame: Frame) -> bool:
+    def take(self, frames: Sequence[Frame]) -> int:
         """What a socket does."""
-        if not self.slow:
-            self.handed.append(frame)
-        return not self.slow
+        if self.slow:
+            return 0
+        self.handed += frames
+        return len(frames)
 
     @property
     def numbers(self) -> list[int]:

@@ -9,7 +9,8 @@ goes the ordinary way: another selection, an answer with errors or one that is t
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakValueDictionary
 
@@ -44,6 +45,8 @@ if TYPE_CHECKING:
 MOST_KEPT: Final = 8 * 1024 * 1024
 """Bytes of the answers that stay encoded while somebody may come to ask for them."""
 _BESIDE: Final = 1024  # bytes that one takes beside its payload
+LARGEST_PIECE: Final = 32 * 1024
+"""Bytes after which a piece is written: what a connection is behind is known again then."""
 MOST_FRAMED: Final = 8
 """Ways of framing one answer that are kept: clients give their operations few names."""
 
@@ -51,8 +54,16 @@ _ROOT = "Subscription"
 _BUILT = {"variable_values": "raw_variable_values"}
 """What is named otherwise where an executor is built than where an operation is executed."""
 
-Send = Callable[["Encoded", bytes], bool]
-"""Hands a connection an answer, or another payload in its place; False when it can't take one now."""
+
+@dataclass(frozen=True, slots=True)
+class ShortWay:
+    """Into a connection. `frame` makes the bytes of an answer, or of another payload in its place; `send` writes some.
+
+    `send` says False when the connection can't take them now.
+    """
+
+    frame: Callable[[Encoded, bytes | None], bytes]
+    send: Callable[[bytes], bool]
 
 
 class Encoded:
@@ -132,25 +143,31 @@ class Broadcast:
 class Outlet:
     """Where the frames of one subscription leave ready for its connection."""
 
-    __slots__ = ("_broadcast", "_context", "_send")
+    __slots__ = ("_broadcast", "_context", "_frame", "_send")
 
-    def __init__(self, broadcast: Broadcast, context: Context, send: Send) -> None:
-        self._broadcast, self._context, self._send = broadcast, context, send
+    def __init__(self, broadcast: Broadcast, context: Context, way: ShortWay) -> None:
+        self._broadcast, self._context, self._frame, self._send = broadcast, context, way.frame, way.send
 
-    def take(self, show: Callable[[Any], object], frame: object) -> bool:
-        """Hand a frame to the connection. False when that must be done the ordinary way."""
-        encoded = self._broadcast.answer(frame, show)
-        if encoded is None:
-            return False
-        context, payload = self._context, encoded.payload
-        if context.first:
-            payload = _with(encoded.data, cost(context))
-        if not self._send(encoded, payload):
-            return False
-        context.first = False
-        if encoded.cursor is not None:
-            context.cursor = encoded.cursor
-        return True
+    def take(self, show: Callable[[Any], object], frames: Sequence[object]) -> int:
+        """Hand frames to the connection, in few pieces. How many it took: the next one must go the ordinary way."""
+        context, broadcast = self._context, self._broadcast
+        taken, size, cursor = 0, 0, context.cursor
+        piece = list[bytes]()
+        for count, frame in enumerate(frames, 1):
+            encoded = broadcast.answer(frame, show)
+            if encoded is not None:
+                own = _with(encoded.data, cost(context)) if context.first and count == 1 else None
+                piece.append(self._frame(encoded, own))
+                size += len(piece[-1])
+                cursor = encoded.cursor or cursor
+            if piece and (encoded is None or size > LARGEST_PIECE or count == len(frames)):
+                if not self._send(piece[0] if len(piece) == 1 else b"".join(piece)):
+                    return taken
+                taken, size, context.first, context.cursor = taken + len(piece), 0, False, cursor
+                piece = []
+            if encoded is None:
+                return taken
+        return taken
 
 
 def _with(data: bytes, extensions: dict[str, Any]) -> bytes:

@@ -26,7 +26,7 @@ from nexus_graph.api.graphql_core_inside import planned_executor
 from nexus_graph.api.house import House
 from nexus_graph.api.observing import root_fields
 from nexus_graph.api.operations import introspection, trusted
-from nexus_graph.api.operations.broadcasting import Broadcasts, Outlet, Send
+from nexus_graph.api.operations.broadcasting import Broadcasts, Outlet, ShortWay
 from nexus_graph.api.operations.charging import cost, identity, look, pay, pay_for_flaws
 from nexus_graph.api.operations.costing import characters
 from nexus_graph.api.operations.documents import Documents, Known, meant
@@ -148,15 +148,15 @@ class Execution:
             raise await self.refuse(context, late) from error
         return await self._told(context, result, first=True)
 
-    async def stream(self, prepared: Prepared, send: Send | None = None) -> AsyncGenerator[Answer, None]:
+    async def stream(self, prepared: Prepared, short_way: ShortWay | None = None) -> AsyncGenerator[Answer, None]:
         """Follow a subscription until it ends. Raises Refused, also in its midst: then it is over.
 
-        What `send` takes, encoded for all who asked the same, is no answer here.
+        What goes the short way, encoded for all who asked the same, is no answer here.
         """
         context, arguments = prepared.context, self._arguments(prepared)
         try:
-            if send is not None and (broadcast := self._broadcasts.join(context, arguments)) is not None:
-                context.outlet = Outlet(broadcast, context, send)
+            if short_way and (broadcast := self._broadcasts.join(context, arguments)) is not None:
+                context.outlet = Outlet(broadcast, context, short_way)
             results = graphql_subscribe(**arguments)
             results = await results if inspect.isawaitable(results) else results
             if isinstance(results, ExecutionResult):

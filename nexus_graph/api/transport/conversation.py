@@ -22,7 +22,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 from nexus_graph.api.context import Context, from_connection_init
 from nexus_graph.api.errors import defect
 from nexus_graph.api.house import House
-from nexus_graph.api.operations.broadcasting import Encoded, Send
+from nexus_graph.api.operations.broadcasting import ShortWay
 from nexus_graph.api.operations.execution import EVERY_KIND, Answer, Execution, Refused
 from nexus_graph.api.operations.operation import Operation
 from nexus_graph.api.transport.messages import Malformed, Message, read, reason
@@ -211,22 +211,20 @@ class Conversation:
     async def _next(self, operation_id: str, answer: Answer) -> None:
         await self._send({"id": operation_id, "type": "next", "payload": answer.body})
 
-    def _short_way(self, operation_id: str) -> Send | None:
+    def _short_way(self, operation_id: str) -> ShortWay | None:
         """Writes ready answers of an operation, as long as the client reads them as they come."""
         offered = self._websocket.scope.get("extensions", {}).get(PUSH)
         if offered is None:
             return None
-        way, call, opening = ("websocket", operation_id), offered["call"], _OPENING % orjson.dumps(operation_id)
+        way, text_frame, opening = ("websocket", operation_id), offered["frame"], _OPENING % orjson.dumps(operation_id)
 
-        def frame(payload: bytes) -> bytes:
-            framed: bytes = offered["frame"](b"%b%b}" % (opening, payload))
-            return framed
+        def framed(payload: bytes) -> bytes:
+            whole: bytes = text_frame(b"%b%b}" % (opening, payload))
+            return whole
 
-        def send(encoded: Encoded, payload: bytes) -> bool:
-            own = payload is not encoded.payload
-            return bool(call(frame(payload) if own else encoded.framed(way, frame)))
-
-        return send
+        return ShortWay(
+            lambda encoded, own: encoded.framed(way, framed) if own is None else framed(own), offered["call"]
+        )
 
     async def _finish(self, operation_id: str, how: str, errors: list[dict[str, Any]] | None = None) -> None:
         """The last message of an operation. Its id is free again before the client hears of it."""
