@@ -42,10 +42,10 @@ OF_RIGHTS: Final = (
 """Actions after which somebody may see more, or less, than before."""
 
 _HEADS = Statement(
-    "select head.env, head.seq, exists (select 1 from journal_events entry where entry.tenant_id = head.tenant_id "
-    "and entry.env = head.env and entry.seq > case head.env when 'dev' then cast(:dev as bigint) when 'staging' "
-    "then cast(:staging as bigint) else cast(:prod as bigint) end and entry.action in (:actions...)) as changed from journal_heads head "
-    "where head.tenant_id = :tenant_id",
+    "select head.env, head.seq, exists (select 1 from journal_events entry "
+    "where entry.tenant_id = head.tenant_id and entry.env = head.env and entry.seq > case head.env "
+    "when 'dev' then cast(:dev as bigint) when 'staging' then cast(:staging as bigint) else cast(:prod as bigint) end "
+    "and entry.action in (:actions...)) as changed from journal_heads head where head.tenant_id = :tenant_id",
     tenant_wide=True,
 )
 UNKNOWN: Final = float("inf")

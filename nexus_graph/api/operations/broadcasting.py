@@ -12,7 +12,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
-from weakref import WeakValueDictionary
+from weakref import WeakValueDictionary, finalize
 
 import orjson
 from graphql import (
@@ -95,17 +95,22 @@ class Kept:
         self._size = 0
 
     def answer(self, asked: Hashable, frame: object, answer: Callable[[], Encoded | None]) -> Encoded | None:
-        """The answer to a frame, made now or known: the frame stays as well, so that no other has its identity."""
-        key = asked, id(frame)
+        """The answer to a frame, made now or known: what is equal, word by word, is answered equally."""
+        key = asked, getattr(frame, "cursor", None)
         if (found := self._answers.get(key)) is not None:
-            return found[1]
+            if found[0] is frame or found[0] == frame:
+                return found[1]
+            self._drop(key)
         made = answer()
         self._answers[key] = frame, made
         self._size += _size(made)
         while self._size > self._most:
-            _, (_, oldest) = self._answers.popitem(last=False)
-            self._size -= _size(oldest)
+            self._drop(next(iter(self._answers)))
         return made
+
+    def _drop(self, key: Hashable) -> None:
+        _, answer = self._answers.pop(key)
+        self._size -= _size(answer)
 
     def forget(self) -> None:
         """Let go of them all."""
@@ -181,13 +186,17 @@ class Broadcasts:
         self._graph = schema.graph
         self._most_characters = most_characters
         self._resolved = {(owner, name) for owner, name, field in fields(schema) if has_resolver(field)}
+        self._looked: dict[int, tuple[set[str] | None]] = {}
         self._open: WeakValueDictionary[Hashable, Broadcast] = WeakValueDictionary()
         self._kept = Kept()
 
     def join(self, context: Context, arguments: dict[str, Any]) -> Broadcast | None:
         """The broadcast of a subscription that is executed with such arguments; None when it has none."""
         document, variables = arguments["document"], arguments["variable_values"]
-        below = _below(self._graph, document, self._resolved)
+        if (looked := self._looked.get(id(document))) is None:
+            looked = self._looked[id(document)] = (_below(self._graph, document, self._resolved),)
+            finalize(document, self._looked.pop, id(document), None)
+        (below,) = looked
         if below is None:
             return None
         meant = orjson.dumps({name: variables[name] for name in sorted(below) if name in variables})

@@ -2,14 +2,16 @@
 
 A stream takes a lease before its first frame and ends it with its last. Its process renews those of its open streams,
 so that whatever is left of a crash, or of an end that went wrong, runs out by itself. Counting and adding are one
-transaction: nobody gets one too many.
+transaction: nobody gets one too many. Those that are taken or ended at the same time share one.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from collections.abc import AsyncIterator, Coroutine, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final, NoReturn
 
@@ -21,8 +23,9 @@ from nexus_graph.safeguards.quotas.model import Held, Usage
 from nexus_graph.scope.clock import micros
 from nexus_graph.scope.errors import NexusError, QuotaExceeded
 from nexus_graph.scope.limits import Limits
-from nexus_graph.scope.scope import Scope
-from nexus_graph.stores.database.base import Connection, Row
+from nexus_graph.scope.scope import Principal, Scope
+from nexus_graph.stores.database.base import Connection, Row, ScopeKey
+from nexus_graph.stores.rounds import Rounds
 from nexus_graph.stores.statement import Statement, Value
 from nexus_graph.stores.work import Read, Stores
 
@@ -52,28 +55,44 @@ def one_too_many(usage: Usage, of_actor: int, limits: Limits) -> QuotaExceeded |
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """That one live stream is open."""
+
+    lease_id: str
+    scope: Scope
+
+    @property
+    def named(self) -> dict[str, Value]:
+        """What names its row."""
+        return {"tenant_id": self.scope.tenant_id, "env": self.scope.env.value, "lease_id": self.lease_id}
+
+
 class Leases:
     """The leases of one process."""
 
     def __init__(self, stores: Stores) -> None:
         self._stores = stores
         self._open: dict[str, Scope] = {}
+        self._taking = Rounds(self._take)
+        self._ending = Rounds(self._end)
 
     @asynccontextmanager
     async def held(self, scope: Scope) -> AsyncIterator[None]:
         """One live stream, counted for as long as the block lasts. Raises QuotaExceeded when it is one too many."""
-        lease_id = self._stores.new_id("lease")
+        lease = Lease(self._stores.new_id("lease"), scope)
+        taken = asyncio.ensure_future(self._taking.join(lease))
         try:
-            await self._take(scope, lease_id)
-        except asyncio.CancelledError:  # it may have been committed all the same
-            await _to_its_end(self._end(scope, lease_id))
+            await asyncio.shield(taken)
+        except asyncio.CancelledError:  # it may be committed all the same
+            await _to_its_end(self._give_up(taken, lease))
             raise
-        self._open[lease_id] = scope
+        self._open[lease.lease_id] = scope
         try:
             yield
         finally:
-            del self._open[lease_id]
-            await _to_its_end(self._end(scope, lease_id))
+            del self._open[lease.lease_id]
+            await _to_its_end(self._ending.join(lease))
 
     async def renew_forever(self) -> NoReturn:
         """Renew what is held, every ten seconds, until cancelled."""
@@ -89,40 +108,65 @@ class Leases:
         if not self._open:
             return
         expires_at = micros(self._stores.clock() + LIFE)
-        sets: list[dict[str, Value]] = [
-            {"tenant_id": scope.tenant_id, "env": scope.env.value, "lease_id": lease_id, "expires_at": expires_at}
-            for lease_id, scope in self._open.items()
-        ]
+        sets = [Lease(*held).named | {"expires_at": expires_at} for held in self._open.items()]
         async with self._stores.counting() as connection:
             await connection.many(table.RENEW_LEASE.sql, sets)
 
-    async def _take(self, scope: Scope, lease_id: str) -> None:
-        stores, now, actor = self._stores, self._stores.clock(), scope.principal
-        async with stores.counting() as connection:
-            await _rows(connection, scope, table.HOLD_STREAMS)
-            await _rows(connection, scope, table.FORGET_LEASES, long_ago=micros(now - _LONG))
+    async def _give_up(self, taken: asyncio.Future[None], lease: Lease) -> None:
+        with suppress(NexusError):
+            await taken
+        await self._ending.join(lease)
+
+    async def _take(self, leases: Sequence[Lease]) -> list[NexusError | None]:
+        """Take those for which there is room, in their order and one transaction: each counts those before it."""
+        places = defaultdict[ScopeKey, list[Lease]](list)
+        for lease in leases:
+            places[lease.scope.key].append(lease)
+        refused: dict[str, NexusError] = {}
+        async with self._stores.counting() as connection:
+            for _, here in sorted(places.items()):  # in one order, so that two rounds don't wait for each other
+                refused |= await self._take_here(connection, here)
+        return [refused.get(lease.lease_id) for lease in leases]
+
+    async def _take_here(self, connection: Connection, leases: Sequence[Lease]) -> dict[str, NexusError]:
+        stores, now, scope = self._stores, self._stores.clock(), leases[0].scope
+        await _rows(connection, scope, table.HOLD_STREAMS)
+        await _rows(connection, scope, table.FORGET_LEASES, long_ago=micros(now - _LONG))
+        limits = await _rows(connection, scope, table.OWN_LIMITS, resources=[Resource.LIVE_STREAMS.value])
+        limit = limits[0]["upper_limit"] if limits else stores.limits.live_streams
+        of_actors: dict[Principal, int] = {}
+        of_scope = 0
+        for actor in {lease.scope.principal: None for lease in leases}:
             counted = {"actor_kind": actor.kind.value, "actor_id": actor.id}
             [found] = await _rows(connection, scope, table.OPEN_STREAMS, **counted, now=micros(now))
-            limits = await _rows(connection, scope, table.OWN_LIMITS, resources=[Resource.LIVE_STREAMS.value])
-            limit = limits[0]["upper_limit"] if limits else stores.limits.live_streams
-            usage = Usage(Resource.LIVE_STREAMS, Held(found["of_scope"]), limit, None, None)
-            if (error := one_too_many(usage, found["of_actor"], stores.limits)) is not None:
-                raise error
-            await _rows(
-                connection,
-                scope,
-                table.ADD_LEASE,
-                **counted,
-                lease_id=lease_id,
-                expires_at=micros(now + LIFE),
+            of_actors[actor], of_scope = found["of_actor"], found["of_scope"]
+        refused: dict[str, NexusError] = {}
+        sets = list[dict[str, Value]]()
+        for lease in leases:
+            actor = lease.scope.principal
+            usage = Usage(Resource.LIVE_STREAMS, Held(of_scope), limit, None, None)
+            if (error := one_too_many(usage, of_actors[actor], stores.limits)) is not None:
+                refused[lease.lease_id] = error
+                continue
+            of_scope, of_actors[actor] = of_scope + 1, of_actors[actor] + 1
+            sets.append(
+                {
+                    **lease.named,
+                    "actor_kind": actor.kind.value,
+                    "actor_id": actor.id,
+                    "expires_at": micros(now + LIFE),
+                }
             )
+        await connection.many(table.ADD_LEASE.sql, sets)
+        return refused
 
-    async def _end(self, scope: Scope, lease_id: str) -> None:
+    async def _end(self, leases: Sequence[Lease]) -> list[NexusError | None]:
         try:
             async with self._stores.counting() as connection:
-                await _rows(connection, scope, table.END_LEASE, lease_id=lease_id)
-        except NexusError as error:  # it runs out by itself
+                await connection.many(table.END_LEASE.sql, [lease.named for lease in leases])
+        except NexusError as error:  # they run out by themselves
             log.warning("leases.end_failed", error=error.code)
+        return [None] * len(leases)
 
 
 async def _to_its_end(deed: Coroutine[None, None, None]) -> None:
