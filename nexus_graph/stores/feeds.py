@@ -75,12 +75,13 @@ class Place(Generic[Frame]):
 
     def advance(self, seen: Look[Frame], now: float) -> bool:
         """Take what a look found. False when that was not possible any more: `position` tells from where on."""
-        if seen.frames:
-            taken = 0 if self.take is None else self.take([frame for frame, _ in seen.frames])
-            if taken:
-                self.position, self.quiet_since = seen.frames[taken - 1][1], now
-            if taken < len(seen.frames):
+        frames = [frame for frame, _ in seen.frames]
+        while frames:
+            taken = 0 if self.take is None else self.take(frames)
+            if not taken:
                 return False
+            self.position, self.quiet_since = seen.frames[taken - len(frames) - 1][1], now
+            del frames[:taken]
         self.position = seen.reached
         return True
 

@@ -20,8 +20,6 @@ from nexus_graph.stores.feeds import Look, Manner, Place, Take
 from nexus_graph.stores.work import Stores
 
 Frame = TypeVar("Frame")
-_SLICE = 20
-"""Frames that are handed on before others have a turn."""
 
 
 class EndReason(StrEnum):
@@ -82,18 +80,22 @@ async def follow(
                     yield source.end(EndReason.SHUTDOWN)
                     return
                 rounds = feed.rounds
-                seen = await source.look(scope, after)
                 feed.look = partial(source.look, scope)
+                seen = await stores.shared.once(
+                    ("in turn", scope.key, question, after), partial(_in_turn, stores, source, scope, after)
+                )
                 looked_at = now()
                 waiting = [*seen.frames]
                 while waiting and now() - looked_at <= manner.poll_seconds:
-                    taken = 0 if take is None else take([frame for frame, _ in waiting[:_SLICE]])
+                    taken = 0
+                    if take is not None:
+                        async with stores.pacing.turn(scope):
+                            taken = take([frame for frame, _ in waiting])
                     if not taken:
                         yield waiting[0][0]
                         taken = 1
                     after, quiet_since = waiting[taken - 1][1], now()
                     del waiting[:taken]
-                    await asyncio.sleep(0)
                 if not waiting:
                     after = seen.reached
                     if seen.complete:
@@ -110,6 +112,11 @@ async def follow(
                 known = lookout.mark
                 scope = await _admitted(renew, source.permission)
     yield source.end(scope)
+
+
+async def _in_turn(stores: Stores, source: Source[Frame], scope: Scope, after: int | None) -> Look[Frame]:
+    async with stores.pacing.turn(scope):
+        return await source.look(scope, after)
 
 
 def _until(stores: Stores, scope: Scope, place: Place[Any], manner: Manner) -> float | None:

@@ -31,6 +31,7 @@ from nexus_graph.stores.database.base import Connection, Database, Entangled, Ro
 from nexus_graph.stores.feeds import Feeds
 from nexus_graph.stores.heads import Head, Heads
 from nexus_graph.stores.journal import Event, RunKind
+from nexus_graph.stores.pacing import Pacing
 from nexus_graph.stores.recording import Recorder
 from nexus_graph.stores.repeating import Once
 from nexus_graph.stores.sharing import SharedReads
@@ -217,6 +218,7 @@ class Stores:
     process: str = field(default_factory=lambda: new_id("process"))
     shared: SharedReads = field(default_factory=SharedReads, repr=False)
     feeds: Feeds = field(default_factory=Feeds, init=False, repr=False)
+    pacing: Pacing = field(default_factory=Pacing, init=False, repr=False)
     _recorder: Recorder = field(default_factory=Recorder, repr=False)
     _heads: Heads = field(default_factory=Heads, init=False, repr=False)
 

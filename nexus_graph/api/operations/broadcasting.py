@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
+from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakValueDictionary, finalize
 
@@ -37,6 +38,7 @@ from graphql import (
 from nexus_graph.api.operations.charging import cost
 from nexus_graph.api.operations.costing import characters
 from nexus_graph.api.strawberry_inside import fields, has_resolver
+from nexus_graph.stores.pacing import SLICE_SECONDS
 
 if TYPE_CHECKING:
     from nexus_graph.api.context import Context
@@ -154,9 +156,12 @@ class Outlet:
         self._broadcast, self._context, self._frame, self._send = broadcast, context, way.frame, way.send
 
     def take(self, show: Callable[[Any], object], frames: Sequence[object]) -> int:
-        """Hand frames to the connection, in few pieces. How many it took: the next one must go the ordinary way."""
+        """Hand frames to the connection, in few pieces, for as long as a slice. How many it took.
+
+        When it took none, the first one must go the ordinary way.
+        """
         context, broadcast = self._context, self._broadcast
-        taken, size, cursor = 0, 0, context.cursor
+        taken, size, cursor, ends = 0, 0, context.cursor, perf_counter() + SLICE_SECONDS
         piece = list[bytes]()
         for count, frame in enumerate(frames, 1):
             encoded = broadcast.answer(frame, show)
@@ -165,12 +170,13 @@ class Outlet:
                 piece.append(self._frame(encoded, own))
                 size += len(piece[-1])
                 cursor = encoded.cursor or cursor
-            if piece and (encoded is None or size > LARGEST_PIECE or count == len(frames)):
+            late = perf_counter() > ends
+            if piece and (encoded is None or size > LARGEST_PIECE or late or count == len(frames)):
                 if not self._send(piece[0] if len(piece) == 1 else b"".join(piece)):
                     return taken
                 taken, size, context.first, context.cursor = taken + len(piece), 0, False, cursor
                 piece = []
-            if encoded is None:
+            if encoded is None or late:
                 return taken
         return taken
 

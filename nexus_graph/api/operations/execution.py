@@ -131,7 +131,11 @@ class Execution:
             price = self._price(known, node, operation)
             if price.introspections:
                 introspection.require(context)
-            await pay(context, price, identity(operation))
+            if node.operation is OperationType.SUBSCRIPTION:
+                async with self._house.stores.pacing.turn(context.scope):
+                    await pay(context, price, identity(operation))
+            else:
+                await pay(context, price, identity(operation))
         except (NexusError, Flawed) as error:
             raise await self.refuse(context, error) from error
         return Prepared(context, known.document, node, operation.variables or {}, suggestions)

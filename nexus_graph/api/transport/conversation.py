@@ -182,9 +182,13 @@ class Conversation:
             prepared = await self._execution.prepare(context, await self._read(message, context), self._carried)
             if prepared.operation.operation is OperationType.QUERY:
                 async with self._answering:
-                    await self._next(operation_id, await self._execution.execute(prepared))
+                    with self._house.stores.pacing.answering():
+                        answer = await self._execution.execute(prepared)
+                    await self._next(operation_id, answer)
             elif not prepared.streams:
-                await self._next(operation_id, await self._execution.execute(prepared))
+                with self._house.stores.pacing.answering():
+                    answer = await self._execution.execute(prepared)
+                await self._next(operation_id, answer)
             else:
                 async with aclosing(self._execution.stream(prepared, self._short_way(operation_id))) as answers:
                     async for answer in answers:

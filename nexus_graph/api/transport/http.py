@@ -53,7 +53,8 @@ class HttpEndpoint:
             await Response(None, 204, {"Allow": ", ".join(METHODS)})(scope, receive, send)
             return
         with self._house.watch.operation(request.headers.get("traceparent")) as observation:
-            answer = await self._admit(request, observation)
+            with self._house.stores.pacing.answering():
+                answer = await self._admit(request, observation)
             await answer(scope, receive, send)
 
     async def _admit(self, request: Request, observation: Observation) -> ASGIApp:
