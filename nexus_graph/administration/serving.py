@@ -60,6 +60,8 @@ class Server(uvicorn_inside.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, and say so."""
         await super().startup(sockets)
+        gc.collect()
+        gc.freeze()  # what was loaded stays: looking it over for garbage again and again stops everything for 0.2 s
         log.info("server.ready", address=self._house.config.address, embedder=self._house.index.embedder.id)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:

@@ -19,6 +19,7 @@ from nexus_graph.safeguards.quotas import Leases
 from nexus_graph.safeguards.rates import Rates
 from nexus_graph.scope.scope import Scope
 from nexus_graph.stores.feeds import Manner
+from nexus_graph.stores.pacing import Pacing
 from nexus_graph.stores.work import Stores
 from nexus_graph.tenants.admission import Admission
 
@@ -27,7 +28,8 @@ from nexus_graph.tenants.admission import Admission
 class House:
     """The equipment of one running process. `stopping` is set when the process begins to go down.
 
-    Each of `forgetting` lets go of what the process holds of a scope: an erasure calls them.
+    Each of `forgetting` lets go of what the process holds of a scope: an erasure calls them. In the turns of `starting`
+    begins what is asked on websockets, however much arrives at once.
     """
 
     config: Config
@@ -44,6 +46,7 @@ class House:
     eraser: Eraser
     forgetting: list[Callable[[Scope], None]] = field(default_factory=list)
     watch: Watch = field(default_factory=Watch)
+    starting: Pacing = field(default_factory=Pacing)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property

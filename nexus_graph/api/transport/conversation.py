@@ -164,6 +164,8 @@ class Conversation:
     async def _operate(self, message: Message, admitted: Scope) -> None:
         me, operation = asyncio.current_task(), message.operation
         try:
+            async with self._house.starting.turn(admitted):
+                pass
             scope = replace(await self._house.admission.renew(admitted), request_id=new_id("req"))
             with self._house.watch.operation(self._traceparent) as observation:
                 await self._answer(message, Context(self._house, scope, observation))
