@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
@@ -60,9 +60,12 @@ class Context:
         self.outlet: Outlet | None = None
         self._left = MOST_ITEMS
 
-    def handing(self, show: Callable[[Frame], object]) -> Take[Frame] | None:
-        """Hands frames to the outlet, if there is one; `show` makes objects of the graph of them."""
-        return None if self.outlet is None else partial(self.outlet.take, show)
+    def handing(self, stream: Hashable, show: Callable[[Frame], object]) -> Take[Frame] | None:
+        """Hands frames to the outlet, if there is one. `show` makes objects of the graph of them.
+
+        `stream` names all that `show` knows beside the frame.
+        """
+        return None if self.outlet is None else partial(self.outlet.take, stream, show)
 
     def take(self, items: int) -> None:
         """Count what the operation asks for, so that pages within pages end. Raises Invalid beyond the bound."""

@@ -49,7 +49,9 @@ class Client:
         self, answers: list[Answer], framing: str = EVENT_STREAM, *, more: bool, pulse_seconds: float = 60
     ) -> None:
         """A whole stream; one with `more` goes on after its answers, in silence."""
-        stream = AnswerStream(self._told(answers, more=more), FRAMINGS[framing], {}, pulse_seconds=pulse_seconds)
+        stream = AnswerStream(
+            lambda _: self._told(answers, more=more), FRAMINGS[framing], {}, pulse_seconds=pulse_seconds
+        )
         async with asyncio.timeout(WAIT_SECONDS):
             await stream({"type": "http"}, self.receive, self.send)
 

@@ -93,7 +93,7 @@ class RunSubscription:
             str(run_id),
             position,
             context.house.manner,
-            context.handing(lambda frame: _frame(frame, cursors)),
+            context.handing(run_id, lambda frame: _frame(frame, cursors)),
         )
         async with aclosing(frames):
             async for frame in frames:

@@ -121,7 +121,7 @@ class SettingsSubscription:
             surface,
             None if after is None else int(str(cursors.read(after, "after")[0])),
             context.house.manner,
-            context.handing(lambda frame: _frame(frame, cursors)),
+            context.handing(surface, lambda frame: _frame(frame, cursors)),
         )
         async with aclosing(frames):
             async for frame in frames:

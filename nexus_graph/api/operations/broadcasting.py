@@ -53,18 +53,20 @@ MOST_FRAMED: Final = 8
 """Ways of framing one answer that are kept: clients give their operations few names."""
 
 _ROOT = "Subscription"
+_PLACES = (FieldNode, DirectiveNode, ArgumentNode)
 _BUILT = {"variable_values": "raw_variable_values"}
 """What is named otherwise where an executor is built than where an operation is executed."""
 
 
 @dataclass(frozen=True, slots=True)
 class ShortWay:
-    """Into a connection. `frame` makes the bytes of an answer, or of another payload in its place; `send` writes some.
+    """Into a connection. `frame` makes the bytes of an answer, or of another payload in its place, that a
+    stream goes on after with a cursor; `send` writes some.
 
     `send` says False when the connection can't take them now.
     """
 
-    frame: Callable[[Encoded, bytes | None], bytes]
+    frame: Callable[[Encoded, bytes | None, str | None], bytes]
     send: Callable[[bytes], bool]
 
 
@@ -96,9 +98,9 @@ class Kept:
         self._answers: OrderedDict[Hashable, tuple[object, Encoded | None]] = OrderedDict()
         self._size = 0
 
-    def answer(self, asked: Hashable, frame: object, answer: Callable[[], Encoded | None]) -> Encoded | None:
+    def answer(self, stream: Hashable, frame: object, answer: Callable[[], Encoded | None]) -> Encoded | None:
         """The answer to a frame, made now or known: what is equal, word by word, is answered equally."""
-        key = asked, getattr(frame, "cursor", None)
+        key = stream, getattr(frame, "cursor", None)
         if (found := self._answers.get(key)) is not None:
             if found[0] is frame or found[0] == frame:
                 return found[1]
@@ -134,9 +136,12 @@ class Broadcast:
         self._most_characters = most_characters
         self._me = object()
 
-    def answer(self, frame: object, show: Callable[[Any], object]) -> Encoded | None:
-        """The answer to a frame, which `show` makes an object of the graph; None when it must go the ordinary way."""
-        return self._kept.answer(self._me, frame, lambda: self._answer(show(frame)))
+    def answer(self, stream: Hashable, frame: object, show: Callable[[Any], object]) -> Encoded | None:
+        """The answer to a frame of a stream, which `show` makes an object of the graph as it is shown in that stream.
+
+        None when it must go the ordinary way.
+        """
+        return self._kept.answer((self._me, stream), frame, lambda: self._answer(show(frame)))
 
     def _answer(self, shown: object) -> Encoded | None:
         result = execute_subscription_event(self._executor.build_per_event_executor(shown))
@@ -155,7 +160,7 @@ class Outlet:
     def __init__(self, broadcast: Broadcast, context: Context, way: ShortWay) -> None:
         self._broadcast, self._context, self._frame, self._send = broadcast, context, way.frame, way.send
 
-    def take(self, show: Callable[[Any], object], frames: Sequence[object]) -> int:
+    def take(self, stream: Hashable, show: Callable[[Any], object], frames: Sequence[object]) -> int:
         """Hand frames to the connection, in few pieces, for as long as a slice. How many it took.
 
         When it took none, the first one must go the ordinary way.
@@ -164,12 +169,12 @@ class Outlet:
         taken, size, cursor, ends = 0, 0, context.cursor, perf_counter() + SLICE_SECONDS
         piece = list[bytes]()
         for count, frame in enumerate(frames, 1):
-            encoded = broadcast.answer(frame, show)
+            encoded = broadcast.answer(stream, frame, show)
             if encoded is not None:
                 own = _with(encoded.data, cost(context)) if context.first and count == 1 else None
-                piece.append(self._frame(encoded, own))
-                size += len(piece[-1])
                 cursor = encoded.cursor or cursor
+                piece.append(self._frame(encoded, own, cursor))
+                size += len(piece[-1])
             late = perf_counter() > ends
             if piece and (encoded is None or size > LARGEST_PIECE or late or count == len(frames)):
                 if not self._send(piece[0] if len(piece) == 1 else b"".join(piece)):
@@ -254,9 +259,9 @@ class _Looked(Visitor):
         """Where a variable is declared, it means nothing yet."""
         return SKIP
 
-    def enter_variable(self, node: VariableNode, _key: Any, _parent: Any, _path: Any, ancestors: list[Any]) -> None:
+    def enter_variable(self, node: VariableNode, _key: Any, parent: Any, _path: Any, ancestors: list[Any]) -> None:
         """Where it is used. What a root field is asked for decides which frames there are, not what is told of them."""
-        places = [place for place in ancestors if isinstance(place, (FieldNode, DirectiveNode, ArgumentNode))]
+        places = [place for place in (*ancestors, parent) if isinstance(place, _PLACES)]
         owner = places[-2] if len(places) > 1 and isinstance(places[-1], ArgumentNode) else None
         if id(owner) not in self._roots:
             self.below.add(node.name.value)

@@ -229,7 +229,7 @@ class Conversation:
             return whole
 
         return ShortWay(
-            lambda encoded, own: encoded.framed(way, framed) if own is None else framed(own), offered["call"]
+            lambda encoded, own, _: encoded.framed(way, framed) if own is None else framed(own), offered["call"]
         )
 
     async def _finish(self, operation_id: str, how: str, errors: list[dict[str, Any]] | None = None) -> None:

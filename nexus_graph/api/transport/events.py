@@ -14,9 +14,13 @@ from dataclasses import dataclass
 import orjson
 from starlette.types import Receive, Scope, Send
 
+from nexus_graph.api.operations.broadcasting import Encoded, ShortWay
 from nexus_graph.api.operations.execution import Answer
 from nexus_graph.api.transport.accepting import EVENT_STREAM, MULTIPART
 from nexus_graph.api.transport.receiving import gone
+
+MOST_UNSENT = 64 * 1024
+"""Bytes of ready answers that wait to be written; who is further behind is told the ordinary way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,23 +29,19 @@ class Framing:
 
     content_type: str
     opening: bytes
-    frame: Callable[[Answer], bytes]
+    frame: Callable[[bytes, str | None], bytes]
     pulse: bytes
     closing: bytes
 
 
-def _event(answer: Answer) -> bytes:
-    place = b"" if answer.cursor is None else b"id: %s\n" % answer.cursor.encode()
-    return b"event: next\n%sdata: %s\n\n" % (place, _json(answer.body))
+def _event(payload: bytes, cursor: str | None) -> bytes:
+    place = b"" if cursor is None else b"id: %s\n" % cursor.encode()
+    return b"event: next\n%sdata: %s\n\n" % (place, payload)
 
 
-def _part(answer: Answer) -> bytes:
+def _part(payload: bytes, _: str | None) -> bytes:
     """A part with the delimiter after it: clients read a part when they see the next one begin."""
-    return _PART % _json({"payload": answer.body})
-
-
-def _json(value: Mapping[str, object]) -> bytes:
-    return orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS)
+    return _PART % (b'{"payload":%b}' % payload)
 
 
 _PART = b"\r\nContent-Type: application/json; charset=utf-8\r\n\r\n%s\r\n--graphql"
@@ -63,7 +63,7 @@ class AnswerStream:
 
     def __init__(
         self,
-        answers: AsyncGenerator[Answer, None],
+        answers: Callable[[ShortWay], AsyncGenerator[Answer, None]],
         framing: Framing,
         headers: Mapping[str, str],
         *,
@@ -75,13 +75,16 @@ class AnswerStream:
         self._pulse_seconds = pulse_seconds
         self._turn = asyncio.Lock()
         self._quiet_since = 0.0
+        self._ready: list[bytes] = []
+        self._unsent = 0
+        self._came = asyncio.Event()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request that was read to its end."""
         self._quiet_since = asyncio.get_running_loop().time()
         head = [(name.lower().encode(), value.encode()) for name, value in self._headers.items()]
         await send({"type": "http.response.start", "status": 200, "headers": head})
-        deeds = (self._write_all(send), self._pulse(send), gone(receive))
+        deeds = (self._write_all(send), self._write_ready(send), self._pulse(send), gone(receive))
         tasks = [asyncio.create_task(deed) for deed in deeds]
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -93,11 +96,33 @@ class AnswerStream:
             task.result()
 
     async def _write_all(self, send: Send) -> None:
-        async with aclosing(self._answers) as answers:
+        async with aclosing(self._answers(ShortWay(self._framed, self._take))) as answers:
             await self._write(send, self._framing.opening)
             async for answer in answers:
-                await self._write(send, self._framing.frame(answer))
+                payload = orjson.dumps(answer.body, option=orjson.OPT_NON_STR_KEYS)
+                await self._write(send, self._framing.frame(payload, answer.cursor))
         await self._write(send, self._framing.closing, more=False)
+
+    def _framed(self, encoded: Encoded, own: bytes | None, cursor: str | None) -> bytes:
+        frame = self._framing.frame
+        if own is not None:
+            return frame(own, cursor)
+        return encoded.framed((self._framing.content_type, cursor), lambda payload: frame(payload, cursor))
+
+    def _take(self, piece: bytes) -> bool:
+        """Keep ready answers until they are written, unless the client is behind."""
+        if self._unsent > MOST_UNSENT:
+            return False
+        self._ready.append(piece)
+        self._unsent += len(piece)
+        self._came.set()
+        return True
+
+    async def _write_ready(self, send: Send) -> None:
+        while True:
+            await self._came.wait()
+            self._came.clear()
+            await self._write(send, b"")
 
     async def _pulse(self, send: Send) -> None:
         """Tell that the stream lives: what stands between cuts off a connection on which nothing is sent."""
@@ -107,9 +132,16 @@ class AnswerStream:
             await self._write(send, self._framing.pulse, quiet_until=now())
 
     async def _write(self, send: Send, body: bytes, *, more: bool = True, quiet_until: float | None = None) -> None:
-        """Write when it is one's turn, but not when somebody wrote since `quiet_until`: it may have been the end."""
+        """Write when it is one's turn what is ready, and more, but no pulse when somebody wrote since `quiet_until`.
+
+        That may have been the end.
+        """
         async with self._turn:
             if quiet_until is not None and self._quiet_since > quiet_until - self._pulse_seconds:
                 return
-            await send({"type": "http.response.body", "body": body, "more_body": more})
+            ready, self._ready = self._ready, []
+            if not ready and not body and more:
+                return
+            await send({"type": "http.response.body", "body": b"".join((*ready, body)), "more_body": more})
+            self._unsent -= sum(map(len, ready))
             self._quiet_since = asyncio.get_running_loop().time()

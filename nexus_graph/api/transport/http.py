@@ -6,7 +6,7 @@ Where that draft differs from the audits that its ecosystem checks servers with,
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 from typing import Any
 
@@ -22,6 +22,7 @@ from nexus_graph.api.context import Context, from_headers
 from nexus_graph.api.errors import defect, refusal, status_of
 from nexus_graph.api.house import House
 from nexus_graph.api.observing import Observation
+from nexus_graph.api.operations.broadcasting import ShortWay
 from nexus_graph.api.operations.execution import Answer, Execution, NotCarried, Prepared, Refused
 from nexus_graph.api.transport.accepting import EVENT_STREAM, GRAPHQL_RESPONSE, JSON, Accepted, accepted
 from nexus_graph.api.transport.events import FRAMINGS, AnswerStream
@@ -93,7 +94,7 @@ class HttpEndpoint:
         try:
             prepared = await self._execution.prepare(context, operation, _carried(request.method, suits))
             if prepared.streams:
-                return self._streamed(self._followed(prepared), suits, trace_id)
+                return self._streamed(lambda way: self._followed(prepared, way), suits, trace_id)
             answer = await self._executed(prepared, request.receive)
         except Refused as refused:
             safely = isinstance(refused.__cause__, NotCarried)  # and was asked to do more
@@ -101,7 +102,7 @@ class HttpEndpoint:
                 return _refused(refused, refused.__cause__, media_type, trace_id)
             answer = Answer(refused.body)
         if suits.answer is None:
-            return self._streamed(_alone(answer), suits, trace_id)
+            return self._streamed(lambda _: _alone(answer), suits, trace_id)
         return _response(answer.body, 200, suits.answer, trace_id)
 
     async def _executed(self, prepared: Prepared, receive: Receive) -> Answer:
@@ -109,16 +110,18 @@ class HttpEndpoint:
         deed = self._execution.execute(prepared)
         return await (unless_gone(receive, deed) if prepared.operation.operation is OperationType.QUERY else deed)
 
-    async def _followed(self, prepared: Prepared) -> AsyncGenerator[Answer, None]:
+    async def _followed(self, prepared: Prepared, way: ShortWay) -> AsyncGenerator[Answer, None]:
         """A stream whose refusal is its last answer."""
         try:
-            async with aclosing(self._execution.stream(prepared)) as answers:
+            async with aclosing(self._execution.stream(prepared, way)) as answers:
                 async for answer in answers:
                     yield answer
         except Refused as refused:
             yield Answer(refused.body)
 
-    def _streamed(self, answers: AsyncGenerator[Answer, None], suits: Accepted, trace_id: str) -> AnswerStream:
+    def _streamed(
+        self, answers: Callable[[ShortWay], AsyncGenerator[Answer, None]], suits: Accepted, trace_id: str
+    ) -> AnswerStream:
         return AnswerStream(
             answers,
             FRAMINGS[suits.stream or EVENT_STREAM],
