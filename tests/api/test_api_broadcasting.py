@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import aclosing
 from dataclasses import replace
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -85,12 +87,13 @@ def test_equal_frames_of_two_streams_are_told_apart(house: Inside) -> None:
     """A change of a card on two screens is the same frame with two cursors: each is bound to its own stream."""
     document = parse('subscription { settingsChanged(surface: "a") { ... on SettingsHeartbeat { cursor } } }')
     broadcast, frame = joined(Broadcasts(built(), LONGEST_ANSWER), house, document), object()
+    at = datetime.now(UTC)
     told = [
-        broadcast.answer(stream, frame, lambda _, stream=stream: SettingsHeartbeat(at=None, cursor=stream))  # type: ignore[misc]
+        broadcast.answer(stream, frame, partial(lambda cursor, _: SettingsHeartbeat(at=at, cursor=cursor), stream))
         for stream in ("a", "b", "a")
     ]
     assert [each.cursor for each in told if each is not None] == ["a", "b", "a"]
-    assert told[0] is told[2]
+    assert told[0] is told[2] is not None
 
 
 def test_what_a_resolver_answers_is_not_shared(house: Inside, monkeypatch: pytest.MonkeyPatch) -> None:
