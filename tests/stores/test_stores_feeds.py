@@ -151,6 +151,19 @@ async def test_who_sees_other_things_is_told_by_another_feed(stores: Stores, sco
     assert not stranger.handed
 
 
+async def test_who_may_not_see_it_shares_no_look(stores: Stores, scope_of: ScopeOf) -> None:
+    """Asked at the same moment from the same cursor, in either order: the owner is told, the agent is refused."""
+    await tell(stores, scope_of(), "run_1", ends=RunStatus.SUCCEEDED)
+    agent = scope_of(role=Role.AGENT)
+    for scopes in ((scope_of(), agent), (agent, scope_of())):
+        readers = [Reader(), Reader()]
+        asked = [reader.read(stores, scope, "run_1") for reader, scope in zip(readers, scopes, strict=True)]
+        outcomes = await asyncio.gather(*asked, return_exceptions=True)
+        for reader, scope, outcome in zip(readers, scopes, outcomes, strict=True):
+            refused = scope.role is Role.AGENT
+            assert (reader.numbers, isinstance(outcome, NotFound)) == ([] if refused else [1], refused)
+
+
 @pytest.mark.parametrize("env", [Env.DEV, Env.PROD])
 async def test_a_change_of_rights_elsewhere_is_noticed_within_a_poll(
     stores: Stores, scope_of: ScopeOf, env: Env
