@@ -136,7 +136,7 @@ def change(
 
 
 def stream(permission: Permission, description: str, *, points: int = DEAR) -> Callable[[Resolver], Any]:
-    """A subscription. Its resolver checks the right again on every wake, through `Context.renew`.
+    """A subscription. Its resolver checks the right again whenever rights may have changed, through `Context.renew`.
 
     One that takes `after` goes on where a transport's own means of resuming says, and tells the `cursor` of its frames.
     """

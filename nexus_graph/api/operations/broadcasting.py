@@ -46,10 +46,10 @@ if TYPE_CHECKING:
 
 MOST_KEPT: Final = 8 * 1024 * 1024
 """Bytes of the answers that stay encoded while somebody may come to ask for them."""
-_BESIDE: Final = 1024  # bytes that one takes beside its payload
+_BESIDE: Final = 1024  # bytes that one takes beside its texts
 LARGEST_PIECE: Final = 32 * 1024
 """Bytes after which a piece is written: what a connection is behind is known again then."""
-MOST_FRAMED: Final = 8
+MOST_FRAMED: Final = 4
 """Ways of framing one answer that are kept: clients give their operations few names."""
 
 _ROOT = "Subscription"
@@ -123,7 +123,7 @@ class Kept:
 
 
 def _size(answer: Encoded | None) -> int:
-    return _BESIDE + (0 if answer is None else len(answer.payload))
+    return _BESIDE + (0 if answer is None else len(answer.payload) * (2 + MOST_FRAMED))  # data, payload and frames
 
 
 class Broadcast:
