@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from contextvars import Context
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
@@ -103,13 +103,13 @@ class Feed(Generic[Frame]):
         self._busy = False
         self._now = asyncio.get_running_loop().time
         self._quiet_since = self._now()
-        self._listening = stores.signals.listen(key)
-        self._listener = self._listening.__enter__()
+        self._held = ExitStack()
+        self._listener = self._held.enter_context(stores.signals.listen(key))
         self._task = asyncio.get_running_loop().create_task(self._run(), context=Context())
 
     def close(self) -> None:
         """Nobody follows any more."""
-        self._listening.__exit__(None, None, None)
+        self._held.close()
         self._task.cancel()
 
     def wake(self) -> None:
