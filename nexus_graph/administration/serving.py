@@ -60,8 +60,6 @@ class Server(uvicorn_inside.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, and say so."""
         await super().startup(sockets)
-        gc.collect()
-        gc.freeze()  # what was loaded stays: looking it over for garbage again and again stops everything for 0.2 s
         log.info("server.ready", address=self._house.config.address, embedder=self._house.index.embedder.id)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
@@ -158,7 +156,7 @@ async def _serve(config: Config, bound: socket.socket | None = None, orphaned: i
     async with open_house(config) as house, following(house):
         server = Server(house)
         gc.collect()
-        gc.freeze()  # what is here now stays: no collection has to walk through it again
+        gc.freeze()  # what is here now stays: walking through it again and again would stop everything for 0.2 s
         if orphaned is not None:
             asyncio.get_running_loop().add_reader(orphaned, server.abandon, orphaned)
         await server.serve(sockets=[bound])

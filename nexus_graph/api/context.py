@@ -25,8 +25,8 @@ from nexus_graph.tenants.admission import Presented
 
 if TYPE_CHECKING:
     from nexus_graph.api.house import House
-    from nexus_graph.api.operations.planning import Plan
     from nexus_graph.api.operations.broadcasting import Outlet
+    from nexus_graph.api.operations.planning import Plan
 
 Frame = TypeVar("Frame")
 

@@ -316,17 +316,11 @@ class Stores:
         bound = statement.within(scope, **values)
         return await self.database.write(scope.key, lambda connection: connection.rows(*bound))
 
-    @asynccontextmanager
-    async def counting(self) -> AsyncIterator[Connection]:
+    async def count(self, transaction: Transaction[Result]) -> Result:
         """One transaction for what is counted and no event: how fast somebody asks, which streams are open.
 
         For budgets and leases alone, whose statements name tenant and env by themselves.
         """
-        async with self.database.writing(None) as connection:
-            yield connection
-
-    async def count(self, transaction: Transaction[Result]) -> Result:
-        """As `counting`, for what awaits nothing but its connection: in one hop, and done again where it must be."""
         return await self.database.write(None, transaction)
 
     async def record(self, scope: Scope, kind: RunKind, event: Event) -> str:

@@ -158,12 +158,12 @@ async def test_what_a_crashed_process_held_runs_out(stores: Stores, owner: Scope
             with pytest.raises(QuotaExceeded):
                 await crashed.held(owner).__aenter__()
     assert await held(few, owner, Resource.LIVE_STREAMS) == (0, 0)
-    async with stores.counting() as connection:  # what nobody ended is kept for an hour, then forgotten
+    async with stores.database.writing(None) as connection:  # what nobody ended is kept for an hour, then forgotten
         assert len(await connection.rows("select * from stream_leases", {})) == 1
     clock.advance(hours=1)
     async with leases.held(owner), stores.read(owner) as read:
         assert await quotas.open_streams(read) == (1, 1)
-    async with stores.counting() as connection:
+    async with stores.database.writing(None) as connection:
         assert await connection.rows("select * from stream_leases", {}) == []
     await lost.__aexit__(None, None, None)  # its process comes back: there is nothing left to end
 

@@ -265,7 +265,7 @@ async def test_the_books_are_what_the_rows_add_up_to(stores: Stores, owner: Scop
 async def test_wrong_books_are_found_and_mended(stores: Stores, owner: Scope, operator: Scope) -> None:
     """A recount names each resource with both figures, and with repair writes what the rooms counted."""
     await kept(stores, owner, b"four")
-    async with stores.counting() as connection:
+    async with stores.database.writing(None) as connection:
         await connection.rows(*SPOIL.bind({"tenant_id": "t_acme", "env": "dev"}))
     lines = [
         "quota ASSETS: the books say 4 used and 0 reserved, the rows 1 used and 0 reserved",

@@ -109,8 +109,7 @@ class Leases:
             return
         expires_at = micros(self._stores.clock() + LIFE)
         sets = [Lease(*held).named | {"expires_at": expires_at} for held in self._open.items()]
-        async with self._stores.counting() as connection:
-            await connection.many(table.RENEW_LEASE.sql, sets)
+        await self._stores.count(lambda connection: connection.many(table.RENEW_LEASE.sql, sets))
 
     async def _give_up(self, taken: asyncio.Future[None], lease: Lease) -> None:
         with suppress(NexusError):
@@ -122,10 +121,14 @@ class Leases:
         places = defaultdict[ScopeKey, list[Lease]](list)
         for lease in leases:
             places[lease.scope.key].append(lease)
-        refused: dict[str, NexusError] = {}
-        async with self._stores.counting() as connection:
+
+        async def take(connection: Connection) -> dict[str, NexusError]:
+            refused: dict[str, NexusError] = {}
             for _, here in sorted(places.items()):  # in one order, so that two rounds don't wait for each other
                 refused |= await self._take_here(connection, here)
+            return refused
+
+        refused = await self._stores.count(take)
         return [refused.get(lease.lease_id) for lease in leases]
 
     async def _take_here(self, connection: Connection, leases: Sequence[Lease]) -> dict[str, NexusError]:
@@ -162,8 +165,8 @@ class Leases:
 
     async def _end(self, leases: Sequence[Lease]) -> list[NexusError | None]:
         try:
-            async with self._stores.counting() as connection:
-                await connection.many(table.END_LEASE.sql, [lease.named for lease in leases])
+            sets = [lease.named for lease in leases]
+            await self._stores.count(lambda connection: connection.many(table.END_LEASE.sql, sets))
         except NexusError as error:  # they run out by themselves
             log.warning("leases.end_failed", error=error.code)
         return [None] * len(leases)

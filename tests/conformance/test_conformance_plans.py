@@ -1,0 +1,153 @@
+"""What a plan tells of a value is what the ordinary executor would tell: for operations over the whole graph."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from copy import copy
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from conformance_operations import MAKE, PACK, Root, operations, roots
+from graphql import GraphQLSchema, build_schema
+from graphql.execution.executor import CollectedErrors
+from hypothesis import HealthCheck, given, settings
+from inside_house import Inside, inside
+from journey_steps import publish, reserve, seal
+
+from nexus_graph.api.graphql_core_inside import planned_executor
+from nexus_graph.api.nodes import cards
+from nexus_graph.api.operations.planning import Plan
+from nexus_graph.api.schema import built
+
+BOUNDED, LONG = 2, 60
+"""Operations of each root field."""
+WHOLE = """{ cards(first: 5) { edges { cursor node { __typename id version labels digest title key publishedAt
+  same: digest publishedBy header indexState artifacts { ... on Asset { id filename } ... on Atom { id } } } }
+  pageInfo { hasNextPage } } nodes(ids: ["%s", "%s", "run_1"]) { __typename id ... on Card { title body }
+  ... on Asset { filename sizeBytes } } }"""
+
+
+class NoPlan(Plan):
+    """Knows nothing: all goes the ordinary way."""
+
+    def shape(self, *_: Any) -> None:
+        """None."""
+
+    def fields(self, kind: Any, selected: Any, collect: Any) -> Any:
+        """Each as it is selected."""
+        return tuple((name, nodes, None, None) for name, nodes in selected.items())
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[Inside]:
+    """A house of its own, with plenty of everything to spend."""
+    plenty = {f"{whose}_{what}": 10**9 for whose in ("actor", "tenant") for what in ("burst", "per_second")}
+    with inside(tmp_path, **plenty) as made:
+        yield made
+
+
+@pytest.fixture
+def ids(house: Inside) -> list[str]:
+    """Ids of an asset, an atom, a card, a pack, and more."""
+    owner: Any = house.caller("owner")
+    data = b"One paragraph.\n\nAnother one.\n"
+    reserved = reserve(owner, "notes.txt", "text/plain", data)
+    assert owner.upload(reserved["upload"], data) == 201
+    asset = seal(owner, reserved["asset"]["id"])["asset"]["id"]
+    made = owner.ask(MAKE, {"asset": asset})
+    atom = made["atoms"]["asset"]["atoms"]["edges"][0]["node"]["id"]
+    card = publish(owner, f"---\nkey: planned\ncard_type: note\ntitle: A\nartifact_refs: [{atom}]\n---\nA card.\n")
+    rest = [payload[kind]["id"] for kind, payload in made.items() if kind != "atoms"]
+    return [asset, atom, card["card"]["id"], owner.ask(PACK)["influencePack"]["id"], *rest]
+
+
+@pytest.fixture
+def compared(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+    """Compares what a plan tells of each value with the ordinary way, whoever asks; counts types."""
+    planned, counted = planned_executor(built()), Counter[str]()
+    plain = planned.complete_value
+
+    def complete_value(self: Any, kind: Any, nodes: Any, info: Any, path: Any, result: Any, context: Any) -> Any:
+        if not isinstance(self.plan, NoPlan) and (shape := self.plan.shape(kind, nodes, self.selected)) is not None:
+            ordinary = copy(self)
+            ordinary.plan, ordinary.collected_errors = NoPlan(self.schema), CollectedErrors()
+            try:
+                told = shape(result)
+            except Exception:
+                counted["left to the ordinary way"] += 1
+            else:
+                expected = ordinary.complete_value(kind, nodes, info, path, result, context)
+                assert orjson.dumps(told) == orjson.dumps(expected), path
+                assert not ordinary.collected_errors.errors
+                counted[str(kind)] += 1
+        return plain(self, kind, nodes, info, path, result, context)
+
+    monkeypatch.setattr(planned, "complete_value", complete_value)
+    return counted
+
+
+@pytest.fixture(scope="module")
+def graph() -> GraphQLSchema:
+    """The released graph."""
+    return build_schema((Path(__file__).parents[2] / "schema" / "nexus.graphql").read_text("utf-8"))
+
+
+def explored(house: Inside, graph: GraphQLSchema, ids: list[str], root: Root, examples: int) -> None:
+    """Ask generated operations of one root field."""
+    owner = house.caller("owner")
+
+    @settings(
+        max_examples=examples, deadline=None, database=None, suppress_health_check=list(HealthCheck), derandomize=True
+    )
+    @given(operations(graph, root, ids))
+    def ask(document: str) -> None:
+        answer = owner.whole(document)
+        assert not any(error["extensions"]["code"] == "INTERNAL" for error in answer.get("errors", ())), answer
+
+    ask()
+
+
+@pytest.mark.parametrize("examples", [BOUNDED, pytest.param(LONG, marks=pytest.mark.long)], ids=["bounded", "long"])
+def test_both_ways_answer_the_same(
+    house: Inside, graph: GraphQLSchema, ids: list[str], compared: Counter[str], examples: int
+) -> None:
+    """Every root field of queries and mutations, with generated selections, arguments and aliases."""
+    for root in roots(graph):
+        if root.name != "engageKillSwitch":  # what it halts answers nothing any more
+            explored(house, graph, ids, root, examples)
+    house.caller("owner").ask(WHOLE % (ids[2], ids[0]))
+    assert len(compared) > 20, compared
+
+
+WRONG: dict[str, Any] = {
+    "digest": None,
+    "version": "one",
+    "labels": 5,
+    "title": ["a", "list"],
+    "published_at": "yesterday",
+    "published_by": LookupError("nobody"),
+    "pii_flags": None,
+}
+
+
+@pytest.mark.parametrize("attribute", WRONG)
+def test_what_is_not_expected_is_told_as_ever(
+    house: Inside, ids: list[str], monkeypatch: pytest.MonkeyPatch, attribute: str
+) -> None:
+    """A null that may not be, or a value of another type: the same data, errors and places with and without a plan."""
+    content = cards._content
+    monkeypatch.setattr(cards, "_content", lambda card: content(card) | {attribute: WRONG[attribute]})
+    document = WHOLE % (ids[2], ids[0]) + " #"
+    owner = house.caller("owner")
+    planned = owner.whole(document)
+    monkeypatch.setattr(Plan, "of", classmethod(lambda *_: None))
+    ordinary = owner.whole(document + "#")
+    for answer in (planned, ordinary):
+        del answer["extensions"]
+        for error in answer.get("errors", ()):
+            del error["extensions"]["traceId"], error["extensions"]["hint"]  # which names the trace
+    assert planned == ordinary
+    assert ("errors" in planned) == (attribute != "pii_flags"), planned
