@@ -25,7 +25,7 @@ sys.path[:0] = [str(HERE)]
 
 from row import Row, table  # noqa: E402
 
-MODULES = [name for name in ("door", "streams", "vectors", "starting") if (HERE / f"{name}.py").exists()]
+MODULES = [name for name in ("door", "streams", "writing", "vectors", "starting") if (HERE / f"{name}.py").exists()]
 PAGE = HERE.parents[1] / "docs" / "benchmarks.md"
 BEGIN, END = "<!-- targets -->\n", "<!-- /targets -->\n"
 
