@@ -133,21 +133,18 @@ WRONG: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize("attribute", WRONG)
-def test_what_is_not_expected_is_told_as_ever(
-    house: Inside, ids: list[str], monkeypatch: pytest.MonkeyPatch, attribute: str
-) -> None:
+def test_what_is_not_expected_is_told_as_ever(house: Inside, ids: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """A null that may not be, or a value of another type: the same data, errors and places with and without a plan."""
-    content = cards._content
-    monkeypatch.setattr(cards, "_content", lambda card: content(card) | {attribute: WRONG[attribute]})
-    document = WHOLE % (ids[2], ids[0]) + " #"
-    owner = house.caller("owner")
-    planned = owner.whole(document)
-    monkeypatch.setattr(Plan, "of", classmethod(lambda *_: None))
-    ordinary = owner.whole(document + "#")
-    for answer in (planned, ordinary):
-        del answer["extensions"]
-        for error in answer.get("errors", ()):
-            del error["extensions"]["traceId"], error["extensions"]["hint"]  # which names the trace
-    assert planned == ordinary
-    assert ("errors" in planned) == (attribute != "pii_flags"), planned
+    content, owner, document = cards._content, house.caller("owner"), WHOLE % (ids[2], ids[0])
+    for attribute, wrong in WRONG.items():
+        with monkeypatch.context() as patched:
+            patched.setattr(cards, "_content", lambda card: content(card) | {attribute: wrong})  # noqa: B023 - used here
+            planned = owner.whole(f"{document} # {attribute}")
+            patched.setattr(Plan, "of", classmethod(lambda *_: None))
+            ordinary = owner.whole(f"{document} # {attribute} in the ordinary way")
+        for answer in (planned, ordinary):
+            del answer["extensions"]
+            for error in answer.get("errors", ()):
+                del error["extensions"]["traceId"], error["extensions"]["hint"]  # which names the trace
+        assert planned == ordinary
+        assert ("errors" in planned) == (attribute != "pii_flags"), planned

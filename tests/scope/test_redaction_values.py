@@ -152,7 +152,11 @@ _WORDS = st.sampled_from(
     ["card_" + "0123456789abcdef" * 2, "a" * 64, "note", "", "password", "apiKey", "cardId", "ada@example.com", "at"]
 ) | st.text(max_size=20)
 _ANYTHING = st.recursive(
-    st.none() | st.booleans() | st.integers(-(10**19), 10**19) | st.floats(allow_nan=False) | _WORDS,
+    st.none()
+    | st.booleans()
+    | st.integers(-(10**19), 10**19)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | _WORDS,
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(_WORDS, inner, max_size=4),
     max_leaves=12,
 )
