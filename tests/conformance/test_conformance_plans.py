@@ -148,3 +148,23 @@ def test_what_is_not_expected_is_told_as_ever(house: Inside, ids: list[str], mon
                 del error["extensions"]["traceId"], error["extensions"]["hint"]  # which names the trace
         assert planned == ordinary
         assert ("errors" in planned) == (attribute != "pii_flags"), planned
+
+
+SPREAD_TWICE = """
+{ first: cards(first: 2) { ...Page edges { node { title } } }
+  second: cards(first: 2) { ...Page }
+  third: cards(first: 2) { ...Page edges { node { version } } } }
+fragment Page on CardConnection { edges { cursor node { id header } } }"""
+
+
+def test_a_fragment_that_is_spread_beside_other_fields_is_another_selection(house: Inside, ids: list[str]) -> None:
+    """At each of its places what is selected there, and nothing of another place, in whichever order they are run."""
+    assert ids
+    for _ in range(2):
+        data = house.caller("owner").ask(SPREAD_TWICE)
+        nodes = [data[place]["edges"][0] for place in ("first", "second", "third")]
+        assert [sorted(each["node"]) for each in nodes] == [
+            ["header", "id", "title"],
+            ["header", "id"],
+            ["header", "id", "version"],
+        ]

@@ -33,7 +33,7 @@ from nexus_graph.api.operations.documents import Documents, Known, meant
 from nexus_graph.api.operations.lists import require_bounded_lists
 from nexus_graph.api.operations.operation import Operation
 from nexus_graph.api.operations.persisted import PersistedOperations
-from nexus_graph.api.operations.planning import measure_key
+from nexus_graph.api.operations.planning import price_key
 from nexus_graph.api.schema import Schema
 from nexus_graph.api.strawberry_inside import executor_class, is_awaitable
 from nexus_graph.safeguards.rates import Price
@@ -198,7 +198,7 @@ class Execution:
     def _price(self, known: Known, node: OperationDefinitionNode, operation: Operation) -> Price:
         """The price of an operation that is bounded, once worked out or known. Raises Invalid for one that is not."""
         plan, variables = known.plan, operation.variables
-        key = None if plan is None else measure_key(operation.name, variables)
+        key = None if plan is None else price_key(operation.name, variables)
         if plan is not None and (price := plan.price(key)) is not None:
             return price
         require_bounded_lists(self._graph, node, variables)

@@ -111,7 +111,7 @@ class Plan:
 
     def fields(self, kind: GraphQLObjectType, selected: Mapping[str, Any], collect: Collect) -> tuple[Selected, ...]:
         """The fields that are selected of an object, in their order, with the shapes of those that are plain."""
-        key = (kind, *(id(nodes[0].node) for nodes in selected.values()))
+        key = (kind, *(tuple(id(each.node) for each in nodes) for nodes in selected.values()))
         if (found := self._fields.get(key)) is None:
             found = self._fields[key] = tuple(
                 Selected(name, nodes, *self._plainly(kind, nodes, collect)) for name, nodes in selected.items()
@@ -182,7 +182,7 @@ Collect = Callable[[GraphQLObjectType, Sequence[Any]], Mapping[str, Any]]
 """What is selected of an object of a type at these places of the document: by the names in the answer."""
 
 
-def measure_key(name: str | None, variables: Mapping[str, Any] | None) -> Key | None:
+def price_key(name: str | None, variables: Mapping[str, Any] | None) -> Key | None:
     """What a plan knows the variables of an operation by; None for what takes long to look for."""
     said = orjson.dumps(variables) if variables else b""
     return (name, hashlib.sha256(said).digest()) if len(said) <= LONGEST_KEY else None

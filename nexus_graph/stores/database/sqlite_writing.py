@@ -113,7 +113,9 @@ class Connected:
 
     async def whole(self, transaction: Transaction[Result], *, begins: bool, ends: bool) -> Result:
         """A transaction set apart, in one hop; with the beginning and the commit of all."""
-        return await in_thread(self._connection, lambda at_hand: _whole(at_hand, transaction, begins=begins, ends=ends))
+        return await in_thread(
+            self._connection, lambda connection: _whole(connection, transaction, begins=begins, ends=ends)
+        )
 
     @property
     def writes(self) -> bool:
