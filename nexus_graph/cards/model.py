@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 import orjson
 
@@ -20,8 +21,7 @@ from nexus_graph.scope.handling import Handling
 MAX_FILTER_ENTRIES = 64
 
 
-@dataclass(frozen=True, slots=True)
-class Card:
+class Card(NamedTuple):
     """One immutable version of a card. `card_id` and `key` name the card in its scope; `digest` names this text.
 
     `handling` tells effective consent, `declared_train_ok` what was declared of this version alone. `header_text` is

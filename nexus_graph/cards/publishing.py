@@ -85,7 +85,7 @@ async def publish(
         plan = await _planned(work, draft, named, named_key, card_id, expected_version, stores.new_id)
         if not plan.changed:
             return Published(plan.card, False, False, await _last_seq(work), draft.strategic)
-        card = replace(plan.card, handling=await safeguards.enforce(work, _deed(draft, plan)))
+        card = plan.card._replace(handling=await safeguards.enforce(work, _deed(draft, plan)))
         await _write(work, draft, replace(plan, card=card), expected_version)
         kept: Json = {"card_id": card.card_id, "version": card.version, "created": plan.before is None}
         await work.keep_answer(kept)
@@ -269,7 +269,7 @@ async def _with_lineage(read: Read, draft: Draft, card: Card) -> Card:
             kind = artifact_kind(ref).lower()
             hint = "Check the id, the tenant and the env; an asset must be sealed before it is cited."
             raise invalid(draft.parsed, ("artifact_refs", at), f"No such {kind} here: {ref}.", hint)
-    return replace(card, handling=card.handling & Handling((), all(found.values())))
+    return card._replace(handling=card.handling & Handling((), all(found.values())))
 
 
 async def _write(work: Work, draft: Draft, plan: _Plan, expected_version: int | None) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 
 from nexus_graph import safeguards
 from nexus_graph.cards import table
@@ -43,7 +42,7 @@ async def retire(
         detail: Json = {"input": {"expectedVersion": expected_version}, "output": told(card, None)}
         work.record(Event("card.retired", "card", card_id, redact(detail), card.handling, ends=None))
         await work.keep_answer({"card_id": card_id})
-    return replace(card, retired_at=work.now)
+    return card._replace(retired_at=work.now)
 
 
 async def propose_retirement(

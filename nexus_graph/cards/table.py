@@ -258,23 +258,27 @@ def card(row: Row) -> Card:
     card_id, key, card_type, _, _, retired, version, text, body_start, digest, title, *more = row
     header, labels, artifact_refs, pii_flags, declared_train_ok, train_ok, published, created_by = more
     return Card(
-        card_id=card_id,
-        key=key,
-        card_type=card_type,
-        version=version,
-        title=title,
-        header_text=header,
-        body_start=body_start,
-        text=text,
-        digest=digest,
-        labels=tuple(orjson.loads(labels)),
-        artifact_refs=tuple(orjson.loads(artifact_refs)),
-        handling=kept(pii_flags, bool(train_ok)),
-        declared_train_ok=bool(declared_train_ok),
-        created_at=moment(published),
-        created_by=created_by,
-        retired_at=None if retired is None else moment(retired),
+        card_id,
+        key,
+        card_type,
+        version,
+        title,
+        header,
+        body_start,
+        text,
+        digest,
+        _texts(labels),
+        _texts(artifact_refs),
+        kept(pii_flags, bool(train_ok)),
+        bool(declared_train_ok),
+        moment(published),
+        created_by,
+        None if retired is None else moment(retired),
     )
+
+
+def _texts(array: str) -> tuple[str, ...]:
+    return () if array == "[]" else tuple(orjson.loads(array))
 
 
 def version_values(card: Card) -> dict[str, Value]:

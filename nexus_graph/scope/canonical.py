@@ -16,6 +16,8 @@ import rfc8785
 _LARGEST = 2**53 - 1
 _TINY, _HUGE = 1e-4, 1e15  # between them a fraction is written without an exponent by everybody
 
+_ALWAYS_PLAIN = frozenset((str, bool, type(None)))
+
 Json = None | bool | int | float | str | Sequence["Json"] | Mapping[str, "Json"]
 
 
@@ -38,17 +40,23 @@ def _is_plain(value: object) -> bool:
     Floats that are whole, tiny or huge are written otherwise by ECMAScript, and names beyond ASCII may sort otherwise
     by UTF-16.
     """
-    kind = type(value)
-    if kind is str or value is None or kind is bool:
-        return True
-    if kind is int:
-        return -_LARGEST <= cast("int", value) <= _LARGEST
-    if kind is float:
-        number = cast("float", value)
-        return _TINY <= abs(number) < _HUGE and not number.is_integer()
-    if kind is dict:
-        return all(type(key) is str and key.isascii() and _is_plain(item) for key, item in cast("Any", value).items())
-    return (kind is list or kind is tuple) and all(map(_is_plain, cast("Any", value)))
+    waiting: list[Any] = [value]
+    for each in waiting:  # and what is put behind it meanwhile
+        kind = type(each)
+        if kind in _ALWAYS_PLAIN:
+            continue
+        if kind is dict:
+            if not all(type(key) is str and key.isascii() for key in each):
+                return False
+            waiting.extend(each.values())
+        elif kind is list or kind is tuple:
+            waiting.extend(each)
+        elif kind is int:
+            if not -_LARGEST <= each <= _LARGEST:
+                return False
+        elif kind is not float or not _TINY <= abs(each) < _HUGE or each.is_integer():
+            return False
+    return True
 
 
 def sha256(data: bytes) -> str:

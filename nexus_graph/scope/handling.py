@@ -24,6 +24,8 @@ class Handling:
 
     def __and__(self, other: Handling) -> Handling:
         """The handling of something made from both: flags add up, consent is the most restrictive."""
+        if other is self:  # as most are: rows give one value for equal labels
+            return self
         return Handling((*self.pii_flags, *other.pii_flags), self.train_ok and other.train_ok)
 
 

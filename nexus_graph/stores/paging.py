@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Generic, TypeVar
 
 from nexus_graph.stores.database.base import Row
@@ -48,25 +49,36 @@ async def page(
 
     One statement whatever the size. The columns of `order` must be among those selected.
     """
-    columns = ", ".join(order)
     bounds: dict[str, Any] = dict(values)
-    sql = select
-    for name, key, later in (("after", window.after, True), ("before", window.before, False)):
+    for name, key in (("after", window.after), ("before", window.before)):
         if key is not None:
-            sign = "<" if later == descending else ">"
-            sql += f" and ({columns}) {sign} ({', '.join(f':{name}_{place}' for place in range(len(order)))})"
             bounds |= {f"{name}_{place}": value for place, value in enumerate(key)}
-    backwards = descending if window.forward else not descending
-    direction = " desc" if backwards else " asc"
-    sql += f" order by {', '.join(column + direction for column in order)} limit :window_size"
-    rows = list(await read.rows(Statement(sql), **bounds, window_size=window.size + 1))
+    statement = _statement(
+        select, tuple(order), window.after is not None, window.before is not None, window.forward, descending
+    )
+    rows = list(await read.rows(statement, **bounds, window_size=window.size + 1))
     more = len(rows) > window.size
     rows = rows[: window.size]
     if not window.forward:
         rows.reverse()
+    names = [column.rpartition(".")[2] for column in order]
     return Page(
-        items=tuple(build(row) for row in rows),
-        keys=tuple(tuple(row[column.rpartition(".")[2]] for column in order) for row in rows),
+        items=tuple(map(build, rows)),
+        keys=tuple([tuple([row[name] for name in names]) for row in rows]),
         has_next=more if window.forward else window.before is not None,
         has_previous=window.after is not None if window.forward else more,
     )
+
+
+@lru_cache(maxsize=1024)
+def _statement(
+    select: str, order: tuple[str, ...], after: bool, before: bool, forward: bool, descending: bool
+) -> Statement:
+    """The statement of a window of a list, which depends on no value."""
+    columns, sql = ", ".join(order), select
+    for name, given, later in (("after", after, True), ("before", before, False)):
+        if given:
+            sign = "<" if later == descending else ">"
+            sql += f" and ({columns}) {sign} ({', '.join(f':{name}_{place}' for place in range(len(order)))})"
+    direction = " desc" if descending == forward else " asc"
+    return Statement(f"{sql} order by {', '.join(column + direction for column in order)} limit :window_size")

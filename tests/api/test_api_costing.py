@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nexus_graph.api.operations.costing import HIGHEST, MOST_VALUES, UNSIZED, points
+from nexus_graph.api.operations.planning import MOST_MEMBERS, price_key
 from nexus_graph.api.schema import Schema, built
 from nexus_graph.scope.errors import Invalid
 
@@ -220,3 +222,51 @@ def test_an_answer_has_so_many_values(leaf: str) -> None:
     measured(60, first=20)
     with pytest.raises(Invalid, match="values; it may have 250,000"):
         measured(60)
+
+
+_MANY = (
+    "query Many($ids: [ID!]!, $text: String!, $k: Int!, $filter: CardFilterInput, $first: Int) {"
+    "  nodes(ids: $ids) { id ... on Card { indexState } }"
+    "  search(text: $text, k: $k, filter: $filter) { hits { version { id } } }"
+    "  cards(first: $first, filter: $filter) { edges { node { id indexState } } } }"
+)
+_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(0, 3) | st.sampled_from([0.0, 1.0]) | st.text("abc", max_size=1500),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["first", "k", "ids"]), inner),
+    max_leaves=8,
+)
+_VARIABLES = st.dictionaries(st.sampled_from(["ids", "text", "k", "filter", "first"]), _VALUES)
+
+
+@given(_VARIABLES)
+@settings(max_examples=300, deadline=None)
+def test_variables_of_one_key_have_one_price(variables: dict[str, Any]) -> None:
+    """Other texts of the same length change neither; whatever else is changed changes the key."""
+    others = _with(variables, lambda value: "z" * len(value) if isinstance(value, str) else value)
+    assert price_key("Many", others) == price_key("Many", variables)
+    assert price(_MANY, others) == price(_MANY, variables)
+    for kind in (str, bool, int, float, list, dict):
+        changed = _with(variables, lambda value, kind=kind: _other(value) if type(value) is kind else value)  # type: ignore[misc]
+        assert (price_key("Many", changed) == price_key("Many", variables)) == (repr(changed) == repr(variables))
+
+
+def _with(value: Any, change: Callable[[Any], Any]) -> Any:
+    """The value with each part of it changed."""
+    if isinstance(value, dict):
+        return change({name: _with(each, change) for name, each in value.items()})
+    return change([_with(each, change) for each in value] if isinstance(value, list) else value)
+
+
+def _other(value: Any) -> Any:
+    """A value of the same kind that says something else."""
+    if isinstance(value, dict):
+        return {**value, "more": 1}
+    if isinstance(value, bool):
+        return not value
+    return [*value, None] if isinstance(value, list) else value + ("z" if isinstance(value, str) else 1)
+
+
+def test_a_price_is_not_looked_for_among_many_values() -> None:
+    """What takes as long to look for as to work out is worked out."""
+    assert price_key(None, {"ids": ["x"] * MOST_MEMBERS}) is None
+    assert price_key(None, {"ids": ["x"] * (MOST_MEMBERS // 2)}) is not None

@@ -98,6 +98,35 @@ async def test_a_long_read_that_is_given_up_leaves_its_connection_whole(database
         assert (await connection.rows("select number from things", {}))[0][0] == 1
 
 
+async def test_a_statement_that_was_given_up_is_prepared_anew_once(
+    database: SqliteDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Python 3.11's sqlite3 would prepare it at each time to come, when it was interrupted between two of its rows."""
+    many = "with recursive n(i) as (select 1 union all select i + 1 from n where i < :most) select i from n"
+    prepared: list[None] = []
+
+    def count(*_: object) -> int:
+        prepared.append(None)
+        return sqlite3.SQLITE_OK
+
+    for reader in database._readers:
+        reader._spot._here.set_authorizer(count)  # asked whenever a statement is prepared
+
+    async def read(most: int) -> None:
+        for _ in database._readers:
+            async with database.reading(None) as connection:
+                await connection.rows(many, {"most": most})
+
+    with monkeypatch.context() as hasty:
+        hasty.setattr(sqlite_reading, "AT_ONCE_SECONDS", 0.0)
+        await read(1000)
+    monkeypatch.setattr(sqlite_reading, "AT_ONCE_SECONDS", 10.0)
+    await read(1)
+    prepared.clear()
+    await read(1)
+    assert prepared == []
+
+
 async def test_all_statements_of_a_read_see_one_state_wherever_they_run(database: SqliteDatabase) -> None:
     """A statement that is run again in the thread sees what the first ones saw."""
     async with database.reading(None) as connection:

@@ -14,7 +14,6 @@ from collections.abc import Callable, Mapping, Sequence
 from operator import attrgetter
 from typing import Any, Final, NamedTuple
 
-import orjson
 from graphql import (
     DocumentNode,
     GraphQLBoolean,
@@ -39,11 +38,11 @@ Shape = Callable[[Any], Any]
 """From a value to its piece of the answer. Raises Unexpected, or whatever else, for what it does not expect."""
 
 Key = tuple[str | None, bytes]
-"""An operation's name, and a digest of its variables: nothing of what somebody sent is kept."""
+"""An operation's name, and a digest of what its price hangs on: nothing of what somebody sent is kept."""
 
-MOST_PRICES: Final = 16
-LONGEST_KEY: Final = 4096
-"""Sets of variables for which a plan keeps what an operation costs, and the bytes of one that is looked for."""
+MOST_PRICES: Final = 64
+MOST_MEMBERS: Final = 64
+"""Prices that a plan keeps, and values in the variables of an operation whose price is looked for."""
 
 _TYPENAME: Final = "__typename"
 
@@ -183,9 +182,26 @@ Collect = Callable[[GraphQLObjectType, Sequence[Any]], Mapping[str, Any]]
 
 
 def price_key(name: str | None, variables: Mapping[str, Any] | None) -> Key | None:
-    """What a plan knows the variables of an operation by; None for what takes long to look for."""
-    said = orjson.dumps(variables) if variables else b""
-    return (name, hashlib.sha256(said).digest()) if len(said) <= LONGEST_KEY else None
+    """What a plan knows the price of an operation by: numbers, names, and how long texts and lists are.
+
+    None for many values. Which text it was changes nothing.
+    """
+    said: list[object] = []
+    waiting: list[Any] = [variables]
+    for each in waiting:  # and what is put behind it meanwhile
+        if isinstance(each, str):
+            said += ("text", len(each))
+        elif isinstance(each, dict):
+            said += ("members", len(each), *each)
+            waiting.extend(each.values())
+        elif isinstance(each, list):
+            said += ("items", len(each))
+            waiting.extend(each)
+        else:
+            said.append(each)
+        if len(waiting) > MOST_MEMBERS:
+            return None
+    return name, hashlib.sha256(repr(said).encode(errors="surrogatepass")).digest()
 
 
 def _never_null(inner: Shape) -> Shape:

@@ -28,6 +28,7 @@ TURN_SECONDS: Final = 0.005
 """How long others may wait in one turn of the event loop before they are let in between two statements."""
 
 _STEPS: Final = 1000  # of SQLite's machine, between two looks at the clock
+_MOST_TEXTS: Final = 256
 _GIVEN_UP: Final = (sqlite3.SQLITE_INTERRUPT, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
@@ -59,6 +60,7 @@ class OnTheSpot:
         self._here = at_hand(connection)
         self._turn = turn
         self._until = inf
+        self._texts = dict[str, str]()  # of statements that were given up: what stands for them since
         self.watch(self._here)
 
     def watch(self, connection: sqlite3.Connection) -> None:
@@ -74,11 +76,12 @@ class OnTheSpot:
         """The rows of a statement that only reads; None when it was given up."""
         self._until = perf_counter() + AT_ONCE_SECONDS
         try:
-            return self._here.execute(sql, parameters).fetchall()
+            return self._here.execute(self._texts.get(sql, sql), parameters).fetchall()
         except sqlite3.DatabaseError as error:
             if getattr(error, "sqlite_errorcode", None) not in _GIVEN_UP:
                 with translated():
                     raise
+            self._set_aside(sql)
             return None
         finally:
             self._until = inf
@@ -87,6 +90,15 @@ class OnTheSpot:
         """Run a statement to its end: one that is known to be short."""
         with translated():
             return self._here.execute(sql, parameters or {}).fetchall()
+
+    def _set_aside(self, sql: str) -> None:
+        """Have the statement prepared anew, once: the one that was given up would be at each time to come.
+
+        Python's sqlite3 keeps a statement that was interrupted between two rows as one that is in use for ever.
+        """
+        if len(self._texts) == _MOST_TEXTS:
+            self._texts.clear()
+        self._texts[sql] = self._texts.get(sql, sql) + " "
 
     def _is_late(self) -> bool:
         return perf_counter() > self._until
