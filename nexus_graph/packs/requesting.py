@@ -48,7 +48,7 @@ async def request(stores: Stores, index: Index, scope: Scope, ask: Ask) -> Serve
     asked: Json = {"queryDigest": query_digest(ask.text), "k": ask.k}
     given: Json = {"packId": pack_id, "count": len(refs), "refs": refs, "answeredBy": source.value}
     async with stores.work(scope, RunKind.PACK) as work:
-        before = await work.row(table.FIND, pack_id=pack_id)
+        row = before = await work.row(table.FIND, pack_id=pack_id)
         if before is None or before["erased"] is not None:  # what was erased may be said anew
             await work.write(
                 table.KEEP,
@@ -64,7 +64,7 @@ async def request(stores: Stores, index: Index, scope: Scope, ask: Ask) -> Serve
                 [{"pack_id": pack_id, "card_id": ref.card_id, "version": ref.version} for ref in contents.refs],
             )
             await consenting.follow(work, pack_id)  # consent may have moved on since the cards were read
-        row = await work.row(table.FIND, pack_id=pack_id)
+            row = await work.row(table.FIND, pack_id=pack_id)
         if row is None:
             raise NotFound("pack")
         pack = table.pack(row)

@@ -25,6 +25,7 @@ from nexus_graph.index.embedding.base import MAX_CHARACTERS, check_texts, embedd
 _DIMENSIONS: Final = 384
 _PIECE: Final = 4  # characters of a piece of a word, its borders included
 _PIECE_WEIGHT: Final = 0.5  # a piece says less than a whole word
+_SHORT: Final = 200  # characters that take less long than the way to a thread and back holds up others
 _WORD: Final = re.compile(r"\w+")
 
 
@@ -42,6 +43,8 @@ class HashingEmbedder:
 
     async def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         check_texts(texts)
+        if sum(map(len, texts)) <= _SHORT:
+            return _embed(texts)
         return await asyncio.to_thread(_embed, texts)
 
     async def close(self) -> None:

@@ -30,7 +30,7 @@ TOGETHER_SECONDS: Final = 0.05
 """How long the first of them may wait for the others."""
 
 _SET_APART, _TAKEN_BACK, _DONE = "SAVEPOINT turn", "ROLLBACK TO turn", "RELEASE turn"
-_FEW: Final = 8  # statements, each of one row, as an entry of the journal needs them
+_FEW: Final = 16  # statements, each of one row, as an entry of the journal needs them or what a pack quotes
 _SHORT: Final = (_SET_APART, _DONE)
 
 
@@ -76,8 +76,11 @@ class Connected:
         return await self._hop(lambda connection: _fetched(connection, sql, parameters))
 
     async def many(self, sql: str, parameters: Iterable[dict[str, Value]]) -> None:
-        """Run one statement for each set of parameters, in one hop."""
+        """Run one statement for each set of parameters, in one hop at the most."""
         sets = [*parameters]
+        if not self._elsewhere and len(sets) <= _FEW and _adds_a_row(sql):
+            await self._spot.let_others_in()
+            return _each(at_hand(self._connection), sql, sets)
         await self._hop(lambda connection: _each(connection, sql, sets))
 
     async def batch(self, statements: Sequence[Bound]) -> int:
