@@ -257,24 +257,10 @@ def card(row: Row) -> Card:
     """The card in a row of `CARDS` or `VERSIONS`."""
     card_id, key, card_type, _, _, retired, version, text, body_start, digest, title, *more = row
     header, labels, artifact_refs, pii_flags, declared_train_ok, train_ok, published, created_by = more
-    return Card(
-        card_id,
-        key,
-        card_type,
-        version,
-        title,
-        header,
-        body_start,
-        text,
-        digest,
-        _texts(labels),
-        _texts(artifact_refs),
-        kept(pii_flags, bool(train_ok)),
-        bool(declared_train_ok),
-        moment(published),
-        created_by,
-        None if retired is None else moment(retired),
-    )
+    named = (card_id, key, card_type, version, title, header, body_start, text, digest)
+    handling, gone = kept(pii_flags, bool(train_ok)), None if retired is None else moment(retired)
+    cited, declared = _texts(artifact_refs), bool(declared_train_ok)
+    return Card(*named, _texts(labels), cited, handling, declared, moment(published), created_by, gone)
 
 
 def _texts(array: str) -> tuple[str, ...]:

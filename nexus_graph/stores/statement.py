@@ -8,9 +8,10 @@ exist. An empty list is `(NULL)`: nothing is in it, and nothing is certainly not
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from types import NoneType
+from typing import Any
 
 from nexus_graph.scope.errors import Invalid
 from nexus_graph.scope.scope import Scope
@@ -23,7 +24,7 @@ _COMMENT = re.compile(r"--|/\*")
 _TENANT = re.compile(r":tenant_id\b")
 _ENV = re.compile(r":env\b")
 MOST_IN_A_LIST = 4096
-_PLAIN = (str, int, float, bytes, NoneType)
+_PLAIN = frozenset((int, float, bytes, bool, NoneType))
 
 
 class Statement:
@@ -35,46 +36,51 @@ class Statement:
         if not _TENANT.search(sql) or not (tenant_wide or _ENV.search(sql)) or _COMMENT.search(sql):
             raise ValueError(f"A statement must filter by :tenant_id and :env and hold no comment: {sql}")
         self.sql = sql
-        self.lists = frozenset(_LIST.findall(sql))
+        self.lists = tuple(sorted({*_LIST.findall(sql)}))
 
     def bind(self, values: Values) -> tuple[str, dict[str, Value]]:
         """The SQL to send and its parameters.
 
         Raises ValueError for a list over 4,096 or a value that does not fit, Invalid for text with a NUL character.
         """
-        parameters: dict[str, Value] = {}
-        widths: list[tuple[str, int]] = []
-        for name, value in values.items():
-            if name in self.lists:
-                if isinstance(value, (str, bytes)) or not isinstance(value, Sequence):
-                    raise ValueError(f"{name} must be a list")
-                widths.append((name, _spread(name, value, parameters)))
-            elif not isinstance(value, _PLAIN) and isinstance(value, Sequence):
-                raise ValueError(f"{name} must be a single value")
-            else:
-                parameters[name] = value
-        require_storable(parameters.values())
-        return (_widened(self.sql, tuple(widths)) if widths else self.sql), parameters
+        return self._bound({**values})
 
     def within(self, scope: Scope, **values: Value | Sequence[Value]) -> tuple[str, dict[str, Value]]:
         """The same, of the tenant and env of a scope."""
-        return self.bind({**values, "tenant_id": scope.tenant_id, "env": scope.env.value})
+        values["tenant_id"], values["env"] = scope.key
+        return self._bound(values)
+
+    def _bound(self, values: dict[str, Any]) -> tuple[str, dict[str, Value]]:
+        """The same, in the place of the values, which are nobody else's."""
+        widths = tuple((name, _spread(name, values)) for name in self.lists if name in values)
+        require_storable(values)
+        return (_widened(self.sql, widths) if widths else self.sql), values
 
 
-def require_storable(values: Iterable[Value]) -> None:
-    """Raises Invalid for text with a NUL character: not every database keeps one, so none of ours does."""
-    for value in values:
-        if type(value) is str and "\0" in value:
-            raise Invalid("A text holds the character U+0000, which is not kept.", hint="Leave it out.")
+def require_storable(values: Values) -> None:
+    """Raises Invalid for text with a NUL character: not every database keeps one, so none of ours does.
+
+    And ValueError for a list, which is no single value.
+    """
+    for name, value in values.items():
+        if type(value) is str:
+            if "\0" in value:
+                raise Invalid("A text holds the character U+0000, which is not kept.", hint="Leave it out.")
+        elif type(value) not in _PLAIN and isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
+            raise ValueError(f"{name} must be a single value")
 
 
-def _spread(name: str, items: Sequence[Value], into: dict[str, Value]) -> int:
+def _spread(name: str, values: dict[str, Any]) -> int:
+    """Put the items of a list in its place; so many, that few lists are of other lengths."""
+    items = values.pop(name)
+    if isinstance(items, (str, bytes)) or not isinstance(items, Sequence):
+        raise ValueError(f"{name} must be a list")
     if len(items) > MOST_IN_A_LIST:
         raise ValueError(f"{name} holds {len(items)} items; at most {MOST_IN_A_LIST} go into one statement")
     width = 1 << max(len(items) - 1, 0).bit_length()
     filler = items[-1] if items else None
     for position in range(width):
-        into[f"{name}_{position}"] = items[position] if position < len(items) else filler
+        values[f"{name}_{position}"] = items[position] if position < len(items) else filler
     return width
 
 

@@ -126,7 +126,7 @@ class Work(Read):
         self._wrote = True
         own: dict[str, Value] = {"tenant_id": self.scope.tenant_id, "env": self.scope.env.value}
         for values in sets:
-            require_storable(values.values())
+            require_storable(values)
         await self._connection.many(statement.sql, [{**values, **own} for values in sets])
 
     def record(self, event: Event) -> None:

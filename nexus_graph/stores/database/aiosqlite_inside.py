@@ -6,8 +6,10 @@ thread has nothing to do, SQLite's own connection may be used where one is.
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
+from functools import partial
 from typing import TypeVar
 
 import aiosqlite
@@ -15,10 +17,18 @@ import aiosqlite
 Result = TypeVar("Result")
 
 
-async def in_thread(connection: aiosqlite.Connection, function: Callable[[sqlite3.Connection], Result]) -> Result:
-    """Call a function with SQLite's own connection, in the connection's thread and in one hop."""
-    execute: Callable[[Callable[[], Result]], Awaitable[Result]] = connection._execute
-    return await execute(lambda: function(connection._conn))
+def in_thread(
+    connection: aiosqlite.Connection, function: Callable[[sqlite3.Connection], Result]
+) -> asyncio.Future[Result]:
+    """What a function comes to that is called with SQLite's own connection, in the connection's thread, in one hop.
+
+    Without a task around it, as the library's own coroutine needs one. Raises ValueError for a closed connection.
+    """
+    if not connection._running:
+        raise ValueError("The connection is closed.")
+    future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+    connection._tx.put_nowait((future, partial(function, connection._conn)))
+    return future
 
 
 def at_hand(connection: aiosqlite.Connection) -> sqlite3.Connection:

@@ -88,8 +88,11 @@ class OnTheSpot:
 
     def run(self, sql: str, parameters: dict[str, Value] | None = None) -> Sequence[Row]:
         """Run a statement to its end: one that is known to be short."""
-        with translated():
+        try:
             return self._here.execute(sql, parameters or {}).fetchall()
+        except sqlite3.DatabaseError:
+            with translated():
+                raise
 
     def _set_aside(self, sql: str) -> None:
         """Have the statement prepared anew, once: the one that was given up would be at each time to come.

@@ -80,8 +80,9 @@ class Connected:
         sets = [*parameters]
         if not self._elsewhere and len(sets) <= _FEW and _adds_a_row(sql):
             await self._spot.let_others_in()
-            return _each(at_hand(self._connection), sql, sets)
-        await self._hop(lambda connection: _each(connection, sql, sets))
+            _each(at_hand(self._connection), sql, sets)
+        else:
+            await self._hop(lambda connection: _each(connection, sql, sets))
 
     async def batch(self, statements: Sequence[Bound]) -> int:
         """Run statements whose answers nobody needs; how many rows the last one changed."""
@@ -119,6 +120,13 @@ class Connected:
         return await in_thread(
             self._connection, lambda connection: _whole(connection, transaction, begins=begins, ends=ends)
         )
+
+    def at_once(self, sql: str) -> bool:
+        """Run a short statement before anything else happens, unless the thread has something to do; whether it was."""
+        if self._elsewhere:
+            return False
+        self._spot.run(sql)
+        return True
 
     @property
     def writes(self) -> bool:
@@ -169,7 +177,9 @@ class Writer:
             try:
                 await self._connection.rows(_SET_APART, {})
                 yield self._connection
-                _, cancelled = await settled(self._connection.rows(_DONE, {}))
+                cancelled = None
+                if not self._connection.at_once(_DONE):
+                    _, cancelled = await settled(self._connection.rows(_DONE, {}))
             except BaseException:
                 await uninterrupted(self._take_back(together))
                 raise
