@@ -97,7 +97,7 @@ class OnTheSpot:
     def _set_aside(self, sql: str) -> None:
         """Have the statement prepared anew, once: the one that was given up would be at each time to come.
 
-        Python's sqlite3 keeps a statement that was interrupted between two rows as one that is in use for ever.
+        Python 3.11's sqlite3 keeps one that was interrupted between two rows as one that is in use for ever.
         """
         if len(self._texts) == _MOST_TEXTS:
             self._texts.clear()
