@@ -92,7 +92,8 @@ class Browsers:
         self._app = app
         self._origins = origins
         self._metrics = metrics
-        self._guards = GUARDS | ({"Strict-Transport-Security": _ENCRYPTED} if encrypted else {})
+        guards = GUARDS | ({"Strict-Transport-Security": _ENCRYPTED} if encrypted else {})
+        self._guards = [(name.lower().encode(), value.encode()) for name, value in guards.items()]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = Headers(scope=scope)
@@ -101,7 +102,7 @@ class Browsers:
 
         async def guarded(message: Message) -> None:
             if message["type"] in ("http.response.start", "websocket.http.response.start"):
-                self._guard(MutableHeaders(scope=message), named if allowed else [])
+                self._guard(message, named if allowed else [])
             await send(message)
 
         if not allowed:
@@ -111,9 +112,10 @@ class Browsers:
         else:
             await self._app(scope, receive, guarded)
 
-    def _guard(self, headers: MutableHeaders, allowed: list[str]) -> None:
-        for name, value in self._guards.items():
-            headers.setdefault(name, value)
+    def _guard(self, message: Message, allowed: list[str]) -> None:
+        headers = MutableHeaders(scope=message)
+        own = {name.lower() for name, _ in headers.raw}
+        headers.raw.extend(guard for guard in self._guards if guard[0] not in own)
         headers.add_vary_header("Origin")
         for origin in allowed:
             headers["Access-Control-Allow-Origin"] = origin
