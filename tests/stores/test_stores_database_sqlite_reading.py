@@ -138,11 +138,12 @@ async def test_all_statements_of_a_read_see_one_state_wherever_they_run(database
     assert before[0][0] == after[0][0] == 1
 
 
-async def test_a_busy_database_is_waited_for_elsewhere(database: SqliteDatabase, hops: list[None]) -> None:
+@pytest.mark.parametrize("code", [sqlite3.SQLITE_BUSY, sqlite3.SQLITE_BUSY_RECOVERY])
+async def test_a_busy_database_is_waited_for_elsewhere(database: SqliteDatabase, hops: list[None], code: int) -> None:
     """Not on the spot. That another process mends the log can't be had here, so SQLite's word for it is put in."""
     reader = database._readers[0]
     here, failures = reader._spot._here, [sqlite3.OperationalError("database is locked")]
-    failures[0].sqlite_errorcode = sqlite3.SQLITE_BUSY
+    failures[0].sqlite_errorcode = code
 
     class Busy:
         def execute(self, sql: str, *parameters: object) -> sqlite3.Cursor:

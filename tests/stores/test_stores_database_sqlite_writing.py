@@ -193,3 +193,19 @@ async def test_a_transaction_that_the_database_ends_takes_its_neighbours_with_it
     assert await numbers(database) == done
     assert isinstance(results[2], LookupError)
     assert 3 in done
+
+
+async def test_who_waits_for_another_process_holds_up_nobody(database: SqliteDatabase, tmp_path: Path) -> None:
+    """The loop turns until the other one, here a connection of its own, has written; then it is our turn."""
+    other = sqlite3.connect(tmp_path / "nexus.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    waiting = asyncio.create_task(by_steps(database, 1))
+    async with asyncio.timeout(5):  # less than it may wait
+        for _ in range(20):
+            await asyncio.sleep(0.01)
+    assert not waiting.done()
+    other.execute("insert into things values (2)")
+    other.execute("COMMIT")
+    other.close()
+    await waiting
+    assert await numbers(database) == {1, 2}

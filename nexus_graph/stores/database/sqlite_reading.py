@@ -78,7 +78,7 @@ class OnTheSpot:
         try:
             return self._here.execute(self._texts.get(sql, sql), parameters).fetchall()
         except sqlite3.DatabaseError as error:
-            if getattr(error, "sqlite_errorcode", None) not in _GIVEN_UP:
+            if not _is_given_up(error):
                 with translated():
                     raise
             self._set_aside(sql)
@@ -94,6 +94,21 @@ class OnTheSpot:
             with translated():
                 raise
 
+    def begins(self) -> bool:
+        """Begin to write; False when another process does, and it has to be waited for."""
+        (patience,) = self._here.execute("PRAGMA busy_timeout").fetchone()
+        self._here.execute("PRAGMA busy_timeout=0")
+        try:
+            self._here.execute("BEGIN IMMEDIATE")
+            return True
+        except sqlite3.DatabaseError as error:
+            if not _is_given_up(error):
+                with translated():
+                    raise
+            return False
+        finally:
+            self._here.execute(f"PRAGMA busy_timeout={patience}")
+
     def _set_aside(self, sql: str) -> None:
         """Have the statement prepared anew, once: the one that was given up would be at each time to come.
 
@@ -105,6 +120,11 @@ class OnTheSpot:
 
     def _is_late(self) -> bool:
         return perf_counter() > self._until
+
+
+def _is_given_up(error: sqlite3.DatabaseError) -> bool:
+    """Whether it is to be tried where there is time. What is more exact of a code stands above its last byte."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in _GIVEN_UP
 
 
 class Reader:

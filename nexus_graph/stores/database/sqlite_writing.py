@@ -121,6 +121,10 @@ class Connected:
             self._connection, lambda connection: _whole(connection, transaction, begins=begins, ends=ends)
         )
 
+    def begins(self) -> bool:
+        """Begin to write before anything else happens; False when that takes waiting for somebody."""
+        return not self._elsewhere and self._spot.begins()
+
     def at_once(self, sql: str) -> bool:
         """Run a short statement before anything else happens, unless the thread has something to do; whether it was."""
         if self._elsewhere:
@@ -228,7 +232,8 @@ class Writer:
 
     async def _begin(self) -> _Together:
         try:
-            await uninterrupted(self._connection.rows("BEGIN IMMEDIATE", {}))
+            if not self._connection.begins():
+                await uninterrupted(self._connection.rows("BEGIN IMMEDIATE", {}))
         except BaseException:
             await self._roll_back()
             raise
