@@ -94,21 +94,6 @@ class OnTheSpot:
             with translated():
                 raise
 
-    def begins(self) -> bool:
-        """Begin to write; False when another process does, and it has to be waited for."""
-        (patience,) = self._here.execute("PRAGMA busy_timeout").fetchone()
-        self._here.execute("PRAGMA busy_timeout=0")
-        try:
-            self._here.execute("BEGIN IMMEDIATE")
-            return True
-        except sqlite3.DatabaseError as error:
-            if not _is_given_up(error):
-                with translated():
-                    raise
-            return False
-        finally:
-            self._here.execute(f"PRAGMA busy_timeout={patience}")
-
     def _set_aside(self, sql: str) -> None:
         """Have the statement prepared anew, once: the one that was given up would be at each time to come.
 

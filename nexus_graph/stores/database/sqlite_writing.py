@@ -121,10 +121,6 @@ class Connected:
             self._connection, lambda connection: _whole(connection, transaction, begins=begins, ends=ends)
         )
 
-    def begins(self) -> bool:
-        """Begin to write before anything else happens; False when that takes waiting for somebody."""
-        return not self._elsewhere and self._spot.begins()
-
     def at_once(self, sql: str) -> bool:
         """Run a short statement before anything else happens, unless the thread has something to do; whether it was."""
         if self._elsewhere:
@@ -232,8 +228,7 @@ class Writer:
 
     async def _begin(self) -> _Together:
         try:
-            if not self._connection.begins():
-                await uninterrupted(self._connection.rows("BEGIN IMMEDIATE", {}))
+            await uninterrupted(self._connection.rows("BEGIN IMMEDIATE", {}))  # meanwhile others come who share it
         except BaseException:
             await self._roll_back()
             raise
