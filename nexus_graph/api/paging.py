@@ -97,7 +97,7 @@ class CursorList:
         return tuple(orjson.loads(body))
 
     def _mac(self, body: bytes) -> bytes:
-        return hashlib.blake2b(body, key=self._key, digest_size=16).digest()
+        return hmac.digest(self._key, body, "sha256")[:16]
 
     def window(self, first: int | None, after: str | None, last: int | None, before: str | None) -> Window:
         """The window that the Relay arguments ask for. Raises Invalid unless exactly one size, 1 to 100, is given."""
