@@ -43,7 +43,7 @@ def main(folder: Path, roots: Sequence[Path]) -> None:
     """Fill the folder."""
     folder.mkdir(parents=True)
     for extension, most in TAKEN.items():
-        for number, path in enumerate(islice(_found(roots, extension), most)):
+        for number, path in enumerate(islice(found(roots, extension), most)):
             shutil.copyfile(path, folder / f"{extension}-{number:03}-{path.name[-60:]}")
     _mails(folder)
     if shutil.which("pandoc"):
@@ -59,7 +59,7 @@ def main(folder: Path, roots: Sequence[Path]) -> None:
     )
 
 
-def _found(roots: Sequence[Path], extension: str) -> Iterator[Path]:
+def found(roots: Sequence[Path], extension: str) -> Iterator[Path]:
     """Files of an extension, each content once."""
     known: dict[str, Path] = {}
     for path in sorted(path for root in roots for path in root.rglob(f"*.{extension}")):

@@ -1,6 +1,6 @@
-"""Whether a greedy tenant slows another one down: the same page with and without the noise, in one run, as a ratio.
+"""Whether a greedy tenant slows another one down: row 13b of the table of targets.
 
-    python tests/bench/noise.py                    # prints the table of docs/benchmarks.md
+    python tests/bench/noise.py
     python tests/bench/noise.py --per-second 1000  # with larger budgets
 
 One tenant sends ten times what its budget fills up with, from a process of its own; another asks for a page of twenty
@@ -24,18 +24,20 @@ from pathlib import Path
 import benchmark
 import httpx
 from benchmark import PAGE, PAGE_QUERY, prepare, ready, start
+from row import Row, table
 
 PORT = 18433
 PRICE = PAGE + 1
 TIMES = 10
-SPELLS, SPELL_SECONDS = 4, 2.5
+PER_SECOND = 210
+SPELLS, SPELL_SECONDS = 5, 6.0
 QUIET, GREEDY = "t_bench", "t_greedy"
 BODY = {"query": PAGE_QUERY, "variables": {"first": PAGE}}
 Headers = dict[str, str]
 
 
-async def measure(per_second: int) -> None:
-    """Prepare, measure, report."""
+async def measure(per_second: int = PER_SECOND) -> list[Row]:
+    """Row 13b of the table of targets."""
     benchmark.CARDS = 5 * PAGE  # a page is what is read
     with tempfile.TemporaryDirectory() as folder:
         environment = prepare(Path(folder)) | {
@@ -56,7 +58,7 @@ async def measure(per_second: int) -> None:
             await ready(address + "/readyz", server)
             quiet = headers(folder, environment, "owner@bench", QUIET)
             greedy = headers(folder, environment, "owner@greedy", GREEDY)
-            await spells(address, quiet, greedy, per_second)
+            return [await spells(address, quiet, greedy, per_second)]
         finally:
             server.kill()
             server.wait(20)
@@ -74,9 +76,9 @@ def headers(folder: str, environment: dict[str, str], subject: str, tenant: str)
     return {"Authorization": f"Bearer {token}", "X-Nexus-Tenant": tenant, "X-Nexus-Env": "dev"}
 
 
-async def spells(address: str, quiet: Headers, greedy: Headers, per_second: int) -> None:
+async def spells(address: str, quiet: Headers, greedy: Headers, per_second: int) -> Row:
     """Calm and noisy spells in turns."""
-    pause = max(0.05, PRICE / per_second * 1.25)  # the quiet tenant stays within its own budget
+    pause = pause_of(per_second)
     rate = TIMES * per_second / PRICE
     calm, noisy, statuses = list[float](), list[float](), Counter[str]()
     async with httpx.AsyncClient(trust_env=False, headers=quiet) as client:
@@ -96,7 +98,12 @@ async def spells(address: str, quiet: Headers, greedy: Headers, per_second: int)
             sender.stdin.write(b"enough\n")
             statuses.update(json.loads(await sender.stdout.readline()))
             await sender.wait()
-    report(calm, noisy, statuses, per_second, rate)
+    return row(calm, noisy, statuses, per_second)
+
+
+def pause_of(per_second: int) -> float:
+    """Seconds between two pages of the quiet tenant, who stays within its own budget."""
+    return max(0.05, PRICE / per_second * 1.25)
 
 
 async def ask(client: httpx.AsyncClient, address: str, seconds: float, pause: float) -> list[float]:
@@ -140,30 +147,43 @@ async def send(address: str, rate: float) -> None:
     sys.stdout.write(json.dumps(dict(seen) | {"milliseconds": round(seconds * 1000), "sent": sent}) + "\n")
 
 
-def report(calm: list[float], noisy: list[float], statuses: Counter[str], per_second: int, rate: float) -> None:
-    """The table, in Markdown."""
+def row(calm: list[float], noisy: list[float], statuses: Counter[str], per_second: int) -> Row:
+    """The row, and how greedy the other was."""
     seconds = statuses["milliseconds"] / 1000
-    out = sys.stdout
-    out.write(f"| page of {PAGE} cards of the quiet tenant | calm | noisy | noisy / calm |\n|---|---|---|---|\n")
-    for name, of in (("p50", statistics.median), ("p95", lambda times: statistics.quantiles(times, n=20)[-1])):
-        before, after = of(calm), of(noisy)
-        out.write(f"| {name} | {before:.2f} ms | {after:.2f} ms | {after / before:.2f} |\n")
+    before, after = percentiles(calm), percentiles(noisy)
     passed, refused, sent = (statuses[name] / seconds for name in ("200", "429", "sent"))
-    out.write(
-        f"\nThe greedy tenant may spend {per_second} points a second, {per_second / PRICE:.1f} pages, and sent "
-        f"{sent:.0f} (wanted: {rate:.0f}): {passed:.1f} a second passed, {refused:.0f} were refused. "
-        f"{len(calm)} calm and {len(noisy)} noisy pages.\n"
+    return Row(
+        "13b",
+        f"another tenant's p99 while one sends {TIMES} times its budget / alone",
+        after[-1] / before[-1],
+        1.2,
+        f"{told(after)} beside {sent:.0f} pages/s, of which {passed:.1f} passed and {refused:.0f} were refused",
+        f"{told(before)} alone, a page of {PAGE} every {pause_of(per_second) * 1000:.0f} ms, {len(calm)} of them",
     )
+
+
+def percentiles(times: list[float]) -> tuple[float, float, float]:
+    """The p50, p95 and p99."""
+    hundredths = statistics.quantiles(times, n=100)
+    return hundredths[49], hundredths[94], hundredths[98]
+
+
+def told(found: tuple[float, float, float]) -> str:
+    """Them as a text."""
+    return "p50 {:.1f} ms, p95 {:.1f} ms, p99 {:.1f} ms".format(*found)
 
 
 def main() -> None:
     """Measure, or be the sender."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--per-second", type=int, default=210)
+    parser.add_argument("--per-second", type=int, default=PER_SECOND)
     parser.add_argument("--send")
     parser.add_argument("--rate", type=float, default=1.0)
     given = parser.parse_args()
-    asyncio.run(send(given.send, given.rate) if given.send else measure(given.per_second))
+    if given.send:
+        asyncio.run(send(given.send, given.rate))
+    else:
+        sys.stdout.write(table(asyncio.run(measure(given.per_second))))
 
 
 if __name__ == "__main__":
