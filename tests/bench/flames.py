@@ -63,7 +63,7 @@ def serve(port: int) -> None:
     looking = False
 
     def look(_: int, frame: FrameType | None) -> None:
-        stack = []
+        stack = list[str]()
         while frame is not None and len(stack) < DEEPEST:
             stack.append(f"{frame.f_globals.get('__name__', '?')}:{frame.f_code.co_qualname}")
             frame = frame.f_back
@@ -156,18 +156,19 @@ async def streamed(_: str, pid: int, port: int, given: dict[str, str]) -> None:
     """Subscribers of a run, and entries one after the other."""
     import httpx
     import streams
+    from stream_clients import close, subscribers
 
     streams.HOUSE_PORT = port
     async with httpx.AsyncClient(trust_env=False, timeout=60) as client:
         await streams.delivered(client, await streams.house_side(client, pid, given), 100)
         side = await streams.house_side(client, pid, given)
-        found = await streams.subscribers(side.address, side.headers, side.subscribe, 100)
+        found = await subscribers(side.address, side.headers, side.subscribe, 100)
         os.kill(pid, signal.SIGUSR1)
         for number in range(ROUNDS * streams.ENTRIES):
             await side.append(client, number)
         await asyncio.gather(*[each.until(side.before + ROUNDS * streams.ENTRIES) for each in found])
         os.kill(pid, signal.SIGUSR1)
-        await streams.close(found)
+        await close(found)
 
 
 WORKS: Final[dict[str, Callable[[str, int, int, dict[str, str]], Awaitable[None]]]] = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
-from math import ceil, floor, log10
+from math import floor, log10
 from typing import Final
 
 WIDTH: Final = 1200
@@ -106,8 +106,8 @@ def _round(value: float) -> float:
     """The next number that is easily read."""
     if value <= 0:
         return 1.0
-    size = 10 ** floor(log10(value))
-    return next(step * size for step in (1, 2, 4, 6, 8, 10) if step * size >= value or ceil(value / size) <= step)
+    size = 10.0 ** floor(log10(value))
+    return next(step * size for step in (1, 2, 4, 6, 8, 10) if step * size >= value)
 
 
 def _picture(height: int, head: str, inside: str, width: int = WIDTH) -> str:
