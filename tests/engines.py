@@ -22,7 +22,6 @@ from servers.postgres import APPLICATION, PostgresServer
 from servers.seaweedfs import SeaweedFS, bucket_settings
 from servers.weaviate import WeaviateServer
 from side_process import at, place_of
-from sqlmodel import SQLModel
 
 import nexus_graph.app  # noqa: F401 - every room declares its tables
 from nexus_graph.scope.ids import new_id
@@ -35,6 +34,7 @@ from nexus_graph.stores.database.sqlite import SqliteDatabase
 from nexus_graph.stores.migrations import migrate
 from nexus_graph.stores.signals.local import LocalSignals
 from nexus_graph.stores.statement import Value
+from nexus_graph.stores.tables import schema_of_record
 from nexus_graph.stores.work import Stores
 
 EMBEDDED, POSTGRES, PRODUCTION = "embedded", "postgres", "production"
@@ -270,7 +270,7 @@ async def everything_in(stores: Stores) -> str:
     found = []
     for tenant_id, env, _ in await stores.heads():
         async with stores.database.reading((tenant_id, env)) as connection:
-            for table in SQLModel.metadata.sorted_tables:
+            for table in schema_of_record().sorted_tables:
                 rows = await connection.rows(f"select * from {table.name}", {})  # noqa: S608 - our own schema
                 found += [str(value) for row in rows for value in row]
     return "\n".join(found)

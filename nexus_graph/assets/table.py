@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ForeignKeyConstraint, Index, text
-from sqlmodel import Field
-
 from nexus_graph.assets.model import Asset, AssetFilter, AssetState, media_type
 from nexus_graph.safeguards.consent.table import allowed
 from nexus_graph.scope.canonical import canonical
@@ -14,72 +11,6 @@ from nexus_graph.scope.clock import micros, moment
 from nexus_graph.scope.handling import Handling, kept
 from nexus_graph.stores.database.base import Row
 from nexus_graph.stores.statement import Statement
-from nexus_graph.stores.tables import ScopedRow
-
-_REFERRED = ["assets.tenant_id", "assets.env", "assets.asset_id"]
-
-
-class AssetRow(ScopedRow, table=True):
-    """A raw asset. `duplicate_of` is set on a purged one whose bytes another asset has sealed before it."""
-
-    __tablename__ = "assets"
-    __table_args__ = (
-        Index("assets_by_creation", "tenant_id", "env", "created_at", "asset_id"),
-        Index(
-            "assets_sealed_once",
-            "tenant_id",
-            "env",
-            "sha256",
-            unique=True,
-            sqlite_where=text("state = 'SEALED'"),
-            postgresql_where=text("state = 'SEALED'"),
-        ),
-        Index(
-            "assets_by_expiry",
-            "tenant_id",
-            "env",
-            "expires_at",
-            sqlite_where=text("state = 'RESERVED'"),
-            postgresql_where=text("state = 'RESERVED'"),
-        ),
-    )
-    asset_id: str = Field(primary_key=True)
-    filename: str
-    content_type: str
-    media_type: str
-    size: int
-    sha256: str
-    state: str
-    captured_at: int | None
-    capture_location: str | None
-    source_ref: str | None
-    pii_flags: str
-    declared_train_ok: bool
-    train_ok: bool
-    created_by: str
-    created_at: int
-    sealed_at: int | None
-    expires_at: int
-    object_key: str
-    duplicate_of: str | None
-
-
-class AssetPartRow(ScopedRow, table=True):
-    """An asset and where it was found. `brought` says that it was kept for that; otherwise its bytes were here."""
-
-    __tablename__ = "asset_parts"
-    __table_args__ = (
-        ForeignKeyConstraint(["tenant_id", "env", "parent_id"], _REFERRED),
-        ForeignKeyConstraint(["tenant_id", "env", "asset_id"], _REFERRED),
-        Index("asset_parts_by_asset", "tenant_id", "env", "asset_id", "parent_id", "position"),
-    )
-    parent_id: str = Field(primary_key=True)
-    position: int = Field(primary_key=True)
-    asset_id: str
-    place: str
-    filename: str
-    brought: bool
-
 
 FIND = Statement("select * from assets where tenant_id = :tenant_id and env = :env and asset_id = :asset_id")
 FIND_MANY = Statement(

@@ -8,11 +8,8 @@ from __future__ import annotations
 from datetime import datetime
 
 import orjson
-from sqlalchemy import ForeignKeyConstraint, Index
-from sqlmodel import Field
 
 from nexus_graph.assets import Asset
-from nexus_graph.assets.table import AssetRow
 from nexus_graph.atoms.model import Atom, AtomIds, Omitted, Params, Reading, Recipe, Span
 from nexus_graph.atoms.outcome import DerivationState, Outcome
 from nexus_graph.atoms.recipes import Kind
@@ -21,51 +18,6 @@ from nexus_graph.scope.clock import micros, moment
 from nexus_graph.scope.handling import kept
 from nexus_graph.stores.database.base import Row
 from nexus_graph.stores.statement import Statement, Value
-from nexus_graph.stores.tables import ScopedRow
-
-_ASSET = ("tenant_id", "env", "asset_id")
-
-
-class AtomRow(ScopedRow, table=True):
-    """An atom. `params` and `span` are canonical JSON; equal params are equal text."""
-
-    __tablename__ = "atoms"
-    __table_args__ = (
-        ForeignKeyConstraint(_ASSET, [f"{AssetRow.__tablename__}.{name}" for name in _ASSET]),
-        Index("atoms_by_asset", *_ASSET, "op", "op_version", "params", "ordinal"),
-    )
-    atom_id: str = Field(primary_key=True)
-    asset_id: str
-    op: str
-    op_version: str
-    params: str
-    ordinal: int
-    kind: str
-    span: str
-    text: str
-    digest: str
-    pii_flags: str
-    train_ok: bool
-    derived_at: int
-    stale: bool
-
-
-class OutcomeRow(ScopedRow, table=True):
-    """The outcome of the last derivation of an asset. `left_out` is canonical JSON."""
-
-    __tablename__ = "asset_derivations"
-    __table_args__ = (ForeignKeyConstraint(_ASSET, [f"{AssetRow.__tablename__}.{name}" for name in _ASSET]),)
-    asset_id: str = Field(primary_key=True)
-    state: str
-    reason: str | None
-    left_out: str
-    media_type: str | None
-    kind_reason: str | None
-    op: str | None
-    op_version: str | None
-    atoms: int
-    derived_at: int
-
 
 ORDER = ("atom.op", "atom.op_version", "atom.params", "atom.ordinal")
 """By derivation, and then as in the file: unique within an asset."""

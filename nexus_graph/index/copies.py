@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlmodel import Field
-
 from nexus_graph.index.definition import Index
 from nexus_graph.scope.canonical import Json
 from nexus_graph.scope.clock import micros
@@ -17,26 +15,10 @@ from nexus_graph.scope.redaction import redact
 from nexus_graph.scope.scope import Env, Scope
 from nexus_graph.stores.journal import Event, RunKind, RunStatus
 from nexus_graph.stores.statement import Statement, Value
-from nexus_graph.stores.tables import ScopedRow
 from nexus_graph.stores.vectors.base import Copy, Rest, Space
 from nexus_graph.stores.work import Stores, Work
 
 _NOTED: Final = 12 * 3600 * 1_000_000  # microseconds in which a use is noted once; no copy is offloaded in a day
-
-
-class IndexCopyRow(ScopedRow, table=True):
-    """The copy of a definition's vectors on a server: `generation` is that of the rows which it holds for certain.
-
-    `offloaded_at` is 0 for one that is on the server; `contents` is a digest of what an offloaded one is in the bucket.
-    """
-
-    __tablename__ = "index_copies"
-    definition_id: str = Field(primary_key=True)
-    epoch: int
-    generation: int
-    used_at: int
-    offloaded_at: int
-    contents: str
 
 
 _FIND: Final = Statement(

@@ -19,7 +19,6 @@ from typing import Any
 
 import orjson
 import structlog
-from sqlmodel import Field
 
 from nexus_graph.logs import waiting_at
 from nexus_graph.scope.clock import moment
@@ -31,7 +30,6 @@ from nexus_graph.stores import turns
 from nexus_graph.stores.database.base import ScopeKey
 from nexus_graph.stores.journal import Event, RunKind, RunStatus, Severity
 from nexus_graph.stores.statement import Statement
-from nexus_graph.stores.tables import ScopedRow
 from nexus_graph.stores.work import Read, Stores
 
 log = structlog.get_logger("nexus_graph.follower")
@@ -41,14 +39,6 @@ _ATTEMPTS = 3
 _LOOK_SECONDS = 0.4  # between two looks, during a long deed, at whether it is halted
 _SLOW = timedelta(seconds=60)  # after which it is told, again and again, where a deed waits
 _LAZY = 1000  # entries of no interest after which the checkpoint is moved all the same
-
-
-class CheckpointRow(ScopedRow, table=True):
-    """How far a follower has come in one scope."""
-
-    __tablename__ = "follower_checkpoints"
-    follower: str = Field(primary_key=True)
-    seq: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,16 +15,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Index
-from sqlmodel import Field
-
 from nexus_graph.scope.canonical import canonical, digest, sha256
 from nexus_graph.scope.handling import Handling
 from nexus_graph.scope.redaction import Redacted
 from nexus_graph.scope.scope import Scope
 from nexus_graph.stores.database.base import Connection, Row
 from nexus_graph.stores.statement import Statement
-from nexus_graph.stores.tables import ScopedRow
 
 
 class RunKind(StrEnum):
@@ -72,65 +68,6 @@ class Event:
     handling: Handling
     severity: Severity = Severity.INFO
     ends: RunStatus | None = RunStatus.SUCCEEDED
-
-
-class JournalHeadRow(ScopedRow, table=True):
-    """The counter and the end of the chain. `moved_at` is when it grew last, in microseconds."""
-
-    __tablename__ = "journal_heads"
-    seq: int
-    hash: str
-    moved_at: int
-
-
-class JournalEventRow(ScopedRow, table=True):
-    """One event. `payload` and `salt` are null once erased."""
-
-    __tablename__ = "journal_events"
-    __table_args__ = (
-        Index("journal_events_by_run", "tenant_id", "env", "run_id", "number", unique=True),
-        Index("journal_events_by_action", "tenant_id", "env", "action", "seq"),
-    )
-    seq: int = Field(primary_key=True)
-    at: int
-    run_id: str
-    number: int
-    kind: str
-    surface: str
-    actor_kind: str
-    actor_id: str
-    action: str
-    subject_kind: str
-    subject_id: str
-    severity: str
-    payload: str | None
-    pii_flags: str
-    train_ok: bool
-    ends: str | None
-    trace_id: str
-    request_id: str
-    salt: str | None
-    commitment: str
-    previous_hash: str
-    hash: str
-
-
-class JournalRunRow(ScopedRow, table=True):
-    """What the entries of one run add up to."""
-
-    __tablename__ = "journal_runs"
-    __table_args__ = (Index("journal_runs_by_start", "tenant_id", "env", "started_at", "run_id"),)
-    run_id: str = Field(primary_key=True)
-    kind: str
-    status: str
-    number: int
-    first_seq: int
-    last_seq: int
-    started_at: int
-    ended_at: int | None
-    actor_kind: str
-    actor_id: str
-    trace_id: str
 
 
 _COMMITTED = ("actor_kind", "actor_id", "subject_kind", "subject_id", "payload", "pii_flags", "train_ok")

@@ -5,25 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import orjson
-from sqlmodel import Field
 
 from nexus_graph.scope.canonical import Json, digest
 from nexus_graph.scope.errors import Conflict
 from nexus_graph.stores.database.base import Row
 from nexus_graph.stores.statement import Statement
-from nexus_graph.stores.tables import ScopedRow
-
-
-class IdempotencyRow(ScopedRow, table=True):
-    """What a verb answered to an idempotency key, so that a repetition gets the same answer and does nothing."""
-
-    __tablename__ = "idempotency_keys"
-    actor_id: str = Field(primary_key=True)
-    key: str = Field(primary_key=True)
-    request_digest: str
-    answer: str
-    at: int
-
 
 FIND = Statement(
     "select request_digest, answer from idempotency_keys "

@@ -6,22 +6,6 @@ A scope is born with the ruleset of the version that keeps its first entry; from
 from __future__ import annotations
 
 from nexus_graph.stores.statement import Statement
-from nexus_graph.stores.tables import ScopedRow
-
-
-class RulesetRow(ScopedRow, table=True):
-    """The ruleset of a scope's flags; null where they are older than this table.
-
-    `target` is the ruleset of an evaluation under way, `kind` the room that it has come to and `after` the key of the
-    last record that it looked at there, as a JSON list.
-    """
-
-    __tablename__ = "rulesets"
-    ruleset: str | None
-    target: str | None
-    kind: str | None
-    after: str | None
-
 
 FIND = Statement("select ruleset, target, kind, after from rulesets where tenant_id = :tenant_id and env = :env")
 STANDINGS = (

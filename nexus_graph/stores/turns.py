@@ -10,24 +10,12 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Final
 
-from sqlmodel import Field
-
 from nexus_graph.scope.clock import micros
 from nexus_graph.scope.scope import Scope
 from nexus_graph.stores.statement import Statement
-from nexus_graph.stores.tables import ScopedRow
 from nexus_graph.stores.work import Read, Stores
 
 LENGTH: Final = timedelta(seconds=6)
-
-
-class TurnRow(ScopedRow, table=True):
-    """Which process follows a scope, and until when unless it says so again."""
-
-    __tablename__ = "follower_turns"
-    follower: str = Field(primary_key=True)
-    process: str
-    until: int
 
 
 _FIND = Statement(

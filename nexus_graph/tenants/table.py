@@ -2,47 +2,11 @@
 
 from __future__ import annotations
 
-from sqlmodel import Field, SQLModel
-
 from nexus_graph.scope.clock import moment
 from nexus_graph.scope.scope import Role
 from nexus_graph.stores.database.base import Row
 from nexus_graph.stores.statement import Statement
-from nexus_graph.stores.tables import ScopedRow, TenantRow
 from nexus_graph.tenants.model import ApiKey, Member, MemberStatus, Tenant
-
-
-class DirectoryRow(SQLModel, table=True):
-    """A tenant."""
-
-    __tablename__ = "tenants"
-    tenant_id: str = Field(primary_key=True)
-    name: str
-    created_at: int
-
-
-class MemberRow(TenantRow, table=True):
-    """A membership."""
-
-    __tablename__ = "members"
-    subject: str = Field(primary_key=True)
-    role: str
-    status: str
-    changed_at: int
-
-
-class ApiKeyRow(ScopedRow, table=True):
-    """An API key: its id and the SHA-256 of its secret."""
-
-    __tablename__ = "api_keys"
-    key_id: str = Field(primary_key=True)
-    name: str
-    secret_sha256: str
-    created_by: str
-    created_at: int
-    expires_at: int
-    revoked_at: int | None
-
 
 FIND_TENANT = Statement("select * from tenants where tenant_id = :tenant_id", tenant_wide=True)
 ADD_TENANT = Statement(

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import importlib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from engines import OnPostgres
-from house_tree import PACKAGE, ROOT, python_files
+from house_tree import PACKAGE
 from sqlalchemy import Table, UniqueConstraint, create_engine, inspect
 from sqlalchemy.engine import Connection
 from sqlalchemy.ext.asyncio import create_async_engine
-from sqlmodel import SQLModel
 
-from nexus_graph.stores.migrations import migrate
+from nexus_graph.stores.migrations import migrate, newest, revisions
+from nexus_graph.stores.tables import schema_of_record
 
 SCOPE = ["tenant_id", "env"]
 TENANT_WIDE = {
@@ -28,10 +29,7 @@ TENANT_WIDE = {
 
 def tables() -> dict[str, Table]:
     """Every table that any room declares."""
-    for path in python_files(PACKAGE):
-        if "table=True" in path.read_text("utf-8"):
-            importlib.import_module(".".join(path.relative_to(ROOT).with_suffix("").parts))
-    return dict(SQLModel.metadata.tables)
+    return dict(schema_of_record().tables)
 
 
 @pytest.fixture
@@ -49,7 +47,7 @@ def test_migrations_make_what_the_rooms_declare(migrated: Connection) -> None:
     declared = tables()
     assert len(declared) > 15
     context = MigrationContext.configure(migrated, opts={"compare_type": True})
-    assert compare_metadata(context, SQLModel.metadata) == []
+    assert compare_metadata(context, schema_of_record()) == []
     found = inspect(migrated)
     for name, table in declared.items():
         columns = {column["name"]: column["nullable"] for column in found.get_columns(name)}
@@ -62,7 +60,9 @@ def test_migrations_make_the_same_on_postgres(on_postgres: OnPostgres, tmp_path:
     declared, place = tables(), on_postgres.fresh(tmp_path)
 
     def compare(connection: Connection) -> tuple[list[object], list[str]]:
-        found = compare_metadata(MigrationContext.configure(connection, opts={"compare_type": True}), SQLModel.metadata)
+        found = compare_metadata(
+            MigrationContext.configure(connection, opts={"compare_type": True}), schema_of_record()
+        )
         texts = "select table_name || '.' || column_name from information_schema.columns "
         unordered = (
             f"{texts} where table_schema = 'public' and data_type = 'text' and collation_name is distinct from 'C'"
@@ -85,7 +85,7 @@ def test_a_difference_would_be_seen(migrated: Connection) -> None:
     """A column that a migration forgot is found."""
     declared = tables()
     migrated.exec_driver_sql("alter table cards drop column changed_at")
-    differences = compare_metadata(MigrationContext.configure(migrated), SQLModel.metadata)
+    differences = compare_metadata(MigrationContext.configure(migrated), schema_of_record())
     assert [(one[0], one[2], one[3].name) for one in differences] == [("add_column", "cards", "changed_at")]
     assert "changed_at" in declared["cards"].columns
 
@@ -120,3 +120,12 @@ def test_migrating_twice_changes_nothing(tmp_path: Path) -> None:
     before = (tmp_path / "nexus.db").read_bytes()
     assert migrate(tmp_path / "nexus.db") == revision
     assert (tmp_path / "nexus.db").read_bytes() == before
+
+
+def test_a_start_knows_the_history_without_alembic() -> None:
+    """The names of the files tell all revisions, in their order."""
+    config = Config()
+    config.set_main_option("script_location", str(PACKAGE / "stores" / "migrations"))
+    history = [each.revision for each in ScriptDirectory.from_config(config).walk_revisions()]
+    assert [*revisions()] == history[::-1]
+    assert newest() == history[0]

@@ -12,9 +12,9 @@ from deed_examples import EXAMPLES, STRATEGIC, Cast, approved, document, done, n
 from graphql import GraphQLSchema, build_schema
 from journey_house import Caller, Furnished, MakeWorld, World, serving
 from journey_steps import upload
-from sqlmodel import SQLModel
 
 from nexus_graph.api.schema import sdl
+from nexus_graph.stores.tables import schema_of_record
 
 CAN = """query Can($action: String!, $target: ID) { viewer { can(action: $action, target: $target) {
   action allowed blockers { gate code message unblock } } } }"""
@@ -72,7 +72,7 @@ def press(caller: Caller, mutation: str, given: Mapping[str, Any], *, dry_run: b
 def traces(world: World) -> dict[str, str]:
     """A digest of every table and of every stored object."""
     found = {}
-    for name in sorted({*SQLModel.metadata.tables} - COUNTED):
+    for name in sorted({*schema_of_record().tables} - COUNTED):
         rows = sorted(map(repr, world.server.installation.query(f'select * from "{name}"')))  # noqa: S608 - a name of a table
         found[name] = hashlib.sha256("\n".join(rows).encode()).hexdigest()
     found["objects"] = repr(world.server.installation.objects.written())

@@ -23,7 +23,6 @@ from servers.postgres import APPLICATION, OWNER, PostgresServer, postgres_server
 from servers.relay import Relay, relay
 from side_process import connected
 from sqlalchemy.dialects import postgresql
-from sqlmodel import SQLModel
 
 from nexus_graph.scope.clock import system_clock
 from nexus_graph.scope.errors import ConfigurationError, Conflict, Unavailable
@@ -41,6 +40,7 @@ from nexus_graph.stores.journal import Event, RunKind
 from nexus_graph.stores.migrations import migrate, newest, require_newest
 from nexus_graph.stores.migrations.walls import DOORS
 from nexus_graph.stores.signals.local import LocalSignals
+from nexus_graph.stores.tables import schema_of_record
 from nexus_graph.stores.work import Stores, Verb, Work
 
 ACME, PROD, GLOBEX = ("t_acme", "dev"), ("t_acme", "prod"), ("t_globex", "dev")
@@ -70,7 +70,7 @@ async def database(place: PostgresPlace) -> AsyncIterator[PostgresDatabase]:
 def inserted(table: str, key: tuple[str, str], number: int = 1) -> str:
     """A row of any table, made up from the types of its columns."""
     made_up = {"TEXT": f"'x{number}'", "BIGINT": str(number), "BOOLEAN": "true", "FLOAT": "1.5", "BYTEA": "'x'::bytea"}
-    columns = SQLModel.metadata.tables[table].columns
+    columns = schema_of_record().tables[table].columns
     values = {column.name: made_up[column.type.compile(DIALECT).split()[0]] for column in columns}
     values["tenant_id"] = f"'{key[0]}'"
     if "env" in values:
@@ -82,7 +82,7 @@ async def filled(place: PostgresPlace) -> None:
     """A row of two tenants, and of two envs of one, in every table; foreign keys are not looked at."""
     superuser = await asyncpg.connect(place.address.replace(f"//{APPLICATION}@", "//postgres@"))
     await superuser.execute("set session_replication_role = replica")
-    for table in SQLModel.metadata.tables:
+    for table in schema_of_record().tables:
         for key in (ACME, GLOBEX) if table in TENANT_WIDE else (ACME, PROD, GLOBEX):
             await superuser.execute(inserted(table, key))
     await superuser.close()
@@ -98,8 +98,8 @@ async def seen(connection: Connection, table: str) -> set[tuple[str, str]]:
 async def test_the_database_alone_holds_the_wall(place: PostgresPlace, database: PostgresDatabase) -> None:
     """Reading, changing and deleting without a filter reach rows of the transaction's own tenant and env alone."""
     await filled(place)
-    assert len(SQLModel.metadata.tables) > 30
-    for table in [table.name for table in reversed(SQLModel.metadata.sorted_tables)]:  # foreign keys first
+    assert len(schema_of_record().tables) > 30
+    for table in [table.name for table in reversed(schema_of_record().sorted_tables)]:  # foreign keys first
         async with database.reading(ACME) as connection:
             assert await seen(connection, table) == {ACME}, table
         async with database.writing(GLOBEX) as connection:
@@ -134,7 +134,7 @@ async def test_who_names_no_tenant_sees_nothing(place: PostgresPlace, begin: str
     await filled(place)
     bare = await asyncpg.connect(place.address)
     await bare.execute(begin)
-    for table in SQLModel.metadata.tables:
+    for table in schema_of_record().tables:
         found = await bare.fetch(f"select tenant_id from {table}")  # noqa: S608
         assert {row[0] for row in found} <= ({"t_acme"} if table in TENANT_WIDE and "acme" in begin else set()), table
     await bare.close()
@@ -143,7 +143,7 @@ async def test_who_names_no_tenant_sees_nothing(place: PostgresPlace, begin: str
 async def test_who_crosses_tenants_does_little(place: PostgresPlace, database: PostgresDatabase) -> None:
     """The doors reach the tables that are listed, in the ways that are listed, and no other."""
     await filled(place)
-    for table in SQLModel.metadata.tables:
+    for table in schema_of_record().tables:
         rights = DOORS.get(table, "")
         for right, sql in {
             "select": f"select tenant_id from {table} limit 1",  # noqa: S608

@@ -7,11 +7,11 @@ from collections.abc import AsyncIterator, Collection, Sequence
 from pathlib import Path
 
 from sqlalchemy import LargeBinary, Table
-from sqlmodel import SQLModel
 
 from nexus_graph.administration.isolation.model import Place, Tally, World
 from nexus_graph.scope.errors import NotFound
 from nexus_graph.stores.blobs.base import Blobs
+from nexus_graph.stores.tables import schema_of_record
 from nexus_graph.stores.whole import EveryCopy, Reader, Whole
 
 TABLES, FILES = "tables searched", "files searched"
@@ -28,7 +28,7 @@ async def strays(world: World, whole: Whole, roots: Sequence[Path], tally: Tally
     # Postgres casts bytes to hexadecimal digits, in which no word would be found.
     bytes_as = "cast({} as text)" if whole.walls is None else "encode({}, 'escape')"
     async with whole.rows() as reader:
-        for _, table in sorted(SQLModel.metadata.tables.items()):
+        for _, table in sorted(schema_of_record().tables.items()):
             tally.tried[TABLES] += 1
             for place in world.places:
                 tally.faults += await _rows(reader, table, place, at_home, bytes_as)

@@ -8,14 +8,13 @@ from functools import cache
 from typing import Final
 
 from sqlalchemy import Boolean
-from sqlmodel import SQLModel
 
 from nexus_graph import index
-from nexus_graph.safeguards.erasure.columns import Columns
-from nexus_graph.safeguards.erasure.columns import tables as every_table
+from nexus_graph.safeguards.erasure.columns import Columns, declared
 from nexus_graph.scope.scope import Scope
 from nexus_graph.stores.database.base import Connection, Row
 from nexus_graph.stores.statement import Statement, Value
+from nexus_graph.stores.tables import schema_of_record
 from nexus_graph.stores.work import Read
 
 STAY: Final[Mapping[str, str]] = {
@@ -151,11 +150,11 @@ def directory() -> tuple[Table, ...]:
 
 def _every() -> list[Table]:
     """All that move; those that are referred to come first."""
-    return [_table(columns) for columns in reversed(every_table()) if columns.name not in STAY]
+    return [_table(columns) for columns in reversed(declared()) if columns.name not in STAY]
 
 
 def _table(columns: Columns) -> Table:
-    known = SQLModel.metadata.tables[columns.name].columns
+    known = schema_of_record().tables[columns.name].columns
     flags = (place for place, name in enumerate(columns.every) if isinstance(known[name].type, Boolean))
     return Table(columns, frozenset(flags))
 

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Final
-
-from sqlalchemy import Boolean, Float, Integer, LargeBinary, Numeric, Table
-from sqlmodel import SQLModel
+from functools import cache
+from typing import TYPE_CHECKING, Final
 
 from nexus_graph.stores.database.base import Row
 from nexus_graph.stores.statement import Statement, Value
 from nexus_graph.stores.work import Read
 
+if TYPE_CHECKING:
+    from sqlalchemy import Table
+
 _PAGE: Final = 500
 _SCOPE: Final = ("tenant_id", "env")
-_NO_TEXT: Final = (Boolean, Float, Integer, LargeBinary, Numeric)
 
 JOURNAL: Final = frozenset({"journal_events", "journal_heads", "journal_runs"})
 """The chain stays; what it tells goes."""
@@ -51,20 +52,30 @@ class Columns:
         return self.statement("select count(*) from", self.name, "where", self.here)
 
 
-def tables() -> list[Columns]:
+async def tables() -> list[Columns]:
     """Every table that has rows of a tenant, those that refer to others first."""
-    return [_columns(table) for table in reversed(SQLModel.metadata.sorted_tables)]
+    return [*await asyncio.to_thread(declared)]  # the first one imports for half a second: nobody else waits
 
 
-def _columns(table: Table) -> Columns:
-    own = [column for column in table.columns if column.name not in _SCOPE]
-    return Columns(
-        name=table.name,
-        scoped="env" in table.columns,
-        key=tuple(column.name for column in own if column.primary_key),
-        every=tuple(column.name for column in own),
-        texts=tuple(column.name for column in own if not isinstance(column.type, _NO_TEXT)),
-    )
+@cache
+def declared() -> tuple[Columns, ...]:
+    """The same, for whoever is alone."""
+    from sqlalchemy import Boolean, Float, Integer, LargeBinary, Numeric
+
+    from nexus_graph.stores.tables import schema_of_record
+
+    def columns(table: Table) -> Columns:
+        own = [column for column in table.columns if column.name not in _SCOPE]
+        textless = (Boolean, Float, Integer, LargeBinary, Numeric)
+        return Columns(
+            name=table.name,
+            scoped="env" in table.columns,
+            key=tuple(column.name for column in own if column.primary_key),
+            every=tuple(column.name for column in own),
+            texts=tuple(column.name for column in own if not isinstance(column.type, textless)),
+        )
+
+    return tuple(columns(table) for table in reversed(schema_of_record().sorted_tables))
 
 
 async def rows(read: Read, table: Columns, columns: tuple[str, ...]) -> AsyncIterator[Row]:

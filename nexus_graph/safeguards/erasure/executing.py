@@ -97,11 +97,11 @@ class _Execution:
                 async with self._work() as work:
                     await step.empty(work)
                     _progress(work, self._row, step.name, None)
-        for columns in tables():
+        for columns in await tables():
             if columns.scoped and columns.name not in naming.STAYS:
                 await self._empty(columns)
         alone = not await elsewhere(self._stores, self._scope)
-        for columns in tables():
+        for columns in await tables():
             if alone and not columns.scoped:
                 await self._empty(columns)
         await asyncio.sleep(self._eraser.pause)
@@ -175,7 +175,7 @@ def _progress(work: Work, row: Row, what: str, count: int | None) -> None:
 
 async def elsewhere(stores: Stores, scope: Scope) -> bool:
     """Whether the tenant holds anything in another env. Each is looked at by itself: no env sees another's rows."""
-    kept = [columns for columns in tables() if columns.scoped and columns.name not in naming.STAYS | RESTLESS]
+    kept = [columns for columns in await tables() if columns.scoped and columns.name not in naming.STAYS | RESTLESS]
     for env in Env:
         if env is not scope.env:
             async with stores.read(Scope.system(scope.tenant_id, env, scope.principal.id)) as read:

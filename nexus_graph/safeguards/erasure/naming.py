@@ -50,7 +50,7 @@ _ID = re.compile(r"\w+")
 async def erase_names(work: Work, doomed: Doomed, erasure_id: str) -> int:
     """Take the subject's name out of every column of the scope, and out of the tenant's members. Returns the rows."""
     count = 0
-    for columns in tables():
+    for columns in await tables():
         if columns.name not in JOURNAL and columns.name != OWN:
             count += await _erase_names(work, columns, doomed)
     await _forget_plans(work, doomed, erasure_id, everybody=False)

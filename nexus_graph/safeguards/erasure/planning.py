@@ -93,7 +93,7 @@ async def look(read: Read, eraser: Eraser, target: Target, earlier: str | None =
             for kind, ids in doomed.ids.items():
                 doomed.counts[kind] = len(ids)
         doomed.counts["journal_events"] = await read.value(_NAMED_ENTRIES, subject=target.subject) or 0
-    for columns in tables():
+    for columns in await tables():
         if columns.scoped or target.kind is TargetKind.SUBJECT:
             count, keys = await _concerned(read, columns, target)
             doomed.counts[columns.name] = max(count, doomed.counts.get(columns.name, 0))

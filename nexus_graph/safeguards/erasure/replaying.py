@@ -132,7 +132,7 @@ async def _again(stores: Stores, eraser: Eraser, scope: Scope, entry: LedgerEntr
 async def _named(read: Read, eraser: Eraser, pseudonym: str) -> str | None:
     """The subject that goes by this name, wherever in the scope it is."""
     seen: set[str] = set()
-    for columns in tables():
+    for columns in await tables():
         async for row in rows(read, columns, columns.texts):
             for name in columns.texts:
                 value = row[name]

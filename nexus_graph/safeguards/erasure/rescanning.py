@@ -42,7 +42,7 @@ class Rescan:
 async def rescan(read: Read, doomed: Doomed, erasure_id: str, horizon: int) -> Rescan:
     """Look for what an erasure left behind. What came to the journal after `horizon` is new."""
     walk = _Walk(doomed, erasure_id, horizon)
-    for columns in tables():
+    for columns in await tables():
         async for row in rows(read, columns, columns.every):
             walk.look_at(columns, row)
     async for key in read.blobs.keys():

@@ -9,9 +9,9 @@ one of its own. `model` is the arithmetic, `buckets` keeps the levels, `taking` 
 journal; `sockets` counts connections.
 """
 
-from nexus_graph.safeguards.rates.buckets import BucketRow, levels
+from nexus_graph.safeguards.rates.buckets import levels
 from nexus_graph.safeguards.rates.deciding import refusal
 from nexus_graph.safeguards.rates.model import Bill, Budget, Level, Price, Rate, Standing
 from nexus_graph.safeguards.rates.taking import Rates
 
-__all__ = ["Bill", "BucketRow", "Budget", "Level", "Price", "Rate", "Rates", "Standing", "levels", "refusal"]
+__all__ = ["Bill", "Budget", "Level", "Price", "Rate", "Rates", "Standing", "levels", "refusal"]

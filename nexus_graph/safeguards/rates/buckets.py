@@ -5,25 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
-from sqlmodel import Field
-
 from nexus_graph.safeguards.rates.model import EVERY_ENV, Bucket, Budget, Level, Rate
 from nexus_graph.scope.clock import micros
 from nexus_graph.stores.database.base import Connection
 from nexus_graph.stores.statement import Statement, Value
-from nexus_graph.stores.tables import ScopedRow
 from nexus_graph.stores.work import Read
-
-
-class BucketRow(ScopedRow, table=True):
-    """The level of a token bucket. `env` is `*` and `actor_id` empty for the one that a whole tenant shares."""
-
-    __tablename__ = "rate_buckets"
-    budget: str = Field(primary_key=True)
-    actor_id: str = Field(primary_key=True)
-    level: int
-    at: int
-
 
 _COLUMNS = "tenant_id, env, budget, actor_id, level, at"
 _ROW = "(:tenant_id{0}, :env{0}, :budget{0}, :actor_id{0}, :level{0}, :at{0})"

@@ -1,24 +1,21 @@
-"""Alembic migrations: the only way in which the schema of a database changes. One history for every engine."""
+"""Alembic migrations: the only way in which the schema of a database changes. One history for every engine.
+
+Whether a database has the newest schema is seen without Alembic: each revision is a file that begins with its name, and
+their order is that of the names.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import cache
+import sqlite3
+from contextlib import closing
+from functools import cache, partial
 from pathlib import Path
 from types import ModuleType
-
-from alembic import command
-from alembic.config import Config as AlembicConfig
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, create_engine
-from sqlalchemy.exc import DatabaseError
 
 from nexus_graph.scope.errors import ConfigurationError
 from nexus_graph.stores.database.place import Place, PostgresPlace
 
-_HERE = Path(__file__).resolve().parent
+_VERSIONS = Path(__file__).resolve().parent / "versions"
 
 
 def migrate(place: Place) -> str:
@@ -27,23 +24,20 @@ def migrate(place: Place) -> str:
     Of several at once, one migrates and the others wait. Raises ConfigurationError for a database that can't be used,
     or that a newer version of the program has migrated.
     """
+    from nexus_graph.stores.migrations import upgrading
+
+    upgrade = partial(upgrading.upgrade, require_known=_require_known)
     if isinstance(place, PostgresPlace):
-        _walls().migrate(place, _upgrade)
+        _walls().migrate(place, upgrade)
     else:
-        with _engine(place) as engine, engine.begin() as connection:
-            _upgrade(connection)
+        with upgrading.engine(place) as engine, engine.begin() as connection:
+            upgrade(connection)
     return newest()
 
 
 def require_newest(place: Place) -> None:
     """Raises ConfigurationError unless the database has the newest schema, and on Postgres the walls around it."""
-    if isinstance(place, PostgresPlace):
-        found = _walls().examine(place, _revision)
-    elif not place.exists():
-        raise ConfigurationError(f"There is no database at {place}. Run `nexus-graph migrate` first.")
-    else:
-        with _engine(place) as engine, engine.connect() as connection:
-            found = _revision(connection)
+    found = _walls().examine(place) if isinstance(place, PostgresPlace) else _revision(place)
     _require_known(found)
     if found != newest():
         raise ConfigurationError(
@@ -53,7 +47,26 @@ def require_newest(place: Place) -> None:
 
 def newest() -> str:
     """The newest revision."""
-    return _history().get_current_head() or "none"
+    return revisions()[-1]
+
+
+@cache
+def revisions() -> tuple[str, ...]:
+    """All revisions that this program knows, from the first one on."""
+    return tuple(sorted(path.name.partition("_")[0] for path in _VERSIONS.glob("[0-9]*.py")))
+
+
+def _revision(database: Path) -> str | None:
+    if not database.exists():
+        raise ConfigurationError(f"There is no database at {database}. Run `nexus-graph migrate` first.")
+    try:
+        with closing(sqlite3.connect(database)) as connection:
+            if not connection.execute("select 1 from sqlite_master where name = 'alembic_version'").fetchone():
+                return None
+            found = connection.execute("select version_num from alembic_version").fetchone()
+    except sqlite3.DatabaseError as error:
+        raise ConfigurationError(f"{database} can't be used as a database: {error}.") from error
+    return None if found is None else str(found[0])
 
 
 def _walls() -> ModuleType:
@@ -69,43 +82,8 @@ def _walls() -> ModuleType:
 
 def _require_known(found: str | None) -> None:
     """A server that goes on after a newer version has migrated is not hindered; one that starts is told why not."""
-    if found is not None and found not in {each.revision for each in _history().walk_revisions()}:
+    if found is not None and found not in revisions():
         raise ConfigurationError(
             f"The database is at schema {found}, which a newer version of this program made; this one knows it up to "
             f"{newest()}. Start the newer version, or restore a backup that this one made."
         )
-
-
-def _upgrade(connection: Connection) -> None:
-    _require_known(_revision(connection))
-    alembic = _alembic()
-    alembic.attributes["connection"] = connection
-    command.upgrade(alembic, "head")
-
-
-def _revision(connection: Connection) -> str | None:
-    return MigrationContext.configure(connection).get_current_revision()
-
-
-@contextmanager
-def _engine(database: Path) -> Iterator[Engine]:
-    """An engine of its own. Raises ConfigurationError for a file that is no sound database."""
-    engine = create_engine(f"sqlite:///{database}")
-    try:
-        yield engine
-    except DatabaseError as error:
-        raise ConfigurationError(f"{database} can't be used as a database: {error.orig}.") from error
-    finally:
-        engine.dispose()
-
-
-@cache
-def _history() -> ScriptDirectory:
-    """All revisions. Reading them takes as long as many a command: it is done once."""
-    return ScriptDirectory.from_config(_alembic())
-
-
-def _alembic() -> AlembicConfig:
-    config = AlembicConfig()
-    config.set_main_option("script_location", str(_HERE).replace("%", "%%"))
-    return config
