@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -31,11 +32,12 @@ from nexus_graph.stores.migrations import require_newest
 from nexus_graph.stores.signals.base import Signals
 from nexus_graph.stores.signals.local import LocalSignals
 from nexus_graph.stores.vectors.local import LocalVectors
-from nexus_graph.stores.vectors.weaviate import WeaviateVectors
-from nexus_graph.stores.vectors.weaviate_client import WeaviateConnection
-from nexus_graph.stores.vectors.weaviate_offloading import Shelf
 from nexus_graph.stores.whole import Reader, Walls, Whole
 from nexus_graph.stores.work import Stores
+
+if TYPE_CHECKING:
+    from nexus_graph.stores.vectors.weaviate import WeaviateVectors
+    from nexus_graph.stores.vectors.weaviate_offloading import Shelf
 
 log = structlog.get_logger("nexus_graph.app")
 
@@ -133,6 +135,9 @@ async def open_copies(config: Config, stores: Stores) -> AsyncIterator[Copies | 
 
 @asynccontextmanager
 async def _open_weaviate(config: Config, stores: Stores) -> AsyncIterator[WeaviateVectors]:
+    from nexus_graph.stores.vectors.weaviate import WeaviateVectors
+    from nexus_graph.stores.vectors.weaviate_client import WeaviateConnection
+
     key = None if config.weaviate_key is None else config.weaviate_key.get_secret_value()
     addresses = (config.weaviate_address or "", config.weaviate_grpc_address or "")
     connection = WeaviateConnection(*addresses, key, config.weaviate_seconds)

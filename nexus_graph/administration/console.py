@@ -6,18 +6,19 @@ import asyncio
 import sys
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, NoReturn, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeVar
 
 import orjson
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 from nexus_graph import config, logs
 from nexus_graph.config import Loaded
 from nexus_graph.scope.errors import ConfigurationError, NexusError
 from nexus_graph.scope.scope import Scope, Surface, env, tenant
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 Result = TypeVar("Result")
 
@@ -51,6 +52,8 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         for row in rows:
             sys.stdout.write("\t".join(row) + "\n")
         return
+    from rich.table import Table
+
     shown = Table(*columns, box=None, header_style="bold", pad_edge=False)
     for row in rows:
         shown.add_row(*row)
@@ -68,14 +71,16 @@ def fail(message: str, *, hint: str | None = None, status: int = REFUSED) -> NoR
 @contextmanager
 def progress() -> Iterator[Ticker]:
     """A bar on a terminal; in a pipe a line on standard error whenever another tenth is done."""
-    columns = (
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-    )
     if err.is_terminal:
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+        columns = (
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+        )
         with Progress(*columns, console=err, transient=True) as bar:
             yield _Bar(bar)
         return

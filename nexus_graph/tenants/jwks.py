@@ -10,7 +10,6 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import httpx
 import orjson
 import structlog
 from joserfc.jwk import Key, import_key
@@ -52,12 +51,7 @@ class Keys:
         """Read the keys. Raises ConfigurationError for what is no JWKS, Unavailable for a silent address."""
         self._fetched = time.monotonic()
         if _ADDRESS.fullmatch(self.source):
-            try:
-                async with asyncio.timeout(_FETCH_SECONDS):
-                    text = await _fetched(self.source)
-            except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
-                told = f"The token keys of {redact_text(self.source)} can't be fetched now."
-                raise Unavailable(told, hint="Try again.") from error
+            text = await _fetched(self.source)
         elif "://" in self.source:
             raise ConfigurationError("Token keys come from a file or an https address.")
         else:
@@ -97,14 +91,24 @@ class Keys:
 
 
 async def _fetched(address: str) -> bytes:
-    """What an address answers, up to a little more than a set may have."""
+    """What an address answers, up to a little more than a set may have. Raises Unavailable for a silent one."""
+    import httpx  # for those alone who have an issuer with an address
+
     text = bytearray()
-    async with httpx.AsyncClient(timeout=5) as client, client.stream("GET", address) as response:
-        response.raise_for_status()
-        async for chunk in response.aiter_bytes():
-            text += chunk
-            if len(text) > LARGEST_SET:
-                break
+    try:
+        async with (
+            asyncio.timeout(_FETCH_SECONDS),
+            httpx.AsyncClient(timeout=5) as client,
+            client.stream("GET", address) as response,
+        ):
+            response.raise_for_status()
+            async for chunk in response.aiter_bytes():
+                text += chunk
+                if len(text) > LARGEST_SET:
+                    break
+    except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
+        told = f"The token keys of {redact_text(address)} can't be fetched now."
+        raise Unavailable(told, hint="Try again.") from error
     return bytes(text)
 
 

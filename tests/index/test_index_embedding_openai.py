@@ -11,9 +11,10 @@ import numpy as np
 import orjson
 import pytest
 
-from nexus_graph.index.embedding import OpenAIEmbedder, load_embedder
+from nexus_graph.index.embedding import load_embedder
 from nexus_graph.index.embedding import openai as openai_module
 from nexus_graph.index.embedding.base import normalised
+from nexus_graph.index.embedding.openai import OpenAIEmbedder
 from nexus_graph.scope.errors import ConfigurationError, Unavailable
 
 KEY = "sk-never-show-this"

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import cast
-
-from markdown_it import MarkdownIt
+from functools import cache
+from typing import TYPE_CHECKING, cast
 
 from nexus_graph.atoms.decoding import Lines
 from nexus_graph.atoms.model import Draft, Parameter, Params, Recipe, Span
 from nexus_graph.atoms.recipes.text import CHARSET, decode_declared
+
+if TYPE_CHECKING:
+    from markdown_it import MarkdownIt
 
 _KINDS = {
     "paragraph_open": "paragraph",
@@ -37,11 +39,16 @@ _FENCES = {
 
 _NEVER = re.compile(r"(?!)")
 
-# Places of blocks are all that is needed; reading what is inside them would take most of the time.
-_parser = MarkdownIt("commonmark").enable("table").disable(["inline", "text_join"])
-
 Piece = tuple[str, int, int]
 """Kind, first line, line after the last, counted from 0."""
+
+
+@cache
+def _parser() -> MarkdownIt:
+    """Tells the places of blocks. To read what is inside them as well would take most of the time."""
+    from markdown_it import MarkdownIt  # many modules, for those alone who derive
+
+    return MarkdownIt("commonmark").enable("table").disable(["inline", "text_join"])
 
 
 def opens_front_matter(lines: list[str]) -> bool:
@@ -67,7 +74,7 @@ def _blocks(lines: list[str], first: int) -> Iterator[tuple[Piece, int]]:
     Lines that are no block are link reference definitions, which may stand together.
     """
     told = first
-    for token in _parser.parse("\n".join(lines[first:])):
+    for token in _parser().parse("\n".join(lines[first:])):
         if token.level != 0 or token.map is None or token.type not in (*_KINDS, "hr"):
             continue
         start, end = first + token.map[0], first + token.map[1]

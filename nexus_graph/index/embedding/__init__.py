@@ -1,6 +1,7 @@
 """Embedders: texts come in, vectors of unit length go out; no text is ever written, stored or logged here.
 
-`onnx` runs a model on this machine, `openai` asks a server, `hashing` needs nothing. `load_embedder` chooses.
+`onnx` runs a model on this machine, `openai` asks a server, `hashing` needs nothing. `load_embedder` chooses, and
+imports what was chosen alone.
 """
 
 from __future__ import annotations
@@ -9,11 +10,9 @@ from pathlib import Path
 
 from nexus_graph.index.embedding.base import Embedder
 from nexus_graph.index.embedding.hashing import HashingEmbedder
-from nexus_graph.index.embedding.onnx import OnnxEmbedder
-from nexus_graph.index.embedding.openai import OpenAIEmbedder
 from nexus_graph.scope.errors import ConfigurationError
 
-__all__ = ["EMBEDDERS", "Embedder", "HashingEmbedder", "OnnxEmbedder", "OpenAIEmbedder", "load_embedder"]
+__all__ = ["EMBEDDERS", "Embedder", "HashingEmbedder", "load_embedder"]
 
 EMBEDDERS = ("onnx", "hashing", "openai")
 """The values of NEXUS_EMBEDDER."""
@@ -36,10 +35,14 @@ def load_embedder(
     if name == "hashing":
         return HashingEmbedder()
     if name == "onnx":
+        from nexus_graph.index.embedding.onnx import OnnxEmbedder
+
         return OnnxEmbedder(model_directory)
     if name != "openai":
         raise ConfigurationError(f"NEXUS_EMBEDDER is {name!r}; known embedders: {', '.join(EMBEDDERS)}.")
     if address and model and key and dimensions is not None:
+        from nexus_graph.index.embedding.openai import OpenAIEmbedder
+
         return OpenAIEmbedder(address=address, model=model, key=key, dimensions=dimensions)
     settings = {
         "NEXUS_EMBEDDER_ADDRESS": address,
