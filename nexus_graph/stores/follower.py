@@ -123,6 +123,11 @@ async def _never(_: Read) -> bool:
     return False
 
 
+def _until_all_look(poll_seconds: float) -> float:
+    """How long until the next of the moments at which all followers of a process look: one read is for all of them."""
+    return poll_seconds - asyncio.get_running_loop().time() % poll_seconds
+
+
 @dataclass(slots=True)
 class Follower:
     """A stage that pulls: a stable name, the actions that it waits for, and what it does with a batch of them.
@@ -153,7 +158,7 @@ class Follower:
                         tell("follower.unavailable", follower=self.name, error=_cause(error))
                         moved = False
                     if not moved:
-                        await listener.wait(poll_seconds)
+                        await listener.wait(_until_all_look(poll_seconds))
         finally:
             await self.end(stores)
 

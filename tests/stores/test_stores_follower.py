@@ -15,8 +15,9 @@ from nexus_graph.scope.errors import Halted, Unavailable
 from nexus_graph.scope.handling import Handling
 from nexus_graph.scope.redaction import redact
 from nexus_graph.scope.scope import Env, PrincipalKind, Scope
+from nexus_graph.stores.database.base import Database
 from nexus_graph.stores.follower import Deed, Entry, Follower, reached, wait_for
-from nexus_graph.stores.heads import Head
+from nexus_graph.stores.heads import Head, Heads
 from nexus_graph.stores.journal import Event, RunKind, RunStatus
 from nexus_graph.stores.statement import Statement
 from nexus_graph.stores.work import Read, Stores
@@ -237,6 +238,34 @@ async def test_a_missing_signal_is_found_by_the_poll(stores: Stores, scope_of: S
             following.cancel()
             await asyncio.gather(following, return_exceptions=True)
     assert [seq for _, _, seq in seen] == [1, 2, 3]
+
+
+async def test_followers_look_at_the_same_moments_and_share_what_they_read(
+    stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The heads of all journals are looked at once a poll, however many follow, wherever each began."""
+    looks = 0
+
+    async def look(self: Heads, database: Database, plain: Any = Heads.look) -> None:
+        nonlocal looks
+        looks += 1
+        await plain(self, database)
+
+    async def nothing(_: Stores, __: Scope, ___: Sequence[Entry]) -> None:
+        pass
+
+    monkeypatch.setattr(Heads, "look", look)
+    tasks = list[asyncio.Task[None]]()
+    for number in range(6):
+        tasks.append(asyncio.create_task(Follower(f"idle-{number}", ("test.noted",), nothing).run(stores, 0.2)))
+        await asyncio.wait(tasks, timeout=0.01)
+    await asyncio.wait(tasks, timeout=0.4)  # until each waited once
+    looks = 0
+    await asyncio.wait(tasks, timeout=1)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    assert 0 < looks < 12
 
 
 async def test_a_running_follower_outlives_an_unavailable_store(stores: Stores, scope_of: ScopeOf) -> None:
