@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import gc
+import os
+import sys
 from collections.abc import Generator
 
 import pytest
+
+# A run has hundreds of processes: what they import is compiled once, whatever the environment says.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 ENGINES = ("embedded", "postgres", "production")
 """As `engines` makes them."""

@@ -9,16 +9,14 @@ from pathlib import Path
 
 import pytest
 from conformance_table import Figure
-from graphql import build_schema, parse, validate
+from graphql import parse, validate
 from relay_sources import PAGED, Source, connection_sources, node_sources
 from schema_workshop import SETTINGS, furnish, ran
-
-from nexus_graph.api.schema import sdl
+from shipped import graph, printed
 
 pytestmark = pytest.mark.long
 
-SDL = sdl()
-SCHEMA = build_schema(SDL)
+SDL, SCHEMA = printed(), graph()
 NODES = tuple(node_sources(SCHEMA))
 CONNECTIONS = tuple(connection_sources(SCHEMA))
 

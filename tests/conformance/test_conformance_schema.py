@@ -16,12 +16,12 @@ from graphql import (
     find_breaking_changes,
 )
 from schema_workshop import SCHEMA, SETTINGS, furnish, ran
+from shipped import printed
 
 from nexus_graph.administration.releasing import untold
 from nexus_graph.administration.schema_reference import schema_page
-from nexus_graph.api.schema import sdl
 
-SDL = sdl()
+SDL = printed()
 RULES: dict[str, dict[str, Any]] = json.loads((SETTINGS / "rules.json").read_text("utf-8"))
 
 

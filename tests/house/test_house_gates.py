@@ -9,9 +9,9 @@ from typing import Annotated, Any
 import pytest
 import strawberry
 from deed_examples import EXAMPLES, STRATEGIC, Cast, Example, document
-from graphql import GraphQLSchema, build_schema
 from house_tree import DOCS
 from inside_house import Inside, inside
+from shipped import graph
 
 from nexus_graph import safeguards
 from nexus_graph.administration import documenting
@@ -26,7 +26,7 @@ from nexus_graph.scope.permission import Permission
 from nexus_graph.stores.work import Read
 
 BUILT = api_schema.built()
-GRAPH: GraphQLSchema = build_schema(BUILT.as_str())
+GRAPH = graph()
 MUTATIONS = [each for each in declarations(BUILT).values() if each.root == MUTATION]
 
 

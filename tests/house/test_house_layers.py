@@ -56,8 +56,10 @@ def test_a_broken_contract_would_be_seen(tmp_path: Path) -> None:
 def test_no_driver_is_imported_by_whoever_does_not_use_it() -> None:
     """Each takes a second or two of a start, which an embedded installation does not pay; nor what migrates."""
     code = "import sys, nexus_graph.app; print([name for name in sys.modules if name.split('.')[0] in sys.argv])"
-    drivers = ("aiobotocore", "aiohttp", "alembic", "asyncpg", "botocore", "httpx", "markdown_it", "onnxruntime")
-    drivers += ("sqlalchemy", "sqlmodel", "weaviate")
+    drivers = (
+        *("aiobotocore", "aiohttp", "alembic", "asyncpg", "botocore", "httpx", "markdown_it", "onnxruntime"),
+        *("sqlalchemy", "sqlmodel", "weaviate"),
+    )
     done = subprocess.run(
         [sys.executable, "-c", code, *drivers], capture_output=True, text=True, timeout=60, check=True
     )

@@ -32,6 +32,7 @@ from graphql import (
     validate,
 )
 from house_tree import DOCS, SCHEMA
+from shipped import graph, printed
 
 from nexus_graph import app
 from nexus_graph.administration.releasing import untold
@@ -50,8 +51,7 @@ from nexus_graph.stores.work import Stores
 
 REFRESH = "run `python -m nexus_graph.administration.documenting` at the top of the checkout"
 OPERATIONS = sorted((SCHEMA / "operations").rglob("*.graphql"))
-SDL = api_schema.sdl()
-BUILT = build_schema(SDL)
+SDL, BUILT = printed(), graph()
 PRINTED_TYPES = [named for name, named in BUILT.type_map.items() if not is_introspection_type(named)]
 Composite = GraphQLObjectType | GraphQLInterfaceType
 

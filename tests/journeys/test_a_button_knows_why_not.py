@@ -9,16 +9,15 @@ from typing import Any
 
 import pytest
 from deed_examples import EXAMPLES, STRATEGIC, Cast, approved, document, done, note, screen
-from graphql import GraphQLSchema, build_schema
 from journey_house import Caller, Furnished, MakeWorld, World, serving
 from journey_steps import upload
+from shipped import graph
 
-from nexus_graph.api.schema import sdl
 from nexus_graph.stores.tables import schema_of_record
 
 CAN = """query Can($action: String!, $target: ID) { viewer { can(action: $action, target: $target) {
   action allowed blockers { gate code message unblock } } } }"""
-GRAPH: GraphQLSchema = build_schema(sdl())
+GRAPH = graph()
 WITHIN_SECONDS = 60
 COUNTED = {"rate_buckets"}
 """What asking costs is paid for a dry run too."""

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 from deed_examples import EXAMPLES, STRATEGIC, Cast, document, done, note, screen
-from graphql import build_schema
 from inside_house import TENANT, Inside, InsideCaller, inside
+from shipped import graph
 
 from nexus_graph.api import schema as api_schema
 from nexus_graph.api.declarations import MUTATION, declarations
@@ -24,7 +24,7 @@ from nexus_graph.scope.scope import Env, Principal, PrincipalKind, Scope
 from nexus_graph.stores.work import Read
 
 BUILT = api_schema.built()
-GRAPH = build_schema(BUILT.as_str())
+GRAPH = graph()
 DECLARED = declarations(BUILT)
 CAN = """query Can($action: String!, $target: ID) { viewer { can(action: $action, target: $target) {
   action allowed blockers { gate code message unblock } } } }"""
