@@ -1,7 +1,10 @@
-"""The only ways to declare a resolver: `read`, `change`, `stream`. Each demands its gates and prints them in the SDL.
+"""The only ways to declare a resolver: `read`, `link`, `change`, `stream`. Each demands its gates, printed in the SDL.
 
     @read(Permission.CARDS_READ, "A card by its id.")
     async def card(self, info: Info, id: strawberry.ID) -> Card | None: ...
+
+    @link(Permission.CARDS_READ, "The card as it stands now.", lambda loaders: loaders.cards, lambda own: own.card_id)
+    def current(self, found: cards.Card | None) -> Card | None: ...
 
     @change(Permission.CARDS_RETIRE, "Retire a card.", locked="the card's type is strategic")
     async def retire_card(self, info: Info, input: RetireCardInput) -> RetireCardPayload: ...
@@ -14,8 +17,9 @@ under the request's scope before it is answered.
 from __future__ import annotations
 
 import inspect
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Hashable, Iterator, Sequence
 from contextlib import aclosing
+from dataclasses import dataclass
 from typing import Any, TypeVar, get_type_hints
 
 import strawberry
@@ -23,8 +27,9 @@ from strawberry.extensions import FieldExtension
 from strawberry.schema_directive import Location
 
 from nexus_graph.api.context import Context, Info
+from nexus_graph.api.loaders import Loader, Loaders
 from nexus_graph.api.paging import Connection
-from nexus_graph.api.strawberry_inside import BaseSchema, fields, has_resolver
+from nexus_graph.api.strawberry_inside import BaseSchema, StrawberryField, fields, has_resolver
 from nexus_graph.api.user_errors import expected, user_error
 from nexus_graph.scope.canonical import Json
 from nexus_graph.scope.errors import NexusError
@@ -32,6 +37,8 @@ from nexus_graph.scope.permission import Permission
 from nexus_graph.stores.journal import RunKind
 
 Resolver = TypeVar("Resolver", bound=Callable[..., Any])
+Key = TypeVar("Key", bound=Hashable)
+Item = TypeVar("Item")
 
 _KINDS = {
     Permission.ASSETS_WRITE: RunKind.INGEST,
@@ -114,6 +121,48 @@ def read(
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A field that leads to one thing more: by which key of its own a value knows it, and how it is shown.
+
+    Without a key there is nothing to load. What many values lead to is loaded and let through in one step.
+    """
+
+    permission: Permission
+    loader: Callable[[Loaders], Loader[Any, Any]]
+    key: Callable[[Any], Hashable | None]
+    show: Callable[[Any, Any], Any]
+
+
+def link(
+    permission: Permission,
+    description: str,
+    loader: Callable[[Loaders], Loader[Key, Item]],
+    key: Callable[[Any], Key | None],
+    *,
+    points: int = CHEAP,
+) -> Callable[[Callable[[Any, Any], Any]], Any]:
+    """A field without arguments that a loader answers. The method shows what was found, and waits for nothing."""
+
+    def declare(show: Callable[[Any, Any], Any]) -> Any:
+        leads = Link(permission, loader, key, show)
+
+        async def resolver(self: Any, info: Info) -> Any:
+            own = key(self)
+            return show(self, None if own is None else await loader(info.context.loaders).load(own))
+
+        resolver.__name__, resolver.__doc__, resolver.__module__ = show.__name__, show.__doc__, show.__module__
+        resolver.__annotations__["return"] = show.__annotations__["return"]
+        return strawberry.field(
+            resolver,
+            description=description,
+            directives=_directives(permission, points, None, unstoppable=False),
+            extensions=[_Gate(permission, link=leads)],
+        )
+
+    return declare
+
+
 def change(
     permission: Permission, description: str, *, locked: str | None, points: int = DEAR, unstoppable: bool = False
 ) -> Callable[[Resolver], Any]:
@@ -165,8 +214,10 @@ class _Gate(FieldExtension):
         *,
         unstoppable: bool = False,
         resumable: bool = False,
+        link: Link | None = None,
     ) -> None:
         self.permission = permission
+        self.link = link
         self.unstoppable = unstoppable
         self._resumable = resumable
         self._payload = payload
@@ -196,7 +247,7 @@ class _Gate(FieldExtension):
                 context.streaming = info.field_name
                 return self._guarded(answer, info)
             answer = await answer if inspect.isawaitable(answer) else answer
-            context.take(_items(answer))
+            context.take(items(answer))
             return answer
         except NexusError as error:
             told = (info.field_name, error.code)
@@ -220,9 +271,27 @@ class _Gate(FieldExtension):
             raise
 
 
-def _items(answer: Any) -> int:
-    items = answer.edges if isinstance(answer, Connection) else answer
-    return len(items) if isinstance(items, list) else 0
+def link_of(field: StrawberryField) -> Link | None:
+    """Where a field leads, if it is a link."""
+    return next((each.link for each in field.extensions if isinstance(each, _Gate)), None)
+
+
+async def follow(context: Context, link: Link, values: Sequence[Any]) -> list[Any]:
+    """What a link shows of each of many values, which its gate lets through as it would let each through.
+
+    Raises Forbidden without the right, which is journalled nowhere here, and what the loader raises.
+    """
+    context.scope.require(link.permission)
+    keys = [link.key(value) for value in values]
+    wanted = [key for key in keys if key is not None]
+    found = iter(await link.loader(context.loaders).load_many(wanted) if wanted else ())
+    return [link.show(value, None if key is None else next(found)) for value, key in zip(values, keys, strict=True)]
+
+
+def items(answer: Any) -> int:
+    """How many items a resolver's answer has, if it is a list or a page."""
+    listed = answer.edges if isinstance(answer, Connection) else answer
+    return len(listed) if isinstance(listed, list) else 0
 
 
 async def _journal_refusal(context: Context, field: str, permission: Permission, error: NexusError) -> None:

@@ -7,9 +7,9 @@ the document what is plain: whole parts of an answer, the plain fields of others
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import strawberry
@@ -23,6 +23,7 @@ from graphql import (
 )
 from graphql.validation.validate import ValidationAbortedError
 
+from nexus_graph.api.operations.linking import Telling, told
 from nexus_graph.api.operations.planning import Plan
 from nexus_graph.api.strawberry_inside import executor_class
 
@@ -89,12 +90,22 @@ def planned_executor(schema: strawberry.Schema) -> type[Any]:
         def complete_value(
             self, return_type: Any, field_details_list: Any, info: Any, path: Any, result: Any, position_context: Any
         ) -> Any:
-            """What is plain as a whole, by its shape."""
+            """What is plain as a whole, by its shape; what holds links besides, in rounds."""
             shape = self.plan.shape(return_type, field_details_list, self.selected)
             if shape is not None:
                 with suppress(Exception):  # the ordinary way tells what is wrong
                     return shape(result)
+            elif (tell := self.plan.telling(return_type, field_details_list, self.selected)) is not None:
+                ordinary = partial(super().complete_value, return_type, field_details_list, info, path)
+                return self._told_in_rounds(tell, result, partial(ordinary, result, position_context))
             return super().complete_value(return_type, field_details_list, info, path, result, position_context)
+
+        async def _told_in_rounds(self, tell: Telling, value: Any, ordinary: Callable[[], Any]) -> Any:
+            try:
+                return await told(tell, value, self.context_value)
+            except Exception:  # the ordinary way tells what is wrong
+                completed = ordinary()
+                return await completed if self.is_awaitable(completed) else completed
 
         def execute_fields(
             self, parent_type: Any, source_value: Any, path: Any, grouped_field_set: Any, position_context: Any

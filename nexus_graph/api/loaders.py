@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, TypeVar
-
-from strawberry.dataloader import DataLoader
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from nexus_graph import assets, atoms, cards, exports, index, packs, runs
 from nexus_graph.api import preflight
@@ -27,21 +26,67 @@ from nexus_graph.scope.scope import Scope
 if TYPE_CHECKING:
     from nexus_graph.api.house import House
 
-Key = TypeVar("Key")
+Key = TypeVar("Key", bound=Hashable)
 Item = TypeVar("Item")
 
+MOST_TOGETHER: Final = 1000
+"""Keys of one call."""
 
-class Loader(DataLoader[Key, Item]):
-    """A loader whose answers belong to all who ask: when one field is cancelled, the others still get theirs.
 
-    A field that fails cancels its siblings, and cancelling whoever waits for a future cancels the future itself.
+@dataclass(frozen=True, slots=True)
+class _Failure:
+    error: Exception
+
+
+class Loader(Generic[Key, Item]):
+    """The items of keys; None for what there is none of. Who asks at the same time shares a call, and none asks twice.
+
+    A call belongs to all who wait for it: when one field is cancelled, as the siblings of a failed one are, the others
+    still get theirs. What it fails with is told to all who ask for one of its keys.
     """
 
-    async def load(self, key: Key) -> Item:
+    def __init__(self, fetch: Callable[[Sequence[Key]], Awaitable[Mapping[Key, Item]]]) -> None:
+        self._fetch = fetch
+        self._found: dict[Key, Item | _Failure | None] = {}
+        self._calls: dict[Key, asyncio.Task[None]] = {}
+        self._next: dict[Key, None] | None = None  # keys of the call that is about to begin
+
+    async def load(self, key: Key) -> Item | None:
         """The item of a key."""
-        answer = asyncio.ensure_future(super().load(key))
-        answer.add_done_callback(lambda done: done.cancelled() or done.exception())  # all who asked may be gone
-        return await asyncio.shield(answer)
+        return (await self.load_many((key,)))[0]
+
+    async def load_many(self, keys: Sequence[Key]) -> list[Item | None]:
+        """The items of keys, in their order. Raises what their call failed with."""
+        for call in {self._call_of(key) for key in dict.fromkeys(keys) if key not in self._found}:
+            await asyncio.shield(call)
+        items = list[Item | None]()
+        for key in keys:
+            item = self._found[key]
+            if isinstance(item, _Failure):
+                raise item.error
+            items.append(item)
+        return items
+
+    def _call_of(self, key: Key) -> asyncio.Task[None]:
+        if (call := self._calls.get(key)) is None:
+            if self._next is None or len(self._next) == MOST_TOGETHER:
+                self._next = {}
+                self._newest = asyncio.create_task(self._load(self._next))
+            self._next[key] = None
+            call = self._calls[key] = self._newest
+        return call
+
+    async def _load(self, wanted: dict[Key, None]) -> None:
+        await asyncio.sleep(0)  # all who ask in this turn of the event loop have asked then
+        if self._next is wanted:
+            self._next = None
+        keys = [*wanted]
+        try:
+            found = await self._fetch(keys)
+        except Exception as error:
+            self._found |= dict.fromkeys(keys, _Failure(error))
+        else:
+            self._found |= {key: found.get(key) for key in keys}
 
 
 class Loaders:
@@ -53,79 +98,71 @@ class Loaders:
         self._scope = scope
 
     @cached_property
-    def assets(self) -> DataLoader[str, Asset | None]:
+    def assets(self) -> Loader[str, Asset]:
         """Assets by id."""
-        return _loader(lambda ids: assets.fetch(self._stores, self._scope, ids))
+        return Loader(lambda ids: assets.fetch(self._stores, self._scope, ids))
 
     @cached_property
-    def atoms(self) -> DataLoader[str, Atom | None]:
+    def atoms(self) -> Loader[str, Atom]:
         """Atoms by id."""
-        return _loader(lambda ids: atoms.fetch(self._stores, self._scope, ids))
+        return Loader(lambda ids: atoms.fetch(self._stores, self._scope, ids))
 
     @cached_property
-    def stale_atoms(self) -> DataLoader[str, bool | None]:
+    def stale_atoms(self) -> Loader[str, bool]:
         """Whether atoms, by id, are of an older recipe."""
-        return _loader(lambda ids: atoms.stale(self._stores, self._scope, ids))
+        return Loader(lambda ids: atoms.stale(self._stores, self._scope, ids))
 
     @cached_property
-    def derivations(self) -> DataLoader[str, Outcome | None]:
+    def derivations(self) -> Loader[str, Outcome]:
         """Outcomes of derivations by asset id."""
-        return _loader(lambda ids: atoms.outcomes(self._stores, self._scope, ids))
+        return Loader(lambda ids: atoms.outcomes(self._stores, self._scope, ids))
 
     @cached_property
-    def locks(self) -> DataLoader[str, Lock | None]:
+    def locks(self) -> Loader[str, Lock]:
         """Strategy Locks by id."""
-        return _loader(lambda ids: locks.fetch(self._stores, self._scope, ids))
+        return Loader(lambda ids: locks.fetch(self._stores, self._scope, ids))
 
     @cached_property
-    def packs(self) -> DataLoader[str, Pack | None]:
+    def packs(self) -> Loader[str, Pack]:
         """Packs by id."""
-        return _loader(lambda ids: packs.fetch(self._stores, self._scope, ids))
+        return Loader(lambda ids: packs.fetch(self._stores, self._scope, ids))
 
     @cached_property
-    def exports(self) -> DataLoader[str, Export | None]:
+    def exports(self) -> Loader[str, Export]:
         """Exports by id."""
-        return _loader(lambda ids: exports.fetch(self._stores, self._scope, ids))
+        return Loader(lambda ids: exports.fetch(self._stores, self._scope, ids))
 
     @cached_property
-    def runs(self) -> DataLoader[str, Run | None]:
+    def runs(self) -> Loader[str, Run]:
         """Runs by id."""
-        return _loader(lambda ids: runs.fetch(self._stores, self._scope, ids))
+        return Loader(lambda ids: runs.fetch(self._stores, self._scope, ids))
 
     @cached_property
-    def run_counts(self) -> DataLoader[str, dict[str, int] | None]:
+    def run_counts(self) -> Loader[str, dict[str, int]]:
         """Counts of entries by run id."""
-        return _loader(lambda ids: runs.counts(self._stores, self._scope, ids))
+        return Loader(lambda ids: runs.counts(self._stores, self._scope, ids))
 
     @cached_property
-    def run_sources(self) -> DataLoader[str, tuple[Subject, ...] | None]:
+    def run_sources(self) -> Loader[str, tuple[Subject, ...]]:
         """What runs are about, by run id."""
-        return _loader(lambda ids: runs.sources(self._stores, self._scope, ids))
+        return Loader(lambda ids: runs.sources(self._stores, self._scope, ids))
 
     @cached_property
-    def index_states(self) -> DataLoader[tuple[str, int], IndexState | None]:
+    def index_states(self) -> Loader[tuple[str, int], IndexState]:
         """Whether search finds versions of cards."""
-        return _loader(lambda pairs: index.states(self._stores, self._scope, pairs))
+        return Loader(lambda pairs: index.states(self._stores, self._scope, pairs))
 
     @cached_property
-    def decisions(self) -> DataLoader[Question, Decision | NexusError | None]:
+    def decisions(self) -> Loader[Question, Decision | NexusError]:
         """The gates' answers to questions."""
-        return _loader(lambda questions: preflight.decisions(self._house, self._scope, questions))
+        return Loader(lambda questions: preflight.decisions(self._house, self._scope, questions))
 
     @cached_property
-    def cards(self) -> DataLoader[str, Card | None]:
+    def cards(self) -> Loader[str, Card]:
         """Cards by id."""
-        return _loader(lambda ids: cards.fetch(self._stores, self._scope, ids))
+        return Loader(lambda ids: cards.fetch(self._stores, self._scope, ids))
 
     @cached_property
-    def card_versions(self) -> DataLoader[tuple[str, int], Card | None]:
+    def card_versions(self) -> Loader[tuple[str, int], Card]:
         """Versions of cards by card id and version."""
-        return _loader(lambda pairs: cards.fetch_versions(self._stores, self._scope, pairs))
-
-
-def _loader(fetch: Callable[[Sequence[Key]], Awaitable[Mapping[Key, Item]]]) -> DataLoader[Key, Item | None]:
-    async def load(keys: list[Key]) -> list[Item | None]:
-        found = await fetch(keys)
-        return [found.get(key) for key in keys]
-
-    return Loader(load_fn=load, max_batch_size=1000)
+        return Loader(lambda pairs: cards.fetch_versions(self._stores, self._scope, pairs))

@@ -22,6 +22,7 @@ __all__ = (
     "ScalarDefinition",
     "StrawberryField",
     "attribute_of",
+    "declared",
     "describe_directives",
     "describe_values",
     "executor_class",
@@ -97,12 +98,16 @@ def _describe(directive: GraphQLDirective, schema: strawberry.Schema) -> None:
         directive.args[schema.config.name_converter.get_graphql_name(field)].description = field.description
 
 
+def declared(field: GraphQLField) -> StrawberryField | None:
+    """What a field was declared as."""
+    found = field.extensions.get(_DEFINITION)
+    return found if isinstance(found, StrawberryField) else None
+
+
 def attribute_of(field: GraphQLField) -> str | None:
     """The attribute that answers a field, unless a function of its own does."""
-    declared = field.extensions.get(_DEFINITION)
-    if isinstance(declared, StrawberryField) and declared.is_basic_field:
-        return declared.python_name
-    return None
+    found = declared(field)
+    return found.python_name if found is not None and found.is_basic_field else None
 
 
 def python_type_of(kind: GraphQLObjectType) -> type | None:

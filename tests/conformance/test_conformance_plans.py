@@ -17,8 +17,13 @@ from hypothesis import HealthCheck, given, settings
 from inside_house import Inside, inside
 from journey_steps import publish, reserve, seal
 
+from nexus_graph import cards as room
+from nexus_graph import index
+from nexus_graph.api import context
+from nexus_graph.api.fields import follow
 from nexus_graph.api.graphql_core_inside import planned_executor
 from nexus_graph.api.nodes import cards
+from nexus_graph.api.operations.linking import told
 from nexus_graph.api.operations.planning import Plan
 from nexus_graph.api.schema import built
 
@@ -34,6 +39,9 @@ class NoPlan(Plan):
     """Knows nothing: all goes the ordinary way."""
 
     def shape(self, *_: Any) -> None:
+        """None."""
+
+    def telling(self, *_: Any) -> None:
         """None."""
 
     def fields(self, kind: Any, selected: Any, collect: Any) -> Any:
@@ -70,20 +78,42 @@ def compared(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     planned, counted = planned_executor(built()), Counter[str]()
     plain = planned.complete_value
 
+    def ordinary(self: Any) -> Any:
+        other = copy(self)
+        other.plan, other.collected_errors = NoPlan(self.schema), CollectedErrors()
+        return other
+
     def complete_value(self: Any, kind: Any, nodes: Any, info: Any, path: Any, result: Any, context: Any) -> Any:
-        if not isinstance(self.plan, NoPlan) and (shape := self.plan.shape(kind, nodes, self.selected)) is not None:
-            ordinary = copy(self)
-            ordinary.plan, ordinary.collected_errors = NoPlan(self.schema), CollectedErrors()
+        asked = (kind, nodes, info, path, result, context)
+        if isinstance(self.plan, NoPlan):
+            return plain(self, *asked)
+        if (shape := self.plan.shape(kind, nodes, self.selected)) is not None:
             try:
-                told = shape(result)
+                found = shape(result)
             except Exception:
                 counted["left to the ordinary way"] += 1
             else:
-                expected = ordinary.complete_value(kind, nodes, info, path, result, context)
-                assert orjson.dumps(told) == orjson.dumps(expected), path
-                assert not ordinary.collected_errors.errors
+                other = ordinary(self)
+                assert orjson.dumps(found) == orjson.dumps(other.complete_value(*asked)), path
+                assert not other.collected_errors.errors
                 counted[str(kind)] += 1
-        return plain(self, kind, nodes, info, path, result, context)
+        elif (tell := self.plan.telling(kind, nodes, self.selected)) is not None:
+            return in_rounds(self, tell, *asked)
+        return plain(self, *asked)
+
+    async def in_rounds(self: Any, tell: Any, kind: Any, *rest: Any) -> Any:
+        try:
+            found = await told(tell, rest[3], self.context_value)
+        except Exception:
+            counted["left to the ordinary way"] += 1
+        else:
+            other = ordinary(self)
+            expected = other.complete_value(kind, *rest)
+            expected = await expected if self.is_awaitable(expected) else expected
+            assert orjson.dumps(found) == orjson.dumps(expected), rest[2]
+            assert not other.collected_errors.errors
+            counted[f"{kind} in rounds"] += 1
+        return await plain(self, kind, *rest)
 
     monkeypatch.setattr(planned, "complete_value", complete_value)
     return counted
@@ -111,6 +141,7 @@ def explored(house: Inside, graph: GraphQLSchema, ids: list[str], root: Root, ex
 
 
 @pytest.mark.parametrize("examples", [BOUNDED, pytest.param(LONG, marks=pytest.mark.long)], ids=["bounded", "long"])
+@pytest.mark.usefixtures("several")
 def test_both_ways_answer_the_same(
     house: Inside, graph: GraphQLSchema, ids: list[str], compared: Counter[str], examples: int
 ) -> None:
@@ -119,7 +150,9 @@ def test_both_ways_answer_the_same(
         if root.name != "engageKillSwitch":  # what it halts answers nothing any more
             explored(house, graph, ids, root, examples)
     house.caller("owner").ask(WHOLE % (ids[2], ids[0]))
+    house.caller("owner").ask(LINKED)
     assert len(compared) > 20, compared
+    assert sum(name.endswith("in rounds") for name in compared) > 2, compared
 
 
 WRONG: dict[str, Any] = {
@@ -148,6 +181,82 @@ def test_what_is_not_expected_is_told_as_ever(house: Inside, ids: list[str], mon
                 del error["extensions"]["traceId"], error["extensions"]["hint"]  # which names the trace
         assert planned == ordinary
         assert ("errors" in planned) == (attribute != "pii_flags"), planned
+
+
+LINKED = """
+{ influencePacks(first: 3) { edges { node { id refs { rank version { id digest current { id title indexState } } } } } }
+  search(text: "a card", k: 5) { hits { rank version { __typename id current { key } } } } }"""
+
+
+@pytest.fixture
+def several(house: Inside, ids: list[str]) -> None:
+    """A pack that refers to several cards."""
+    owner: Any = house.caller("owner")
+    for number in range(4):
+        publish(owner, f"---\nkey: planned/{number}\ncard_type: note\ntitle: Card {number}\n---\nA card, {number}.\n")
+    follower = index.follower(house.house.index)
+    while house.run(follower.catch_up(house.house.stores)):
+        continue
+    owner.ask('{ influencePack(ask: { text: "which card" }) { id } }')
+
+
+@pytest.mark.usefixtures("several")
+def test_what_many_links_lead_to_is_read_and_told_once(house: Inside, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One call for each kind of thing and round, whatever the number of links; and the answer of the ordinary way."""
+    owner, calls = house.caller("owner"), Counter[str]()
+    for name in ("fetch_versions", "fetch"):
+        plain = getattr(room, name)
+
+        def counted(*arguments: Any, name: str = name, plain: Any = plain) -> Any:
+            calls[name] += 1
+            return plain(*arguments)
+
+        monkeypatch.setattr(room, name, counted)
+    planned = owner.ask(LINKED)
+    assert [len(edge["node"]["refs"]) for edge in planned["influencePacks"]["edges"]] == [5, 0]
+    assert dict(calls) == {"fetch_versions": 1, "fetch": 1}
+    monkeypatch.setattr(Plan, "of", classmethod(lambda *_: None))
+    assert owner.ask(f"{LINKED} # in the ordinary way") == planned
+    assert dict(calls) == {"fetch_versions": 2, "fetch": 2}
+
+
+@pytest.mark.usefixtures("several")
+@pytest.mark.parametrize("most", [3, *range(10, 30), 10_000])
+def test_links_count_as_they_would_one_by_one(house: Inside, monkeypatch: pytest.MonkeyPatch, most: int) -> None:
+    """An operation that asks for too much is told so at the same places; one that does not is answered."""
+    monkeypatch.setattr(context, "MOST_ITEMS", most)
+    planned = house.caller("owner").whole(LINKED)
+    monkeypatch.setattr(Plan, "of", classmethod(lambda *_: None))
+    ordinary = house.caller("owner").whole(f"{LINKED} # in the ordinary way")
+    assert ("errors" in planned) == ("errors" in ordinary)
+    assert most not in (3, 10_000) or ("errors" in planned) == (most == 3), planned
+    assert {error["message"] for error in planned.get("errors", ())} == {
+        error["message"] for error in ordinary.get("errors", ())
+    }
+
+
+@pytest.mark.usefixtures("several")
+@pytest.mark.parametrize("round_", [1, 2, 3])
+def test_a_link_that_is_refused_is_told_as_ever(house: Inside, monkeypatch: pytest.MonkeyPatch, round_: int) -> None:
+    """Whatever stands in the way of many at once, they are followed one by one, and count once."""
+    owner, plain, left = house.caller("owner"), follow, round_
+    expected = owner.ask(LINKED)
+    needed = next(
+        most
+        for most in range(1, 100)
+        if (monkeypatch.setattr(context, "MOST_ITEMS", most), "errors" not in owner.whole(LINKED))[1]
+    )
+    monkeypatch.setattr(context, "MOST_ITEMS", needed)
+
+    async def refused(*arguments: Any) -> Any:
+        nonlocal left
+        left -= 1
+        if left < 1:
+            raise LookupError("it is not followed in rounds")
+        return await plain(*arguments)
+
+    monkeypatch.setattr("nexus_graph.api.operations.linking.follow", refused)
+    assert owner.ask(LINKED) == expected
 
 
 SPREAD_TWICE = """

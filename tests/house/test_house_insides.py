@@ -56,7 +56,7 @@ DOCUMENTED: Mapping[str, set[str]] = {
 """Libraries, and the modules beside their top that they document. One that is new here is looked up first."""
 
 SUBCLASSED = {
-    *("BaseModel", "SQLModel", "Visitor", "DataLoader", "FieldExtension", "StreamingResponse", "jws.JWSRegistry"),
+    *("BaseModel", "SQLModel", "Visitor", "FieldExtension", "StreamingResponse", "jws.JWSRegistry"),
     *("strawberry.Schema", "OTLPSpanExporter", "RandomIdGenerator", "TyperGroup"),
 }
 """Classes of libraries that are there to be subclassed, as their documentation shows."""

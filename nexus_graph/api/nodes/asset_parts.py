@@ -8,7 +8,7 @@ import strawberry
 
 from nexus_graph import assets
 from nexus_graph.api.context import Info
-from nexus_graph.api.fields import read
+from nexus_graph.api.fields import link
 from nexus_graph.api.paging import Connection
 from nexus_graph.scope.errors import NotFound
 from nexus_graph.scope.permission import Permission
@@ -31,21 +31,30 @@ class AssetPart:
         """From the room's value."""
         return cls(place=part.place, filename=part.filename, asset_id=part.asset_id, parent_id=part.parent_id)
 
-    @read(Permission.ASSETS_READ, "The asset that was found.")
-    async def asset(self, info: Info) -> Annotated[Asset, strawberry.lazy("nexus_graph.api.nodes.assets")]:
+    @link(
+        Permission.ASSETS_READ,
+        "The asset that was found.",
+        lambda loaders: loaders.assets,
+        lambda own: own.asset_id,
+    )
+    def asset(self, found: assets.Asset | None) -> Annotated[Asset, strawberry.lazy("nexus_graph.api.nodes.assets")]:
         """Lineage forwards; all assets of the operation at once."""
-        return await _asset(info, self.asset_id)
+        return _asset(found)
 
-    @read(Permission.ASSETS_READ, "The asset that it was found in.")
-    async def parent(self, info: Info) -> Annotated[Asset, strawberry.lazy("nexus_graph.api.nodes.assets")]:
+    @link(
+        Permission.ASSETS_READ,
+        "The asset that it was found in.",
+        lambda loaders: loaders.assets,
+        lambda own: own.parent_id,
+    )
+    def parent(self, found: assets.Asset | None) -> Annotated[Asset, strawberry.lazy("nexus_graph.api.nodes.assets")]:
         """Lineage backwards; all assets of the operation at once."""
-        return await _asset(info, self.parent_id)
+        return _asset(found)
 
 
-async def _asset(info: Info, asset_id: str) -> Asset:
+def _asset(found: assets.Asset | None) -> Asset:
     from nexus_graph.api.nodes.assets import Asset
 
-    found = await info.context.loaders.assets.load(asset_id)
     if found is None:
         raise NotFound("asset")
     return Asset.of(found)

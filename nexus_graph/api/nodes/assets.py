@@ -11,7 +11,7 @@ import strawberry
 
 from nexus_graph import assets
 from nexus_graph.api.context import Info
-from nexus_graph.api.fields import change, read
+from nexus_graph.api.fields import change, link, read
 from nexus_graph.api.idempotency import RepeatableInput, once
 from nexus_graph.api.nodes.allowed_actions import AllowedAction, allowed
 from nexus_graph.api.nodes.asset_parts import AssetPart, page_of_parents, page_of_parts
@@ -20,7 +20,7 @@ from nexus_graph.api.paging import After, Before, Connection, First, Last
 from nexus_graph.api.scalars import BigInt, Node, described
 from nexus_graph.api.user_errors import UserError
 from nexus_graph.assets import AssetFilter, AssetState, Reservation
-from nexus_graph.atoms import NOT_ASKED
+from nexus_graph.atoms import NOT_ASKED, Outcome
 from nexus_graph.scope.clock import iso
 from nexus_graph.scope.errors import Conflict
 from nexus_graph.scope.permission import Permission
@@ -91,10 +91,14 @@ class Asset(Node):
         found = [allowed(info, action, str(self.id)) for action in ("sealAsset", "deriveAtoms")]
         return list(await asyncio.gather(*found))
 
-    @read(Permission.ATOMS_READ, "What became of it when it was read last, and what was left out.")
-    async def derivation(self, info: Info) -> AssetDerivation:
+    @link(
+        Permission.ATOMS_READ,
+        "What became of it when it was read last, and what was left out.",
+        lambda loaders: loaders.derivations,
+        lambda own: str(own.id),
+    )
+    def derivation(self, found: Outcome | None) -> AssetDerivation:
         """The outcome; those of all assets of the operation at once."""
-        found = await info.context.loaders.derivations.load(str(self.id))
         return AssetDerivation.of(found or NOT_ASKED)
 
     @read(Permission.ATOMS_READ, "The atoms derived from it, in the order of the file.")

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import strawberry
 from strawberry.scalars import JSON
 
-from nexus_graph import atoms
+from nexus_graph import assets, atoms
 from nexus_graph.api.context import Info
-from nexus_graph.api.fields import change, read
+from nexus_graph.api.fields import change, link, read
 from nexus_graph.api.idempotency import RepeatableInput, once
 from nexus_graph.api.nodes.assets import Asset
 from nexus_graph.api.paging import After, Before, Connection, First, Last
@@ -83,10 +83,14 @@ class Atom(Node):
             asset_id=atom.asset_id,
         )
 
-    @read(Permission.ASSETS_READ, "The raw asset that it was derived from.")
-    async def asset(self, info: Info) -> Asset:
+    @link(
+        Permission.ASSETS_READ,
+        "The raw asset that it was derived from.",
+        lambda loaders: loaders.assets,
+        lambda own: own.asset_id,
+    )
+    def asset(self, found: assets.Asset | None) -> Asset:
         """Lineage forwards."""
-        found = await info.context.loaders.assets.load(self.asset_id)
         if found is None:
             raise NotFound("asset")
         return Asset.of(found)

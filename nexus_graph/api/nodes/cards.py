@@ -12,7 +12,7 @@ from strawberry.scalars import JSON
 
 from nexus_graph import cards, index
 from nexus_graph.api.context import Info
-from nexus_graph.api.fields import change, read
+from nexus_graph.api.fields import change, link, read
 from nexus_graph.api.idempotency import RepeatableInput, once
 from nexus_graph.api.nodes.allowed_actions import AllowedAction, allowed
 from nexus_graph.api.nodes.assets import Asset
@@ -117,10 +117,14 @@ class Card(CardContent, Node):
         found = [allowed(info, action, str(self.id), self.card_type, self.version) for action in ACTIONS]
         return list(await asyncio.gather(*found))
 
-    @read(Permission.CARDS_READ, "Whether search finds it.")
-    async def index_state(self, info: Info) -> IndexState:
+    @link(
+        Permission.CARDS_READ,
+        "Whether search finds it.",
+        lambda loaders: loaders.index_states,
+        lambda own: (own.card.card_id, own.card.version),
+    )
+    def index_state(self, found: IndexState | None) -> IndexState:
         """The index's own word."""
-        found = await info.context.loaders.index_states.load((self.card.card_id, self.card.version))
         return found or IndexState.PENDING
 
     @read(Permission.CARDS_READ, "All versions, newest first.")
@@ -158,10 +162,14 @@ class CardVersion(CardContent, Node):
         """From the room's value."""
         return cls(id=strawberry.ID(f"{card.card_id}:{card.version}"), card=card, **_content(card))
 
-    @read(Permission.CARDS_READ, "The card as it stands now.")
-    async def current(self, info: Info) -> Card:
+    @link(
+        Permission.CARDS_READ,
+        "The card as it stands now.",
+        lambda loaders: loaders.cards,
+        lambda own: own.card.card_id,
+    )
+    def current(self, found: cards.Card | None) -> Card:
         """The newest version."""
-        found = await info.context.loaders.cards.load(self.card.card_id)
         if found is None:
             raise NotFound("card")
         return Card.of(found)

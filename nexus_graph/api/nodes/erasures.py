@@ -8,8 +8,9 @@ from typing import Annotated
 
 import strawberry
 
+from nexus_graph import runs
 from nexus_graph.api.context import Info
-from nexus_graph.api.fields import change, read
+from nexus_graph.api.fields import change, link, read
 from nexus_graph.api.idempotency import RepeatableInput, once
 from nexus_graph.api.nodes.runs import ResearchRun
 from nexus_graph.api.paging import After, Before, Connection, First, Last
@@ -126,10 +127,14 @@ class Erasure:
             run_id=None if found.run_id is None else strawberry.ID(found.run_id),
         )
 
-    @read(Permission.RUNS_READ, "The run that tells its progress; null until it is confirmed.")
-    async def run(self, info: Info) -> ResearchRun | None:
+    @link(
+        Permission.RUNS_READ,
+        "The run that tells its progress; null until it is confirmed.",
+        lambda loaders: loaders.runs,
+        lambda own: str(own.run_id) if own.run_id else None,
+    )
+    def run(self, found: runs.Run | None) -> ResearchRun | None:
         """Its run."""
-        found = await info.context.loaders.runs.load(str(self.run_id)) if self.run_id else None
         return ResearchRun.of(found) if found else None
 
 

@@ -7,9 +7,9 @@ from typing import Annotated
 
 import strawberry
 
-from nexus_graph import exports
+from nexus_graph import exports, runs
 from nexus_graph.api.context import Info
-from nexus_graph.api.fields import change, read
+from nexus_graph.api.fields import change, link, read
 from nexus_graph.api.idempotency import RepeatableInput, once
 from nexus_graph.api.nodes.runs import ResearchRun
 from nexus_graph.api.paging import After, Before, Connection, First, Last
@@ -154,10 +154,14 @@ class TrainingExport(Node):
             manifest=_manifest(export),
         )
 
-    @read(Permission.RUNS_READ, "Its run: the log tells its progress, live through `runLog`.")
-    async def run(self, info: Info) -> ResearchRun | None:
+    @link(
+        Permission.RUNS_READ,
+        "Its run: the log tells its progress, live through `runLog`.",
+        lambda loaders: loaders.runs,
+        lambda own: own.run_id,
+    )
+    def run(self, found: runs.Run | None) -> ResearchRun | None:
         """The run; none after a dry run."""
-        found = await info.context.loaders.runs.load(self.run_id)
         return ResearchRun.of(found) if found else None
 
     @read(Permission.EXPORTS_READ, "Its finished parts, in order.")

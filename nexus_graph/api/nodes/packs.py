@@ -8,9 +8,9 @@ from typing import Annotated
 import strawberry
 from strawberry.scalars import JSON
 
-from nexus_graph import packs
+from nexus_graph import cards, packs
 from nexus_graph.api.context import Info
-from nexus_graph.api.fields import read
+from nexus_graph.api.fields import link, read
 from nexus_graph.api.nodes.card_filters import CardFilterInput, card_filter
 from nexus_graph.api.nodes.cards import CardVersion
 from nexus_graph.api.nodes.stale_artifacts import stale_of
@@ -88,10 +88,14 @@ class PackRef:
             erased=erased,
         )
 
-    @read(Permission.CARDS_READ, "The version itself, and through it atoms and raw assets; null once erased.")
-    async def version(self, info: Info) -> CardVersion | None:
+    @link(
+        Permission.CARDS_READ,
+        "The version itself, and through it atoms and raw assets; null once erased.",
+        lambda loaders: loaders.card_versions,
+        lambda own: (str(own.card_id), own.card_version),
+    )
+    def version(self, found: cards.Card | None) -> CardVersion | None:
         """Provenance. One call for all refs of the pack."""
-        found = await info.context.loaders.card_versions.load((str(self.card_id), self.card_version))
         return CardVersion.of(found) if found else None
 
     @read(Permission.ATOMS_READ, "The cited atoms that a newer version of their recipe has replaced since.")

@@ -11,7 +11,7 @@ from strawberry.scalars import JSON
 
 from nexus_graph import runs
 from nexus_graph.api.context import Info
-from nexus_graph.api.fields import change, read
+from nexus_graph.api.fields import change, link, read
 from nexus_graph.api.idempotency import RepeatableInput, once
 from nexus_graph.api.nodes.allowed_actions import AllowedAction, allowed
 from nexus_graph.api.paging import After, Before, Connection, CursorList, First, Last
@@ -168,17 +168,25 @@ class ResearchRun(Node):
         found = [allowed(info, action, str(self.id)) for action in ("appendRunLog", "closeRun")]
         return list(await asyncio.gather(*found))
 
-    @read(Permission.RUNS_READ, "How many entries of each type it has.")
-    async def counts(self, info: Info) -> list[Count]:
+    @link(
+        Permission.RUNS_READ,
+        "How many entries of each type it has.",
+        lambda loaders: loaders.run_counts,
+        lambda own: str(own.id),
+    )
+    def counts(self, found: dict[str, int] | None) -> list[Count]:
         """Counts, by type."""
-        found = await info.context.loaders.run_counts.load(str(self.id)) or {}
-        return [Count(type=action, count=number) for action, number in found.items()]
+        return [Count(type=action, count=number) for action, number in (found or {}).items()]
 
-    @read(Permission.RUNS_READ, "What its first entries are about.")
-    async def sources(self, info: Info) -> list[Subject]:
+    @link(
+        Permission.RUNS_READ,
+        "What its first entries are about.",
+        lambda loaders: loaders.run_sources,
+        lambda own: str(own.id),
+    )
+    def sources(self, found: tuple[runs.Subject, ...] | None) -> list[Subject]:
         """Distinct subjects of the first 20 entries."""
-        found = await info.context.loaders.run_sources.load(str(self.id)) or ()
-        return [Subject(kind=subject.kind, subject_id=subject.id) for subject in found]
+        return [Subject(kind=subject.kind, subject_id=subject.id) for subject in found or ()]
 
     @read(Permission.RUNS_READ, "Its log, oldest first. Its cursors are good for `runLog` too.")
     async def log(

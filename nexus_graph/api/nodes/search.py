@@ -6,9 +6,9 @@ from typing import Annotated
 
 import strawberry
 
-from nexus_graph import index
+from nexus_graph import cards, index
 from nexus_graph.api.context import Info
-from nexus_graph.api.fields import read
+from nexus_graph.api.fields import link, read
 from nexus_graph.api.nodes.card_filters import CardFilterInput, card_filter
 from nexus_graph.api.nodes.cards import CardVersion
 from nexus_graph.api.scalars import described
@@ -39,10 +39,14 @@ class SearchHit:
     card_id: strawberry.Private[str]
     card_version: strawberry.Private[int]
 
-    @read(Permission.CARDS_READ, "The version that was found.")
-    async def version(self, info: Info) -> CardVersion:
+    @link(
+        Permission.CARDS_READ,
+        "The version that was found.",
+        lambda loaders: loaders.card_versions,
+        lambda own: (own.card_id, own.card_version),
+    )
+    def version(self, found: cards.Card | None) -> CardVersion:
         """The card's current version at the time of the search."""
-        found = await info.context.loaders.card_versions.load((self.card_id, self.card_version))
         if found is None:
             raise NotFound("card")
         return CardVersion.of(found)

@@ -31,7 +31,9 @@ from graphql import (
     is_leaf_type,
 )
 
-from nexus_graph.api.strawberry_inside import attribute_of, python_type_of
+from nexus_graph.api.fields import link_of
+from nexus_graph.api.operations.linking import Gap, Lead, Telling
+from nexus_graph.api.strawberry_inside import attribute_of, declared, python_type_of
 from nexus_graph.safeguards.rates import Price
 
 Shape = Callable[[Any], Any]
@@ -69,6 +71,7 @@ class Plan:
     def __init__(self, graph: GraphQLSchema) -> None:
         self._graph = graph
         self._shapes: dict[tuple[object, ...], Shape | None] = {}
+        self._tellings: dict[tuple[object, ...], Telling | None] = {}
         self._fields: dict[tuple[object, ...], tuple[Selected, ...]] = {}
         self.collected: dict[tuple[object, ...], Any] = {}
         self._prices: OrderedDict[Key, Price] = OrderedDict()
@@ -107,6 +110,14 @@ class Plan:
             self._shapes[key] = None  # while it is being made: nothing plain leads to itself
             self._shapes[key] = self._shaped(kind, nodes, collect)
         return self._shapes[key]
+
+    def telling(self, kind: GraphQLOutputType, nodes: Sequence[Any], collect: Collect) -> Telling | None:
+        """How a value of a type is told when nothing but links has a say in it; None where another resolver has."""
+        key = (kind, *(id(each.node) for each in nodes))
+        if key not in self._tellings:
+            self._tellings[key] = None  # while it is being made
+            self._tellings[key] = self._linked(kind, nodes, collect)
+        return self._tellings[key]
 
     def fields(self, kind: GraphQLObjectType, selected: Mapping[str, Any], collect: Collect) -> tuple[Selected, ...]:
         """The fields that are selected of an object, in their order, with the shapes of those that are plain."""
@@ -176,6 +187,52 @@ class Plan:
 
         return one_of
 
+    def _linked(self, kind: GraphQLOutputType, nodes: Sequence[Any], collect: Collect) -> Telling | None:
+        """As `_shaped`, where links may stand between what is plain."""
+        if (shape := self.shape(kind, nodes, collect)) is not None:
+            return lambda value, _: shape(value)
+        if isinstance(kind, (GraphQLNonNull, GraphQLList)):
+            inner = self._linked(kind.of_type, nodes, collect)
+            around = _never_null_with_gaps if isinstance(kind, GraphQLNonNull) else _each_with_gaps
+            return None if inner is None else around(inner)
+        if isinstance(kind, GraphQLObjectType):
+            known = None if kind.is_type_of is None else python_type_of(kind)
+            told = None if kind.is_type_of is not None and known is None else self._pieces(kind, nodes, collect)
+            return None if told is None else _of_types({known: told})
+        if isinstance(kind, (GraphQLInterfaceType, GraphQLUnionType)):
+            pieces = dict[type | None, Pieces]()
+            for possible in self._graph.get_possible_types(kind):
+                known, told = python_type_of(possible), self._pieces(possible, nodes, collect)
+                if known is None or told is None or known in pieces:
+                    return None
+                pieces[known] = told
+            return _of_types(pieces)
+        return None
+
+    def _pieces(self, kind: GraphQLObjectType, nodes: Sequence[Any], collect: Collect) -> Pieces | None:
+        """What is selected of an object: how each is read and told, or where it leads."""
+        pieces: list[tuple[str, Callable[[Any], Any], Telling | None, Lead | None]] = []
+        for name, places in collect(kind, nodes).items():
+            field_name = places[0].node.name.value
+            if field_name == _TYPENAME:
+                pieces.append((name, _constant(kind.name), _as_it_is_without_gaps, None))
+                continue
+            field = kind.fields.get(field_name)
+            found = None if field is None else declared(field)
+            telling = None if field is None else self.telling(field.type, places, collect)
+            if field is None or found is None or telling is None:
+                return None
+            if (attribute := attribute_of(field)) is not None:
+                pieces.append((name, attrgetter(attribute), telling, None))
+            elif (link := link_of(found)) is not None:
+                pieces.append((name, _as_it_is, None, Lead(link, telling)))
+            else:
+                return None
+        return tuple(pieces)
+
+
+Pieces = tuple[tuple[str, Callable[[Any], Any], Telling | None, Lead | None], ...]
+"""By its name each field of an object: what is read, and either how that is told or where it leads."""
 
 Collect = Callable[[GraphQLObjectType, Sequence[Any]], Mapping[str, Any]]
 """What is selected of an object of a type at these places of the document: by the names in the answer."""
@@ -223,6 +280,52 @@ def _each(inner: Shape) -> Shape:
         raise Unexpected
 
     return each
+
+
+def _never_null_with_gaps(inner: Telling) -> Telling:
+    def never_null(value: Any, gaps: list[Gap]) -> Any:
+        told = inner(value, gaps)
+        if told is None:
+            raise Unexpected
+        return told
+
+    return never_null
+
+
+def _each_with_gaps(inner: Telling) -> Telling:
+    def each(value: Any, gaps: list[Gap]) -> Any:
+        if type(value) is list or type(value) is tuple:
+            return [inner(item, gaps) for item in value]
+        if value is None:
+            return None
+        raise Unexpected
+
+    return each
+
+
+def _of_types(pieces: Mapping[type | None, Pieces]) -> Telling:
+    """Objects by their types; that of None may be any."""
+    any_type = pieces.get(None)
+
+    def of_types(value: Any, gaps: list[Gap]) -> Any:
+        if value is None:
+            return None
+        if (told := any_type or pieces.get(type(value))) is None:
+            raise Unexpected
+        piece: dict[str, Any] = {}
+        for name, read, tell, lead in told:
+            if tell is not None:
+                piece[name] = tell(read(value), gaps)
+            elif lead is not None:
+                piece[name] = None
+                gaps.append(Gap(lead, value, piece, name))
+        return piece
+
+    return of_types
+
+
+def _as_it_is_without_gaps(value: Any, _: list[Gap]) -> Any:
+    return value
 
 
 def _told(read: tuple[tuple[str, Callable[[Any], Any], Shape], ...], known: type | None) -> Shape:
