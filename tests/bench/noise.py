@@ -19,12 +19,14 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import benchmark
 import httpx
 from benchmark import PAGE, PAGE_QUERY, prepare, ready, start
 from row import Row, table
+from stream_clients import cpu
 
 PORT = 18433
 PRICE = PAGE + 1
@@ -58,7 +60,7 @@ async def measure(per_second: int = PER_SECOND) -> list[Row]:
             await ready(address + "/readyz", server)
             quiet = headers(folder, environment, "owner@bench", QUIET)
             greedy = headers(folder, environment, "owner@greedy", GREEDY)
-            return [await spells(address, quiet, greedy, per_second)]
+            return [await spells(address, server.pid, quiet, greedy, per_second)]
         finally:
             server.kill()
             server.wait(20)
@@ -76,16 +78,19 @@ def headers(folder: str, environment: dict[str, str], subject: str, tenant: str)
     return {"Authorization": f"Bearer {token}", "X-Nexus-Tenant": tenant, "X-Nexus-Env": "dev"}
 
 
-async def spells(address: str, quiet: Headers, greedy: Headers, per_second: int) -> Row:
+async def spells(address: str, pid: int, quiet: Headers, greedy: Headers, per_second: int) -> Row:
     """Calm and noisy spells in turns."""
     pause = pause_of(per_second)
     rate = TIMES * per_second / PRICE
     calm, noisy, statuses = list[float](), list[float](), Counter[str]()
+    used = [0.0, 0.0]
     async with httpx.AsyncClient(trust_env=False, headers=quiet) as client:
         await ask(client, address, 1.0, pause)
         for number in range(SPELLS):
             sys.stderr.write(f"spell {number + 1} of {SPELLS}\n")
+            before = cpu(pid)
             calm += await ask(client, address, SPELL_SECONDS, pause)
+            used[0] += cpu(pid) - before
             command = [sys.executable, __file__, "--send", address, "--rate", str(rate)]
             sender = await asyncio.create_subprocess_exec(
                 *command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
@@ -94,11 +99,13 @@ async def spells(address: str, quiet: Headers, greedy: Headers, per_second: int)
             assert sender.stdout is not None
             sender.stdin.write(json.dumps(greedy).encode() + b"\n")
             await sender.stdout.readline()  # its full budget is spent
+            before = cpu(pid)
             noisy += await ask(client, address, SPELL_SECONDS, pause)
+            used[1] += cpu(pid) - before
             sender.stdin.write(b"enough\n")
             statuses.update(json.loads(await sender.stdout.readline()))
             await sender.wait()
-    return row(calm, noisy, statuses, per_second)
+    return row(calm, noisy, statuses, per_second, [each / SPELLS / SPELL_SECONDS for each in used])
 
 
 def pause_of(per_second: int) -> float:
@@ -147,8 +154,8 @@ async def send(address: str, rate: float) -> None:
     sys.stdout.write(json.dumps(dict(seen) | {"milliseconds": round(seconds * 1000), "sent": sent}) + "\n")
 
 
-def row(calm: list[float], noisy: list[float], statuses: Counter[str], per_second: int) -> Row:
-    """The row, and how greedy the other was."""
+def row(calm: list[float], noisy: list[float], statuses: Counter[str], per_second: int, used: Sequence[float]) -> Row:
+    """The row, how greedy the other was, and the share of a processor that the server used in calm and noisy spells."""
     seconds = statuses["milliseconds"] / 1000
     before, after = percentiles(calm), percentiles(noisy)
     passed, refused, sent = (statuses[name] / seconds for name in ("200", "429", "sent"))
@@ -157,8 +164,10 @@ def row(calm: list[float], noisy: list[float], statuses: Counter[str], per_secon
         f"another tenant's p99 while one sends {TIMES} times its budget / alone",
         after[-1] / before[-1],
         1.2,
-        f"{told(after)} beside {sent:.0f} pages/s, of which {passed:.1f} passed and {refused:.0f} were refused",
-        f"{told(before)} alone, a page of {PAGE} every {pause_of(per_second) * 1000:.0f} ms, {len(calm)} of them",
+        f"{told(after)} beside {sent:.0f} pages/s, of which {passed:.1f} passed and {refused:.0f} were refused; "
+        f"{used[1]:.0%} of a processor",
+        f"{told(before)} alone, {len(calm)} pages of {PAGE}, one every {pause_of(per_second) * 1000:.0f} ms; "
+        f"{used[0]:.0%} of a processor",
     )
 
 
