@@ -13,6 +13,9 @@ _ROW, _LETTER, _HEAD = 16, 6.1, 26
 _LEAST: Final = 0.005
 """The share of a flame graph that a frame must have to be drawn."""
 
+_STEEP: Final = 50
+"""How far above."""
+
 _OURS, _LIBRARIES, _LANGUAGE = "#f0a35e", "#9dbbd9", "#cfcfcf"
 _LINES: Final = ("#b5482a", "#2f6f9f", "#4f8a3c", "#7a5aa6")
 _STYLE: Final = "<style>text{font:11px monospace;fill:#222}rect{stroke:#fff;stroke-width:.5}</style>"
@@ -70,25 +73,28 @@ def _box(name: str, left: float, level: int, share: float, is_language: frozense
 
 
 def curves(title: str, across: str, up: str, lines: Mapping[str, Sequence[tuple[float, float]]]) -> str:
-    """Lines of points. Across is logarithmic, up begins with nothing."""
+    """Lines of points. Across is logarithmic, and up where the highest is far above the lowest; else up begins at 0."""
     width, height, left, foot = 560, 260, 60, 34
     right, head = width - 20, _HEAD + 16 * len(lines)
     every = [point for points in lines.values() for point in points]
     least, most = (log10(found(x for x, _ in every)) for found in (min, max))
-    highest = _round(max(y for _, y in every))
+    lowest, highest = min(y for _, y in every), _round(max(y for _, y in every))
+    steep = lowest > 0 and highest / lowest > _STEEP
+    bottom = 10.0 ** floor(log10(lowest)) if steep else 0.0
 
     def place(x: float, y: float) -> tuple[float, float]:
         share = (log10(x) - least) / ((most - least) or 1)
-        return left + share * (right - left), height - foot - y / highest * (height - foot - head)
+        up_share = log10(y / bottom) / log10(highest / bottom) if steep else y / highest
+        return left + share * (right - left), height - foot - up_share * (height - foot - head)
 
     parts = []
     for quarter in range(5):
-        value = highest * quarter / 4
+        value = bottom * (highest / bottom) ** (quarter / 4) if steep else highest * quarter / 4
         _, y = place(10**least, value)
         parts.append(f'<path d="M{left} {y:.1f}H{right}" stroke="#ddd"/>')
-        parts.append(f'<text x="{left - 6}" y="{y + 4:.1f}" text-anchor="end">{value:g}</text>')
+        parts.append(f'<text x="{left - 6}" y="{y + 4:.1f}" text-anchor="end">{value:.3g}</text>')
     parts += [
-        f'<text x="{place(x, 0)[0]:.1f}" y="{height - 18}" text-anchor="middle">{x:,.0f}</text>'
+        f'<text x="{place(x, highest)[0]:.1f}" y="{height - 18}" text-anchor="middle">{x:,.0f}</text>'
         for x in sorted({x for x, _ in every})
     ]
     for number, (name, points) in enumerate(lines.items()):
