@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from nexus_graph.api.house import House
     from nexus_graph.api.operations.broadcasting import Outlet
     from nexus_graph.api.operations.planning import Plan
+    from nexus_graph.stores.pacing import Opening
 
 Frame = TypeVar("Frame")
 
@@ -40,7 +41,8 @@ class Context:
     `refused` names the fields and codes that are journalled already, `told` says whether any refusal is. `streaming` is
     the subscription that it follows, if it does, `cursor` how far that is, and `resume_after` the cursor after which
     the transport wants it to go on. `first` says that no answer has left yet, `outlet` where frames leave by the short
-    way, if they may. `bill` is what it cost, once known; `observation` is what the operator sees.
+    way, if they may. `opening` is the turn in which it opens, if it has one. `bill` is what it cost, once known;
+    `observation` is what the operator sees.
     """
 
     def __init__(self, house: House, scope: Scope, observation: Observation | None = None) -> None:
@@ -58,6 +60,7 @@ class Context:
         self.plan: Plan | None = None
         self.first = True
         self.outlet: Outlet | None = None
+        self.opening: Opening | None = None
         self._left = MOST_ITEMS
 
     def handing(self, stream: Hashable, show: Callable[[Frame], object]) -> Take[Frame] | None:
@@ -66,6 +69,11 @@ class Context:
         `stream` names all that `show` knows beside the frame.
         """
         return None if self.outlet is None else partial(self.outlet.take, stream, show)
+
+    def opened(self) -> None:
+        """The stream is open, or comes to nothing: the next ones may open."""
+        if self.opening is not None:
+            self.opening.end()
 
     def take(self, items: int) -> None:
         """Count what the operation asks for, so that pages within pages end. Raises Invalid beyond the bound."""

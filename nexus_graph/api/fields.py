@@ -262,6 +262,7 @@ class _Gate(FieldExtension):
         context: Context = info.context
         try:
             async with context.house.leases.held(context.scope), aclosing(frames):
+                context.opened()
                 with context.house.watch.metrics.streams.track_inprogress():
                     async for frame in frames:
                         context.cursor = getattr(frame, "cursor", context.cursor)

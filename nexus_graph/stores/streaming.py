@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from nexus_graph.scope.errors import Forbidden, Halted, Unauthenticated
 from nexus_graph.scope.permission import Permission
@@ -20,6 +20,9 @@ from nexus_graph.stores.feeds import Look, Manner, Place, Take
 from nexus_graph.stores.work import Stores
 
 Frame = TypeVar("Frame")
+
+_FEW: Final = 8
+"""Frames that are handed on without a turn of their own: what a stream that just opened has missed, as a rule."""
 
 
 class EndReason(StrEnum):
@@ -87,10 +90,12 @@ async def follow(
                 looked_at = now()
                 waiting = [*seen.frames]
                 while waiting and now() - looked_at <= manner.poll_seconds:
-                    taken = 0
-                    if take is not None:
+                    frames, taken = [frame for frame, _ in waiting], 0
+                    if take is not None and len(frames) <= _FEW:
+                        taken = take(frames)
+                    elif take is not None:
                         async with stores.pacing.turn(scope):
-                            taken = take([frame for frame, _ in waiting])
+                            taken = take(frames)
                     if not taken:
                         yield waiting[0][0]
                         taken = 1

@@ -63,11 +63,17 @@ class Documents:
         self._good: OrderedDict[str, tuple[Known, int]] = OrderedDict()
         self._cached = 0
 
+    def known(self, text: str) -> Known | None:
+        """The document of a text, if it is remembered."""
+        if (found := self._good.get(text)) is None:
+            return None
+        self._good.move_to_end(text)
+        return found[0]
+
     def read(self, text: str, *, suggestions: bool) -> Known:
         """The document of a text. Raises Flawed; its errors suggest names of the schema only when told to."""
-        if (found := self._good.get(text)) is not None:
-            self._good.move_to_end(text)
-            return found[0]
+        if (found := self.known(text)) is not None:
+            return found
         document = self._check(text, suggestions)
         known = Known(document, Plan.of(self._graph, document))
         self._keep(text, known)

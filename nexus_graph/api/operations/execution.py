@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import AsyncGenerator, Collection
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -114,6 +114,13 @@ class Execution:
         self._broadcasts.forget()
         self._persisted.forget(scope)
 
+    def opens(self, scope: Scope, operation: Operation) -> bool:
+        """Whether an operation is known to be a subscription: one whose document was run before, and is remembered."""
+        with suppress(NexusError):
+            known = self._documents.known(self._persisted.text(scope, operation))
+            return known is not None and meant(known.document, operation.name).operation is OperationType.SUBSCRIPTION
+        return False
+
     async def prepare(self, context: Context, operation: Operation, carried: Collection[OperationType]) -> Prepared:
         """Take an operation, of a kind that the transport carries, as far as it costs nothing to give it up.
 
@@ -131,7 +138,7 @@ class Execution:
             price = self._price(known, node, operation)
             if price.introspections:
                 introspection.require(context)
-            if node.operation is OperationType.SUBSCRIPTION:
+            if node.operation is OperationType.SUBSCRIPTION and context.opening is None:
                 async with self._house.stores.pacing.turn(context.scope):
                     await pay(context, price, identity(operation))
             else:
@@ -178,6 +185,7 @@ class Execution:
 
     async def refuse(self, context: Context, error: Exception, *, malformed: bool = False) -> Refused:
         """Charge for what could not be run, journal it unless that is done, and make its response."""
+        context.opened()
         trace_id = context.scope.trace_id
         causes = error.errors if isinstance(error, Flawed) else [_wrapped(error)]
         if not isinstance(error, Throttled):
@@ -209,6 +217,7 @@ class Execution:
         return price
 
     async def _told(self, context: Context, result: ExecutionResult, *, first: bool) -> Answer:
+        context.opened()
         if not executed(result):
             raise await self.refuse(context, Flawed(result.errors or []))
         if characters(result.data, LONGEST_ANSWER) > LONGEST_ANSWER:

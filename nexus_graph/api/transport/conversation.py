@@ -31,6 +31,7 @@ from nexus_graph.api.transport.vigil import Vigil
 from nexus_graph.scope.errors import Invalid, NexusError, Unauthenticated, Unavailable
 from nexus_graph.scope.ids import new_id
 from nexus_graph.scope.scope import Scope
+from nexus_graph.stores.pacing import Opening
 
 log = structlog.get_logger("nexus_graph.api")
 
@@ -162,26 +163,35 @@ class Conversation:
             task.add_done_callback(self._tasks.discard)
 
     async def _operate(self, message: Message, admitted: Scope) -> None:
-        me, operation = asyncio.current_task(), message.operation
+        me, operation, asked = asyncio.current_task(), message.operation, _asked(message)
+        opening: Opening | None = None
         try:
-            async with self._house.starting.turn(admitted):
-                pass
+            if isinstance(asked, Operation) and self._execution.opens(admitted, asked):
+                opening = self._house.stores.pacing.opening(admitted)
+                await opening.begin()
+            else:
+                async with self._house.starting.turn(admitted):
+                    pass
             scope = replace(await self._house.admission.renew(admitted), request_id=new_id("req"))
             with self._house.watch.operation(self._traceparent) as observation:
-                await self._answer(message, Context(self._house, scope, observation))
+                context = Context(self._house, scope, observation)
+                context.opening = opening
+                await self._answer(operation, asked, context)
         except _Gone:
             return
         except NexusError as error:
             self._end(*self._refused(error))
         finally:
+            if opening is not None:
+                opening.end()
             if self._operations.get(operation) is me:
                 del self._operations[operation]
 
-    async def _answer(self, message: Message, context: Context) -> None:
+    async def _answer(self, operation_id: str, asked: Operation | NexusError, context: Context) -> None:
         """Run one operation. What is wrong with it costs neither the others nor the socket."""
-        operation_id = message.operation
         try:
-            prepared = await self._execution.prepare(context, await self._read(message, context), self._carried)
+            operation = await self._require(operation_id, asked, context)
+            prepared = await self._execution.prepare(context, operation, self._carried)
             if prepared.operation.operation is OperationType.QUERY:
                 async with self._answering:
                     with self._house.stores.pacing.answering():
@@ -202,17 +212,17 @@ class Conversation:
         except (_Gone, NexusError):
             raise
         except Exception as error:
+            context.opened()
             context.observation.ended_as("INTERNAL")
             await self._finish(operation_id, "error", [defect(error, context.scope.trace_id)])
 
-    async def _read(self, message: Message, context: Context) -> Operation:
-        try:
-            if message.operation not in self._operations:
-                hint = "Complete one that is not needed, or open another connection."
-                raise Invalid(f"At most {MOST_OPERATIONS} operations run on one connection.", hint=hint)
-            return Operation.of(message.payload)
-        except NexusError as error:
-            raise await self._execution.refuse(context, error, malformed=True) from error
+    async def _require(self, operation_id: str, asked: Operation | NexusError, context: Context) -> Operation:
+        if operation_id not in self._operations:
+            hint = "Complete one that is not needed, or open another connection."
+            asked = Invalid(f"At most {MOST_OPERATIONS} operations run on one connection.", hint=hint)
+        if isinstance(asked, NexusError):
+            raise await self._execution.refuse(context, asked, malformed=True) from asked
+        return asked
 
     async def _next(self, operation_id: str, answer: Answer) -> None:
         await self._send({"id": operation_id, "type": "next", "payload": answer.body})
@@ -286,6 +296,14 @@ class Conversation:
 
     async def _close(self, code: int, text: str) -> None:
         await close(self._websocket, code, text)
+
+
+def _asked(message: Message) -> Operation | NexusError:
+    """What a client asks for, or what is wrong with that."""
+    try:
+        return Operation.of(message.payload)
+    except NexusError as error:
+        return error
 
 
 async def close(websocket: WebSocket, code: int, text: str) -> None:
