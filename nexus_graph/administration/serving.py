@@ -9,7 +9,7 @@ import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from types import FrameType
-from typing import Annotated
+from typing import Annotated, Final
 
 import structlog
 import typer
@@ -153,12 +153,17 @@ def serve(
     raise typer.Exit(Workers(workers, work).run())
 
 
+_GARBAGE: Final = (5000, 20, 10)
+"""How much may be new before it is looked for garbage: most of what an operation makes goes by itself."""
+
+
 async def _serve(config: Config, bound: socket.socket | None = None, orphaned: int | None = None) -> None:
     """Serve until told to stop; also when `orphaned`, a descriptor, can be read: then the parent has gone."""
     bound = bound or listen(config)
     async with open_house(config) as house, following(house):
         server = Server(house)
         gc.collect()
+        gc.set_threshold(*_GARBAGE)
         gc.freeze()  # what is here now stays: walking through it again and again would stop everything for 0.2 s
         gc.set_threshold(YOUNG_OBJECTS)
         if orphaned is not None:

@@ -243,10 +243,10 @@ class _Gate(FieldExtension):
             if self._resumable and context.resume_after is not None:
                 arguments["after"] = context.resume_after
             answer = next_(source, info, **arguments)
+            answer = await answer if inspect.isawaitable(answer) else answer
             if isinstance(answer, AsyncGenerator):
                 context.streaming = info.field_name
-                return self._guarded(answer, info)
-            answer = await answer if inspect.isawaitable(answer) else answer
+                return self._guarded(answer, context, info.field_name)
             context.take(items(answer))
             return answer
         except NexusError as error:
@@ -258,8 +258,7 @@ class _Gate(FieldExtension):
                 return self._payload(user_errors=[user_error(error)])
             raise
 
-    async def _guarded(self, frames: AsyncGenerator[Any, None], info: Info) -> AsyncIterator[Any]:
-        context: Context = info.context
+    async def _guarded(self, frames: AsyncGenerator[Any, None], context: Context, field: str) -> AsyncIterator[Any]:
         try:
             async with context.house.leases.held(context.scope), aclosing(frames):
                 context.opened()
@@ -268,7 +267,7 @@ class _Gate(FieldExtension):
                         context.cursor = getattr(frame, "cursor", context.cursor)
                         yield frame
         except NexusError as error:
-            await _journal_refusal(info.context, info.field_name, self.permission, error)
+            await _journal_refusal(context, field, self.permission, error)
             raise
 
 

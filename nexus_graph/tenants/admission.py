@@ -82,6 +82,8 @@ class Admission:
         role = await self.role_of_now(scope)
         if role is None:
             raise _outside()
+        if role is scope.role and self.policy.version == scope.policy_version:
+            return scope
         return replace(scope, role=role, rights=self.policy.rights[role], policy_version=self.policy.version)
 
     async def role_of_now(self, scope: Scope) -> Role | None:

@@ -19,10 +19,10 @@ from inside_house import TENANT, Inside, inside
 from nexus_graph.api.context import Context
 from nexus_graph.api.nodes.settings import SettingsHeartbeat
 from nexus_graph.api.operations.broadcasting import Broadcast, Broadcasts, Encoded, ShortWay
-from nexus_graph.api.operations.execution import EVERY_KIND, LONGEST_ANSWER, Execution
+from nexus_graph.api.operations.documents import meant
+from nexus_graph.api.operations.execution import EVERY_KIND, LONGEST_ANSWER, Execution, Prepared
 from nexus_graph.api.operations.operation import Operation
 from nexus_graph.api.schema import built
-from nexus_graph.api.strawberry_inside import executor_class
 from nexus_graph.api.transport.accepting import EVENT_STREAM
 from nexus_graph.api.transport.events import FRAMINGS, AnswerStream
 from nexus_graph.scope.scope import Env, Role, Scope
@@ -50,20 +50,16 @@ def scope_in(house: Inside, env: Env = Env.DEV, tenant: str = TENANT) -> Scope:
     return replace(Scope.system(tenant, env, "test"), role=Role.OWNER, rights=policy.rights[Role.OWNER])
 
 
-def arguments(document: Any, name: str | None = None, **variables: Any) -> dict[str, Any]:
-    """How a subscription is executed."""
-    return {
-        "schema": built().graph,
-        "document": document,
-        "variable_values": variables,
-        "operation_name": name,
-        "executor_class": executor_class(built()),
-    }
+def prepared(house: Inside, document: Any, scope: Scope | None = None, **variables: Any) -> Prepared:
+    """A subscription that was paid for."""
+    context = Context(house.house, scope or scope_in(house))
+    return Prepared(context, document, meant(document, None), variables, suggestions=False)
 
 
 def joined(broadcasts: Broadcasts, house: Inside, document: Any, scope: Scope | None = None, **more: Any) -> Broadcast:
     """The broadcast."""
-    found = broadcasts.join(Context(house.house, scope or scope_in(house)), arguments(document, **more))
+    execution = Execution(built(), house.house)
+    found = broadcasts.join(prepared(house, document, scope, **more), execution.executor)
     assert found is not None
     return found
 
@@ -98,11 +94,11 @@ def test_equal_frames_of_two_streams_are_told_apart(house: Inside) -> None:
 
 def test_what_a_resolver_answers_is_not_shared(house: Inside, monkeypatch: pytest.MonkeyPatch) -> None:
     """It may look at who asks: such a document goes the ordinary way."""
-    document, context = parse(FOLLOW), Context(house.house, scope_in(house))
-    broadcasts = Broadcasts(built(), LONGEST_ANSWER)
+    broadcasts, executor = Broadcasts(built(), LONGEST_ANSWER), Execution(built(), house.house).executor
     monkeypatch.setattr(broadcasts, "_resolved", {("Actor", "actorId")})
-    assert broadcasts.join(context, arguments(document, run="run_1")) is None
-    assert broadcasts.join(context, arguments(parse("subscription { runLog(runId: 1) { __typename } }"))) is not None
+    assert broadcasts.join(prepared(house, parse(FOLLOW), run="run_1"), executor) is None
+    plain = parse("subscription { runLog(runId: 1) { __typename } }")
+    assert broadcasts.join(prepared(house, plain), executor) is not None
 
 
 def test_both_ways_tell_the_same_bytes(house: Inside) -> None:

@@ -10,7 +10,7 @@ from typing import Annotated
 import strawberry
 
 from nexus_graph import runs
-from nexus_graph.api.context import Info
+from nexus_graph.api.context import Context, Info
 from nexus_graph.api.fields import stream
 from nexus_graph.api.nodes.runs import LogEntry, log_cursors
 from nexus_graph.api.paging import CursorList
@@ -75,7 +75,7 @@ class RunSubscription:
     """Subscriptions of the room."""
 
     @stream(Permission.RUNS_READ, "A run's log, from a cursor on and live, without gap or repetition.")
-    async def run_log(
+    def run_log(
         self,
         info: Info,
         run_id: Annotated[strawberry.ID, strawberry.argument(description="The run.")],
@@ -84,20 +84,23 @@ class RunSubscription:
         ] = None,
     ) -> AsyncIterator[RunLogFrame]:
         """Replay and live are one path."""
-        context = info.context
-        cursors = log_cursors(info, str(run_id))
-        position = 0 if after is None else int(str(cursors.read(after, "after")[0]))
-        frames = runs.follow(
-            context.house.stores,
-            context.renew,
-            str(run_id),
-            position,
-            context.house.manner,
-            context.handing(run_id, lambda frame: _frame(frame, cursors)),
-        )
-        async with aclosing(frames):
-            async for frame in frames:
-                yield _frame(frame, cursors)
+        return _followed(info.context, log_cursors(info, str(run_id)), str(run_id), after)
+
+
+async def _followed(
+    context: Context, cursors: CursorList, run_id: str, after: str | None
+) -> AsyncIterator[RunLogFrame]:
+    frames = runs.follow(
+        context.house.stores,
+        context.renew,
+        run_id,
+        0 if after is None else int(str(cursors.read(after, "after")[0])),
+        context.house.manner,
+        context.handing(run_id, lambda frame: _frame(frame, cursors)),
+    )
+    async with aclosing(frames):
+        async for frame in frames:
+            yield _frame(frame, cursors)
 
 
 def _frame(frame: runs.Frame, cursors: CursorList) -> RunLogEntry | RunLogGap | RunLogHeartbeat | RunLogEnd:

@@ -104,7 +104,7 @@ class SettingsSubscription:
     """Subscriptions of the room."""
 
     @stream(Permission.SETTINGS_READ, "Changes to the settings of a surface, from a cursor on and live.")
-    async def settings_changed(
+    def settings_changed(
         self,
         info: Info,
         surface: Surface,
@@ -113,19 +113,22 @@ class SettingsSubscription:
         ] = None,
     ) -> AsyncIterator[SettingsFrame]:
         """Follow the settings of a surface."""
-        context = info.context
-        cursors = context.house.cursors.list_of(context.scope, "settings", surface)
-        frames = cards.follow_settings(
-            context.house.stores,
-            context.renew,
-            surface,
-            None if after is None else int(str(cursors.read(after, "after")[0])),
-            context.house.manner,
-            context.handing(surface, lambda frame: _frame(frame, cursors)),
-        )
-        async with aclosing(frames):
-            async for frame in frames:
-                yield _frame(frame, cursors)
+        return _followed(info.context, surface, after)
+
+
+async def _followed(context: Context, surface: str, after: str | None) -> AsyncIterator[SettingsFrame]:
+    cursors = context.house.cursors.list_of(context.scope, "settings", surface)
+    frames = cards.follow_settings(
+        context.house.stores,
+        context.renew,
+        surface,
+        None if after is None else int(str(cursors.read(after, "after")[0])),
+        context.house.manner,
+        context.handing(surface, lambda frame: _frame(frame, cursors)),
+    )
+    async with aclosing(frames):
+        async for frame in frames:
+            yield _frame(frame, cursors)
 
 
 def _frame(frame: cards.SettingsFrame, cursors: CursorList) -> SettingsChange | SettingsHeartbeat | SettingsEnd:

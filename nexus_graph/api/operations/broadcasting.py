@@ -42,6 +42,8 @@ from nexus_graph.stores.pacing import SLICE_SECONDS
 
 if TYPE_CHECKING:
     from nexus_graph.api.context import Context
+    from nexus_graph.api.operations.execution import Prepared
+    from nexus_graph.api.operations.planning import Plan
     from nexus_graph.api.schema import Schema
 
 MOST_KEPT: Final = 8 * 1024 * 1024
@@ -54,8 +56,6 @@ MOST_FRAMED: Final = 4
 
 _ROOT = "Subscription"
 _PLACES = (FieldNode, DirectiveNode, ArgumentNode)
-_BUILT = {"variable_values": "raw_variable_values"}
-"""What is named otherwise where an executor is built than where an operation is executed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +68,13 @@ class ShortWay:
 
     frame: Callable[[Encoded, bytes | None, str | None], bytes]
     send: Callable[[bytes], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Nobody:
+    """The context of what is executed for everybody: the plan of the document, and nothing of who asks."""
+
+    plan: Plan | None
 
 
 class Encoded:
@@ -201,9 +208,9 @@ class Broadcasts:
         self._open: WeakValueDictionary[Hashable, Broadcast] = WeakValueDictionary()
         self._kept = Kept()
 
-    def join(self, context: Context, arguments: dict[str, Any]) -> Broadcast | None:
-        """The broadcast of a subscription that is executed with such arguments; None when it has none."""
-        document, variables = arguments["document"], arguments["variable_values"]
+    def join(self, prepared: Prepared, build: Callable[[Prepared, object], Any]) -> Broadcast | None:
+        """The broadcast of a subscription; None when it has none. `build` makes its executor, with a context."""
+        document, variables = prepared.document, prepared.variables
         if (looked := self._looked.get(id(document))) is None:
             looked = self._looked[id(document)] = (_below(self._graph, document, self._resolved),)
             finalize(document, self._looked.pop, id(document), None)
@@ -211,10 +218,9 @@ class Broadcasts:
         if below is None:
             return None
         meant = orjson.dumps({name: variables[name] for name in sorted(below) if name in variables})
-        key = (id(document), arguments["operation_name"], meant, context.scope.key)
+        key = (id(document), prepared.name, meant, prepared.context.scope.key)
         if (found := self._open.get(key)) is None:
-            named = {_BUILT.get(name, name): value for name, value in arguments.items()}
-            executor = named.pop("executor_class").build(**named)
+            executor = build(prepared, Nobody(prepared.context.plan))
             if isinstance(executor, list):
                 return None
             found = self._open[key] = Broadcast(document, executor, self._kept, self._most_characters)

@@ -16,9 +16,16 @@ from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from graphql import DocumentNode, ExecutionResult, GraphQLError, OperationDefinitionNode, OperationType
-from graphql import execute as graphql_execute
-from graphql import subscribe as graphql_subscribe
+from graphql import (
+    DocumentNode,
+    ExecutionResult,
+    GraphQLError,
+    OperationDefinitionNode,
+    OperationType,
+    create_source_event_stream,
+    execute_root_selection_set,
+    execute_subscription_event,
+)
 
 from nexus_graph.api.context import Context
 from nexus_graph.api.errors import MOST_FLAWS, Flawed, executed, formatted, status_of
@@ -58,6 +65,11 @@ class Prepared:
     operation: OperationDefinitionNode
     variables: dict[str, Any]
     suggestions: bool
+
+    @property
+    def name(self) -> str | None:
+        """What it is called, if it is."""
+        return self.operation.name.value if self.operation.name else None
 
     @property
     def streams(self) -> bool:
@@ -152,8 +164,12 @@ class Execution:
         context, seconds = prepared.context, self._house.config.operation_seconds
         try:
             async with asyncio.timeout(seconds):
-                result = graphql_execute(**self._arguments(prepared), is_awaitable=is_awaitable)
-                result = await result if inspect.isawaitable(result) else result
+                executor = self.executor(prepared, context)
+                if isinstance(executor, list):
+                    result = ExecutionResult(None, executor)
+                else:
+                    result = execute_root_selection_set(executor)
+                    result = await result if inspect.isawaitable(result) else result
         except TimeoutError as error:
             late = TimedOut(f"The operation took longer than {seconds:g} seconds.", hint=_ENDED)
             raise await self.refuse(context, late) from error
@@ -164,17 +180,22 @@ class Execution:
 
         What goes the short way, encoded for all who asked the same, is no answer here.
         """
-        context, arguments = prepared.context, self._arguments(prepared)
+        context = prepared.context
         try:
-            if short_way and (broadcast := self._broadcasts.join(context, arguments)) is not None:
+            if short_way and (broadcast := self._broadcasts.join(prepared, self.executor)) is not None:
                 context.outlet = Outlet(broadcast, context, short_way)
-            results = graphql_subscribe(**arguments)
-            results = await results if inspect.isawaitable(results) else results
-            if isinstance(results, ExecutionResult):
-                yield await self._told(context, results, first=True)
+            executor = self.executor(prepared, context)
+            found = ExecutionResult(None, executor) if isinstance(executor, list) else await _source(executor)
+            if isinstance(found, ExecutionResult):
+                yield await self._told(context, found, first=True)
                 return
-            async with aclosing(results) as each_result:  # type: ignore[type-var] # it is a generator
-                async for result in each_result:
+            if context.outlet is not None:
+                executor = None  # hardly anything goes another way than that
+            async with aclosing(found) as frames:
+                async for frame in frames:
+                    executor = executor or self.executor(prepared, context)
+                    result = execute_subscription_event(executor.build_per_event_executor(frame))
+                    result = await result if inspect.isawaitable(result) else result
                     answer = await self._told(context, result, first=context.first)
                     context.first = False
                     yield answer
@@ -231,17 +252,25 @@ class Execution:
             body["extensions"] = cost(context)
         return Answer(body, context.cursor)
 
-    def _arguments(self, prepared: Prepared) -> dict[str, Any]:
-        return {
-            "schema": self._graph,
-            "document": prepared.document,
-            "context_value": prepared.context,
-            "variable_values": prepared.variables,
-            "operation_name": prepared.operation.name.value if prepared.operation.name else None,
-            "executor_class": (executor_class if prepared.context.plan is None else planned_executor)(self._schema),
-            "hide_suggestions": not prepared.suggestions,
-            "max_coercion_errors": MOST_FLAWS,
-        }
+    def executor(self, prepared: Prepared, context: object) -> Any:
+        """What executes an operation, whose resolvers are given a context; or what is wrong with its variables."""
+        kind = (executor_class if prepared.context.plan is None else planned_executor)(self._schema)
+        return kind.build(
+            self._graph,
+            prepared.document,
+            context_value=context,
+            raw_variable_values=prepared.variables,
+            operation_name=prepared.name,
+            is_awaitable=is_awaitable,
+            hide_suggestions=not prepared.suggestions,
+            max_coercion_errors=MOST_FLAWS,
+        )
+
+
+async def _source(executor: Any) -> Any:
+    """The frames of a subscription, or the result that it comes to instead."""
+    found = create_source_event_stream(executor)
+    return await found if inspect.isawaitable(found) else found
 
 
 def _wrapped(error: Exception) -> GraphQLError:
