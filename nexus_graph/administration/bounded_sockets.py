@@ -55,6 +55,8 @@ class BoundedSocket(WebSocketsSansIOProtocol):
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self.close_timeout = CLOSE_SECONDS
+        self.queue = _Messages(self.loop)  # type: ignore[assignment] # what the library uses of a queue
+        self.writable = _Writable(self.loop)  # type: ignore[assignment] # and of an event
         self.conn = _Handshake(max_size=LARGEST_GREETING, logger=self.conn.logger)
         self._begun: asyncio.TimerHandle | None = None
         self._messages = 0
@@ -104,7 +106,11 @@ class BoundedSocket(WebSocketsSansIOProtocol):
         return True
 
     def _welcome(self) -> None:
+        """The client is known, and nobody looks at its handshake any more."""
         self.conn.max_message_size = self.config.ws_max_size
+        del self.request, self.response
+        if isinstance(headers := self.scope["headers"], list):
+            headers.clear()
 
     def handle_cont(self, event: Frame) -> None:
         """A further piece of a message: empty ones count as well."""
@@ -247,6 +253,68 @@ class BoundedSocket(WebSocketsSansIOProtocol):
     def _end(self) -> None:
         if not self.disconnected:
             super().shutdown()
+
+
+class _Messages:
+    """What waits for the application, which alone takes it: a queue that takes no room while it is empty."""
+
+    __slots__ = ("_come", "_loop", "_waiting")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._waiting: list[ASGIReceiveEvent] = []
+        self._come: asyncio.Future[None] | None = None
+
+    def put_nowait(self, event: ASGIReceiveEvent) -> None:
+        """One more."""
+        self._waiting.append(event)
+        if self._come is not None and not self._come.done():
+            self._come.set_result(None)
+
+    async def get(self) -> ASGIReceiveEvent:
+        """The next one, once it is there."""
+        while not self._waiting:
+            self._come = self._loop.create_future()
+            await self._come
+        return self._waiting.pop(0)
+
+    def qsize(self) -> int:
+        """How many wait."""
+        return len(self._waiting)
+
+    def empty(self) -> bool:
+        """Whether none does."""
+        return not self._waiting
+
+
+class _Writable:
+    """Whether a client reads: an event that takes no room while it does."""
+
+    __slots__ = ("_again", "_loop")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._again: asyncio.Future[None] | None = None
+
+    def is_set(self) -> bool:
+        """It does."""
+        return self._again is None
+
+    def set(self) -> None:
+        """It does again: whoever waits goes on."""
+        again, self._again = self._again, None
+        if again is not None:
+            again.set_result(None)
+
+    def clear(self) -> None:
+        """It does not."""
+        if self._again is None:
+            self._again = self._loop.create_future()
+
+    async def wait(self) -> None:
+        """Wait until it does."""
+        while self._again is not None:
+            await asyncio.shield(self._again)
 
 
 class _Handshake(ServerProtocol):

@@ -77,6 +77,7 @@ MEMBERS: Mapping[type, tuple[str, ...]] = {
         "queue",
         "read_paused",
         "receive",
+        "request",
         "response",
         "resume_writing",
         "run_asgi",

@@ -45,13 +45,31 @@ class Context:
     `observation` is what the operator sees.
     """
 
+    __slots__ = (
+        "_left",
+        "_loaders",
+        "bill",
+        "cursor",
+        "first",
+        "house",
+        "observation",
+        "opening",
+        "outlet",
+        "plan",
+        "refused",
+        "resume_after",
+        "scope",
+        "streaming",
+        "told",
+    )
+
     def __init__(self, house: House, scope: Scope, observation: Observation | None = None) -> None:
         self.house = house
         self.scope = scope
         self.observation = observation or Observation(house.watch.metrics)
         self.observation.scope = scope
-        self.loaders = Loaders(house, scope)
-        self.refused: set[tuple[str, str]] = set()
+        self._loaders: Loaders | None = None
+        self.refused: frozenset[tuple[str, str]] = frozenset()
         self.told = False
         self.bill: Bill | None = None
         self.streaming: str | None = None
@@ -62,6 +80,13 @@ class Context:
         self.outlet: Outlet | None = None
         self.opening: Opening | None = None
         self._left = MOST_ITEMS
+
+    @property
+    def loaders(self) -> Loaders:
+        """What gathers the ids that the operation asks for."""
+        if self._loaders is None:
+            self._loaders = Loaders(self.house, self.scope)
+        return self._loaders
 
     def handing(self, stream: Hashable, show: Callable[[Frame], object]) -> Take[Frame] | None:
         """Hands frames to the outlet, if there is one. `show` makes objects of the graph of them.
@@ -83,7 +108,7 @@ class Context:
 
     def forget(self) -> None:
         """Let go of what was loaded: one mutation changes what the next one is told."""
-        self.loaders = Loaders(self.house, self.scope)
+        self._loaders = Loaders(self.house, self.scope)  # of a scope that does not rehearse: what they read is told
 
     @contextmanager
     def rehearsing(self) -> Iterator[None]:

@@ -252,7 +252,7 @@ class _Gate(FieldExtension):
         except NexusError as error:
             told = (info.field_name, error.code)
             if self._payload is not None or told not in context.refused:  # a page of equal refusals is told once
-                context.refused.add(told)
+                context.refused |= {told}
                 await _journal_refusal(context, info.field_name, self.permission, error)
             if self._payload is not None and expected(error):
                 return self._payload(user_errors=[user_error(error)])

@@ -10,8 +10,7 @@ are told. Nothing that a client wrote is kept, but for the ids that admission fo
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -82,18 +81,31 @@ class Watch:
     traces: Traces = field(default_factory=NoTraces)
     clock: Callable[[], datetime] = system_clock
 
-    @contextmanager
-    def operation(self, traceparent: str | None) -> Iterator[Observation]:
+    def operation(self, traceparent: str | None) -> Watching:
         """Watch one operation until it is over, however it ends."""
-        observation, started, since = Observation(self.metrics), self.clock(), time.perf_counter()
-        try:
-            yield observation
-        finally:
-            self.metrics.operations.labels(observation.kind, observation.outcome).inc()
-            if observation.kind != STREAM:
-                self.metrics.seconds.labels(observation.kind).observe(time.perf_counter() - since)
-            if observation.scope is not None:
-                self.traces.tell(_span(observation, observation.scope, traceparent, started, self.clock()))
+        return Watching(self, traceparent)
+
+
+class Watching:
+    """One operation for as long as a block lasts."""
+
+    __slots__ = ("_observation", "_since", "_started", "_traceparent", "_watch")
+
+    def __init__(self, watch: Watch, traceparent: str | None) -> None:
+        self._watch, self._traceparent = watch, traceparent
+        self._observation = Observation(watch.metrics)
+
+    def __enter__(self) -> Observation:
+        self._started, self._since = self._watch.clock(), time.perf_counter()
+        return self._observation
+
+    def __exit__(self, *_: object) -> None:
+        watch, seen = self._watch, self._observation
+        watch.metrics.operations.labels(seen.kind, seen.outcome).inc()
+        if seen.kind != STREAM:
+            watch.metrics.seconds.labels(seen.kind).observe(time.perf_counter() - self._since)
+        if seen.scope is not None:
+            watch.traces.tell(_span(seen, seen.scope, self._traceparent, self._started, watch.clock()))
 
 
 def _span(observation: Observation, scope: Scope, traceparent: str | None, started: datetime, ended: datetime) -> Span:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -18,7 +18,7 @@ from nexus_graph.scope.scope import Scope
 from nexus_graph.stores import streaming
 from nexus_graph.stores.feeds import Look, Manner, Take
 from nexus_graph.stores.follower import Entry, entry
-from nexus_graph.stores.streaming import EndReason, Source
+from nexus_graph.stores.streaming import EndReason
 from nexus_graph.stores.work import Stores
 
 _SURFACE_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
@@ -103,13 +103,26 @@ def follow_settings(
     that the journal has not reached.
     """
     _check_surface(surface)
-    source: Source[SettingsFrame] = Source(
-        Permission.SETTINGS_READ,
-        lambda _: ("settings", surface),
-        lambda scope, cursor: _look(stores, scope, surface, cursor),
-        SettingsEnd,
-    )
-    return streaming.follow(stores, source, renew, after, manner, take)
+    return streaming.follow(stores, _Changes(stores, surface), renew, after, manner, take)
+
+
+class _Changes:
+    """What is followed."""
+
+    __slots__ = ("_stores", "_surface")
+    permission = Permission.SETTINGS_READ
+
+    def __init__(self, stores: Stores, surface: str) -> None:
+        self._stores, self._surface = stores, surface
+
+    def question(self, _: Scope) -> Hashable:
+        return "settings", self._surface
+
+    async def look(self, scope: Scope, cursor: int | None) -> Look[SettingsFrame]:
+        return await _look(self._stores, scope, self._surface, cursor)
+
+    def end(self, reason: EndReason) -> SettingsFrame:
+        return SettingsEnd(reason)
 
 
 async def _look(stores: Stores, scope: Scope, surface: str, after: int | None) -> Look[SettingsFrame]:

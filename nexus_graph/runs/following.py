@@ -14,7 +14,7 @@ from nexus_graph.stores import streaming
 from nexus_graph.stores.feeds import Look, Manner, Take
 from nexus_graph.stores.follower import entry
 from nexus_graph.stores.journal import RunStatus
-from nexus_graph.stores.streaming import EndReason, Source
+from nexus_graph.stores.streaming import EndReason
 from nexus_graph.stores.work import Stores
 
 _PAGE = 200
@@ -34,13 +34,26 @@ def follow(
     `stores.streaming`. Raises NotFound for a run that is unknown or not visible, Invalid for a cursor that the run has
     not reached.
     """
-    source: Source[Frame] = Source(
-        Permission.RUNS_READ,
-        lambda scope: _question(scope, run_id),
-        lambda scope, cursor: _look(stores, scope, run_id, cursor or 0),
-        lambda reason: EndFrame(reason, None),
-    )
-    return streaming.follow(stores, source, renew, after, manner, take)
+    return streaming.follow(stores, _Log(stores, run_id), renew, after, manner, take)
+
+
+class _Log:
+    """What is followed."""
+
+    __slots__ = ("_run_id", "_stores")
+    permission = Permission.RUNS_READ
+
+    def __init__(self, stores: Stores, run_id: str) -> None:
+        self._stores, self._run_id = stores, run_id
+
+    def question(self, scope: Scope) -> Hashable:
+        return _question(scope, self._run_id)
+
+    async def look(self, scope: Scope, cursor: int | None) -> Look[Frame]:
+        return await _look(self._stores, scope, self._run_id, cursor or 0)
+
+    def end(self, reason: EndReason) -> Frame:
+        return EndFrame(reason, None)
 
 
 def _question(scope: Scope, run_id: str) -> Hashable:

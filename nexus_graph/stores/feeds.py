@@ -12,8 +12,8 @@ until the feed is there. Nobody is handed a frame twice, and nobody misses one.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Hashable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
+from contextlib import ExitStack
 from contextvars import Context
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
@@ -94,7 +94,7 @@ class Feed(Generic[Frame]):
 
     def __init__(self, feeds: Feeds, stores: Stores, key: ScopeKey, manner: Manner) -> None:
         self.tenant_id, self.poll_seconds = key[0], manner.poll_seconds
-        self.rounds = 0
+        self.rounds = self.followers = 0
         self.look: Callable[[int | None], Awaitable[Look[Frame]]]
         self._lookout, self._stores, self._manner = feeds.lookout, stores, manner
         self._position = 0
@@ -207,22 +207,36 @@ class Feeds:
 
     def __init__(self) -> None:
         self.lookout = Lookout()
-        self._open: dict[Hashable, tuple[Feed[Any], int]] = {}
+        self._open: dict[Hashable, Feed[Any]] = {}
 
-    @contextmanager
-    def follow(self, stores: Stores, key: ScopeKey, question: Hashable, manner: Manner) -> Iterator[Feed[Any]]:
+    def follow(self, stores: Stores, key: ScopeKey, question: Hashable, manner: Manner) -> Following:
         """The feed of a question in a tenant and env: who asks the same there is told the same."""
         name = (key, question, manner.poll_seconds, manner.heartbeat_seconds, id(manner.stopping))
-        feed, followers = self._open.get(name) or (Feed[Any](self, stores, key, manner), 0)
-        self._open[name] = feed, followers + 1
-        if not followers:
+        if (feed := self._open.get(name)) is None:
+            feed = self._open[name] = Feed[Any](self, stores, key, manner)
             self.lookout.enter(stores, feed)
-        try:
-            yield feed
-        finally:
-            feed, followers = self._open.pop(name)
-            if followers > 1:
-                self._open[name] = feed, followers - 1
-            else:
-                self.lookout.leave(feed)
-                feed.close()
+        return Following(self, feed, name)
+
+    def leave(self, feed: Feed[Any], name: Hashable) -> None:
+        """One follower less."""
+        feed.followers -= 1
+        if not feed.followers:
+            del self._open[name]
+            self.lookout.leave(feed)
+            feed.close()
+
+
+class Following:
+    """A feed for as long as a block lasts."""
+
+    __slots__ = ("_feed", "_feeds", "_name")
+
+    def __init__(self, feeds: Feeds, feed: Feed[Any], name: Hashable) -> None:
+        self._feeds, self._feed, self._name = feeds, feed, name
+
+    def __enter__(self) -> Feed[Any]:
+        self._feed.followers += 1
+        return self._feed
+
+    def __exit__(self, *_: object) -> None:
+        self._feeds.leave(self._feed, self._name)

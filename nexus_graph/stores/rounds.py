@@ -21,13 +21,17 @@ class Rounds(Generic[Wish]):
         self._waiting: list[tuple[Wish, asyncio.Future[None]]] = []
         self._task: asyncio.Task[None] | None = None
 
-    async def join(self, wish: Wish) -> None:
-        """Wait until a wish has come true. Raises what it was refused with, or what its round failed with."""
+    def join(self, wish: Wish) -> asyncio.Future[None]:
+        """Done when a wish has come true. It fails with what that was refused with, or with what its round did."""
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((wish, done))
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._drain())
-        await done
+        return done
+
+    async def wait(self, wish: Wish) -> None:
+        """Wait until a wish has come true."""
+        await self.join(wish)
 
     async def _drain(self) -> None:
         while self._waiting:

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable
-from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 from nexus_graph.scope.errors import Forbidden, Halted, Unauthenticated
 from nexus_graph.scope.permission import Permission
@@ -39,17 +38,19 @@ class EndReason(StrEnum):
     SHUTDOWN = "SHUTDOWN"
 
 
-@dataclass(frozen=True, slots=True)
-class Source(Generic[Frame]):
-    """What is followed: `look` finds what lies after a cursor, `end` makes the last frame of a stream that breaks off.
-
-    `question` tells those apart who may be told different things.
-    """
+class Source(Protocol[Frame]):
+    """What is followed, by whoever holds a permission."""
 
     permission: Permission
-    question: Callable[[Scope], Hashable]
-    look: Callable[[Scope, int | None], Awaitable[Look[Frame]]]
-    end: Callable[[EndReason], Frame]
+
+    def question(self, scope: Scope) -> Hashable:
+        """Tells those apart who may be told different things."""
+
+    async def look(self, scope: Scope, cursor: int | None) -> Look[Frame]:
+        """What lies after a cursor."""
+
+    def end(self, reason: EndReason) -> Frame:
+        """The last frame of a stream that breaks off."""
 
 
 async def follow(

@@ -10,7 +10,7 @@ from typing import Annotated
 import strawberry
 
 from nexus_graph import cards
-from nexus_graph.api.context import Info
+from nexus_graph.api.context import Context, Info
 from nexus_graph.api.fields import read, stream
 from nexus_graph.api.nodes.allowed_actions import AllowedAction, allowed
 from nexus_graph.api.nodes.cards import ACTIONS, Card

@@ -168,8 +168,8 @@ class Execution:
                 if isinstance(executor, list):
                     result = ExecutionResult(None, executor)
                 else:
-                    result = execute_root_selection_set(executor)
-                    result = await result if inspect.isawaitable(result) else result
+                    told = execute_root_selection_set(executor)
+                    result = await told if inspect.isawaitable(told) else told
         except TimeoutError as error:
             late = TimedOut(f"The operation took longer than {seconds:g} seconds.", hint=_ENDED)
             raise await self.refuse(context, late) from error

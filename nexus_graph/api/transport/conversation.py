@@ -9,7 +9,7 @@ first. A client that does not read is let go by the server below.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import aclosing, suppress
 from dataclasses import replace
 from typing import Any
@@ -22,7 +22,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 from nexus_graph.api.context import Context, from_connection_init
 from nexus_graph.api.errors import defect
 from nexus_graph.api.house import House
-from nexus_graph.api.operations.broadcasting import ShortWay
+from nexus_graph.api.operations.broadcasting import Encoded, ShortWay
 from nexus_graph.api.operations.execution import EVERY_KIND, Answer, Execution, Refused
 from nexus_graph.api.operations.operation import Operation
 from nexus_graph.api.transport.messages import Malformed, Message, read, reason
@@ -51,7 +51,7 @@ BY_TICKET = frozenset({OperationType.QUERY, OperationType.SUBSCRIPTION})
 _REVOKED = "FORBIDDEN: No access to this tenant and env."
 _EXPIRED = "UNAUTHENTICATED: The credentials have expired."
 _DAY = 86_400.0
-_OPENING = b'{"id":%b,"type":"next","payload":'
+_NEXT = b'{"id":%b,"type":"next","payload":%b}'
 
 
 class _Gone(Exception):
@@ -60,6 +60,24 @@ class _Gone(Exception):
 
 class Conversation:
     """What is said on one accepted websocket. `scope` is who speaks, once they are admitted."""
+
+    __slots__ = (
+        "_answering",
+        "_carried",
+        "_ending",
+        "_execution",
+        "_greeted",
+        "_house",
+        "_operations",
+        "_pace",
+        "_sending",
+        "_tasks",
+        "_timer",
+        "_traceparent",
+        "_vigil",
+        "_websocket",
+        "scope",
+    )
 
     def __init__(self, execution: Execution, house: House, vigil: Vigil, websocket: WebSocket) -> None:
         self._execution = execution
@@ -155,15 +173,15 @@ class Conversation:
         elif self._ending is not None:
             return
         elif len(self._operations) >= MOST_OPERATIONS:
-            await self._operate(message, self.scope)
+            await self._operate(message.operation, _asked(message), self.scope)
         else:
-            task = asyncio.create_task(self._operate(message, self.scope))
+            task = asyncio.create_task(self._operate(message.operation, _asked(message), self.scope))
             self._operations[message.operation] = task
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    async def _operate(self, message: Message, admitted: Scope) -> None:
-        me, operation, asked = asyncio.current_task(), message.operation, _asked(message)
+    async def _operate(self, operation: str, asked: Operation | NexusError, admitted: Scope) -> None:
+        me = asyncio.current_task()
         opening: Opening | None = None
         try:
             if isinstance(asked, Operation) and self._execution.opens(admitted, asked):
@@ -176,7 +194,9 @@ class Conversation:
             with self._house.watch.operation(self._traceparent) as observation:
                 context = Context(self._house, scope, observation)
                 context.opening = opening
-                await self._answer(operation, asked, context)
+                deed = self._answer(operation, asked, context)
+                del asked  # a stream does not hold on to the text that it was asked with
+                await deed
         except _Gone:
             return
         except NexusError as error:
@@ -192,6 +212,7 @@ class Conversation:
         try:
             operation = await self._require(operation_id, asked, context)
             prepared = await self._execution.prepare(context, operation, self._carried)
+            del operation, asked
             if prepared.operation.operation is OperationType.QUERY:
                 async with self._answering:
                     with self._house.stores.pacing.answering():
@@ -232,15 +253,7 @@ class Conversation:
         offered = self._websocket.scope.get("extensions", {}).get(PUSH)
         if offered is None:
             return None
-        way, text_frame, opening = ("websocket", operation_id), offered["frame"], _OPENING % orjson.dumps(operation_id)
-
-        def framed(payload: bytes) -> bytes:
-            whole: bytes = text_frame(b"%b%b}" % (opening, payload))
-            return whole
-
-        return ShortWay(
-            lambda encoded, own, _: encoded.framed(way, framed) if own is None else framed(own), offered["call"]
-        )
+        return ShortWay(_Framing(operation_id, offered["frame"]), offered["call"])
 
     async def _finish(self, operation_id: str, how: str, errors: list[dict[str, Any]] | None = None) -> None:
         """The last message of an operation. Its id is free again before the client hears of it."""
@@ -298,6 +311,23 @@ class Conversation:
         await close(self._websocket, code, text)
 
 
+class _Framing:
+    """Makes the frames of one operation."""
+
+    __slots__ = ("_operation_id", "_text_frame")
+
+    def __init__(self, operation_id: str, text_frame: Callable[[bytes], bytes]) -> None:
+        self._operation_id, self._text_frame = operation_id, text_frame
+
+    def __call__(self, encoded: Encoded, own: bytes | None, _: str | None) -> bytes:
+        if own is not None:
+            return self._framed(own)
+        return encoded.framed(("websocket", self._operation_id), self._framed)
+
+    def _framed(self, payload: bytes) -> bytes:
+        return self._text_frame(_NEXT % (orjson.dumps(self._operation_id), payload))
+
+
 def _asked(message: Message) -> Operation | NexusError:
     """What a client asks for, or what is wrong with that."""
     try:
@@ -318,6 +348,7 @@ class Pace:
     The others wait in its own buffers: nobody else pays for them.
     """
 
+    __slots__ = ("_now", "_until")
     BURST = 1.0
     EACH = 0.01
 

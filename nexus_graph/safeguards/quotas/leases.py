@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Coroutine, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Coroutine, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final, NoReturn
@@ -68,6 +68,21 @@ class Lease:
         return {"tenant_id": self.scope.tenant_id, "env": self.scope.env.value, "lease_id": self.lease_id}
 
 
+class Holding:
+    """A lease for as long as a block lasts."""
+
+    __slots__ = ("_lease", "_leases")
+
+    def __init__(self, leases: Leases, lease: Lease) -> None:
+        self._leases, self._lease = leases, lease
+
+    async def __aenter__(self) -> None:
+        await self._leases.take(self._lease)
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._leases.end(self._lease)
+
+
 class Leases:
     """The leases of one process."""
 
@@ -77,22 +92,24 @@ class Leases:
         self._taking = Rounds(self._take)
         self._ending = Rounds(self._end)
 
-    @asynccontextmanager
-    async def held(self, scope: Scope) -> AsyncIterator[None]:
+    def held(self, scope: Scope) -> Holding:
         """One live stream, counted for as long as the block lasts. Raises QuotaExceeded when it is one too many."""
-        lease = Lease(self._stores.new_id("lease"), scope)
-        taken = asyncio.ensure_future(self._taking.join(lease))
+        return Holding(self, Lease(self._stores.new_id("lease"), scope))
+
+    async def take(self, lease: Lease) -> None:
+        """Take one. Raises QuotaExceeded."""
+        taken = self._taking.join(lease)
         try:
             await asyncio.shield(taken)
         except asyncio.CancelledError:  # it may be committed all the same
             await _to_its_end(self._give_up(taken, lease))
             raise
-        self._open[lease.lease_id] = scope
-        try:
-            yield
-        finally:
-            del self._open[lease.lease_id]
-            await _to_its_end(self._ending.join(lease))
+        self._open[lease.lease_id] = lease.scope
+
+    async def end(self, lease: Lease) -> None:
+        """Give one back. It is done on return, also when this is cancelled."""
+        del self._open[lease.lease_id]
+        await _to_its_end(self._ending.wait(lease))
 
     async def renew_forever(self) -> NoReturn:
         """Renew what is held, every ten seconds, until cancelled."""
@@ -114,7 +131,7 @@ class Leases:
     async def _give_up(self, taken: asyncio.Future[None], lease: Lease) -> None:
         with suppress(NexusError):
             await taken
-        await self._ending.join(lease)
+        await self._ending.wait(lease)
 
     async def _take(self, leases: Sequence[Lease]) -> list[NexusError | None]:
         """Take those for which there is room, in their order and one transaction: each counts those before it."""
