@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Iterator
 from contextlib import aclosing
 from dataclasses import replace
@@ -13,7 +14,7 @@ from typing import Any
 
 import orjson
 import pytest
-from graphql import parse
+from graphql import Executor, parse
 from inside_house import TENANT, Inside, inside
 
 from nexus_graph.api.context import Context
@@ -90,6 +91,50 @@ def test_equal_frames_of_two_streams_are_told_apart(house: Inside) -> None:
     ]
     assert [each.cursor for each in told if each is not None] == ["a", "b", "a"]
     assert told[0] is told[2] is not None
+
+
+def test_it_holds_nothing_of_who_came_first(house: Inside) -> None:
+    """The broadcast lives on for others: the context of the first one goes when they go."""
+    broadcasts, document = Broadcasts(built(), LONGEST_ANSWER), parse(FOLLOW)
+    first = joined(broadcasts, house, document, run="run_1", whole=True)
+    gc.collect()
+    assert not [each for each in gc.get_objects() if isinstance(each, Context)]
+    assert joined(broadcasts, house, document, run="run_1", whole=True) is first
+
+
+def test_who_waits_holds_no_executor(house: Inside) -> None:
+    """Ten streams at the tip have one among them, which answers all; a frame of the ordinary way has its own."""
+    owner = house.caller("owner")
+    run = owner.ask('mutation { openRun(input: {title: "x"}) { run { id } } }')["openRun"]["run"]["id"]
+    execution = Execution(built(), house.house)
+    scope = house.run(house.house.admission.admit(_presented(owner.headers)))
+    frames = list[bytes]()
+
+    def send(piece: bytes) -> bool:
+        frames.append(piece)
+        return True
+
+    async def followed() -> None:
+        operation = Operation.of({"query": FOLLOW, "variables": {"run": run}})
+        prepared = await execution.prepare(Context(house.house, scope), operation, EVERY_KIND)
+        way = ShortWay(lambda encoded, own, _: own or encoded.payload, send)
+        async with aclosing(execution.stream(prepared, way)) as answers:
+            async for _ in answers:
+                raise AssertionError
+
+    async def counted() -> int:
+        tasks = [asyncio.create_task(followed()) for _ in range(10)]
+        async with asyncio.timeout(20):
+            while len(frames) < 10:  # noqa: ASYNC110 - nothing tells of it
+                await asyncio.sleep(0.01)
+        gc.collect()
+        executors = len([each for each in gc.get_objects() if isinstance(each, Executor)])
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        return executors
+
+    assert house.run(counted()) == 1
 
 
 def test_what_a_resolver_answers_is_not_shared(house: Inside, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from typing import Any, NamedTuple
 
 import pytest
@@ -228,6 +229,41 @@ async def test_an_id_belongs_to_one_operation(world: World) -> None:
         await socket.say({"id": "a", "type": "complete"})
         await socket.say({"type": "ping"})
         assert await socket.message() == {"type": "pong"}, "what is over can be completed once more"
+
+
+async def test_streams_that_open_at_once_open_all(world: World) -> None:
+    """Of several sockets, among others that are refused in every way, given up, or cut off in the midst of it."""
+    owner = world.caller("t_acme", "owner")
+    run_id = await opened(owner)
+    unlike: list[dict[str, Any]] = [
+        {"runId": "run_" + "0" * 32},  # none of that id
+        {"runId": run_id, "after": "no cursor"},
+        {"runId": None},
+        {},
+    ]
+    query = "subscription Follow($runId: ID!, $after: String) { runLog(runId: $runId, after: $after) { __typename } }"
+    async with AsyncExitStack() as stack:
+        sockets = [await stack.enter_async_context(websocket(world.server.port, init=owner.headers)) for _ in range(4)]
+        await sockets[0].say(subscribe("known", query=query, variables={"runId": run_id}))
+        assert (await sockets[0].message())["type"] == "next"
+        for number in range(12):
+            for socket in sockets[:3]:
+                await socket.say(subscribe(f"good {number}", query=query, variables={"runId": run_id}))
+                await socket.say(subscribe(f"bad {number}", query=query, variables=unlike[number % len(unlike)]))
+                await socket.say(subscribe(f"idle {number}", query=query, variables={"runId": run_id}))
+                await socket.say({"id": f"idle {number}", "type": "complete"})
+            await sockets[3].say(subscribe(f"cut {number}", query=query, variables={"runId": run_id}))
+        sockets[3].writer.transport.abort()
+        for socket in sockets[:3]:
+            told = dict[str, str]()
+            while len([name for name in told if not name.startswith("idle")]) < 24:
+                message = await socket.message()
+                if message["id"] != "known":
+                    told.setdefault(message["id"], message["type"])
+            assert {told[f"good {number}"] for number in range(12)} == {"next"}
+            assert {told[f"bad {number}"] for number in range(12)} <= {"error", "next"}
+    async with websocket(world.server.port, init=owner.headers) as socket:
+        await begun(socket, "after", run_id)
 
 
 async def test_one_operation_never_disturbs_another(world: World) -> None:
