@@ -128,6 +128,8 @@ class Execution:
 
     def opens(self, scope: Scope, operation: Operation) -> bool:
         """Whether an operation is known to be a subscription: one whose document was run before, and is remembered."""
+        if operation.query is not None and operation.digest is not None:  # to be remembered of whoever may send it
+            return False
         with suppress(NexusError):
             known = self._documents.known(self._persisted.text(scope, operation))
             return known is not None and meant(known.document, operation.name).operation is OperationType.SUBSCRIPTION
