@@ -15,6 +15,7 @@ from inside_house import TENANT, Inside, inside
 from nexus_graph.api.context import Context, from_headers
 from nexus_graph.api.operations.execution import EVERY_KIND, Execution, Refused
 from nexus_graph.api.operations.operation import Operation
+from nexus_graph.api.operations.persisted import digest_of
 from nexus_graph.api.schema import built
 from nexus_graph.scope.scope import Scope
 
@@ -79,7 +80,7 @@ def test_only_what_is_known_opens(house: Inside) -> None:
         house.run(execution.prepare(Context(house.house, scope), operation, EVERY_KIND))
     assert execution.opens(scope, follow)
     assert not execution.opens(scope, query)
-    assert not execution.opens(scope, replace(follow, digest="0" * 64))
+    assert not execution.opens(scope, replace(follow, digest=digest_of(FOLLOW)))
     assert not execution.opens(scope, replace(follow, name="Unknown"))
     assert scope.tenant_id == TENANT
 
