@@ -30,9 +30,6 @@ GRACE_SECONDS = 10
 START_SECONDS = 20
 PING_SECONDS = 10.0
 """A websocket is pinged so often, and may take as long to answer."""
-YOUNG_OBJECTS = 10_000
-"""How many objects may be new before it is looked for cycles among them: some requests' worth, nearly all of which have
-gone by themselves by then. Python's own 700 are a sixth of a page of cards."""
 UNSENT = 128 * 1024
 """Bytes that the system keeps for a client before they are on their way to it."""
 
@@ -165,7 +162,6 @@ async def _serve(config: Config, bound: socket.socket | None = None, orphaned: i
         gc.collect()
         gc.set_threshold(*_GARBAGE)
         gc.freeze()  # what is here now stays: walking through it again and again would stop everything for 0.2 s
-        gc.set_threshold(YOUNG_OBJECTS)
         if orphaned is not None:
             asyncio.get_running_loop().add_reader(orphaned, server.abandon, orphaned)
         await server.serve(sockets=[bound])
