@@ -127,6 +127,42 @@ async def test_a_statement_that_was_given_up_is_prepared_anew_once(
     assert prepared == []
 
 
+async def test_a_statement_that_was_given_up_twice_is_not_begun_on_the_spot_for_a_while(
+    database: SqliteDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What would be done twice each time is done once, and tried again later."""
+    reader, begun = database._readers[0], 0
+    plain = reader._spot._another
+    monkeypatch.setattr(database, "_idle", asyncio.Queue())
+    database._idle.put_nowait(reader)
+
+    async def read(times: int, most: int) -> None:
+        for _ in range(times):
+            async with database.reading(None) as connection:
+                assert (await connection.rows(LONG, {"most": most}))[0][0] == most
+
+    def given_up(sql: str) -> str:
+        nonlocal begun
+        begun += 1
+        return plain(sql)
+
+    monkeypatch.setattr(reader._spot, "_another", given_up)
+    with monkeypatch.context() as hasty:
+        hasty.setattr(sqlite_reading, "AT_ONCE_SECONDS", 0.0)
+        await read(1, 1000)
+        assert begun == 2  # for its first text, and for the next one
+        await read(1, 1000)
+        assert begun == 3
+        await read(15, 1000)
+        assert begun == 3
+        await read(1, 1000)
+        assert begun == 4
+        await read(15, 1000)
+    monkeypatch.setattr(sqlite_reading, "AT_ONCE_SECONDS", 10.0)
+    await read(1, 10)
+    assert reader._spot._late == {}
+
+
 async def test_all_statements_of_a_read_see_one_state_wherever_they_run(database: SqliteDatabase) -> None:
     """A statement that is run again in the thread sees what the first ones saw."""
     async with database.reading(None) as connection:

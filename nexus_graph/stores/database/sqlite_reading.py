@@ -28,7 +28,8 @@ TURN_SECONDS: Final = 0.005
 """How long others may wait in one turn of the event loop before they are let in between two statements."""
 
 _STEPS: Final = 1000  # of SQLite's machine, between two looks at the clock
-_MOST_TEXTS: Final = 256
+_NOT_BEGUN: Final = 15  # times that a statement which was given up twice goes where there is time at once
+_MOST_TEXTS: Final = 1024
 _GIVEN_UP: Final = (sqlite3.SQLITE_INTERRUPT, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
@@ -60,7 +61,8 @@ class OnTheSpot:
         self._here = at_hand(connection)
         self._turn = turn
         self._until = inf
-        self._texts = dict[str, str]()  # of statements that were given up: what stands for them since
+        self._texts = dict[str, str]()  # of statements, as they are run here
+        self._late = dict[str, int]()  # those that were given up the last time, and how often they are not begun
         self.watch(self._here)
 
     def watch(self, connection: sqlite3.Connection) -> None:
@@ -73,18 +75,26 @@ class OnTheSpot:
             await asyncio.sleep(0)
 
     def rows(self, sql: str, parameters: dict[str, Value]) -> Sequence[Row] | None:
-        """The rows of a statement that only reads; None when it was given up."""
+        """The rows of a statement that only reads; None when it was given up, or was twice, not long ago."""
+        if self._late and (left := self._late.get(sql, 0)) > 0:
+            self._late[sql] = left - 1
+            return None
+        text = self._texts.get(sql) or self._another(sql)
         self._until = perf_counter() + AT_ONCE_SECONDS
         try:
-            return self._here.execute(self._texts.get(sql, sql), parameters).fetchall()
+            rows = self._here.execute(text, parameters).fetchall()
         except sqlite3.DatabaseError as error:
             if not _is_given_up(error):
                 with translated():
                     raise
-            self._set_aside(sql)
+            self._another(sql)
+            self._late[sql] = _NOT_BEGUN if sql in self._late else 0
             return None
         finally:
             self._until = inf
+        if self._late:
+            self._late.pop(sql, None)
+        return rows
 
     def run(self, sql: str, parameters: dict[str, Value] | None = None) -> Sequence[Row]:
         """Run a statement to its end: one that is known to be short."""
@@ -94,14 +104,17 @@ class OnTheSpot:
             with translated():
                 raise
 
-    def _set_aside(self, sql: str) -> None:
-        """Have the statement prepared anew, once: the one that was given up would be at each time to come.
+    def _another(self, sql: str) -> str:
+        """A text of its own for a statement that is run here, and another one once it was given up.
 
-        Python 3.11's sqlite3 keeps one that was interrupted between two rows as one that is in use for ever.
+        Python 3.11's sqlite3 keeps one that was interrupted between two rows as one that is in use for ever, and
+        prepares it anew each time. What is run in the thread is never given up.
         """
         if len(self._texts) == _MOST_TEXTS:
             self._texts.clear()
-        self._texts[sql] = self._texts.get(sql, sql) + " "
+            self._late.clear()
+        text = self._texts[sql] = self._texts.get(sql, sql) + " "
+        return text
 
     def _is_late(self) -> bool:
         return perf_counter() > self._until
