@@ -49,7 +49,8 @@ class Loader(Generic[Key, Item]):
         self._fetch = fetch
         self._found: dict[Key, Item | _Failure | None] = {}
         self._calls: dict[Key, asyncio.Task[None]] = {}
-        self._next: dict[Key, None] | None = None  # keys of the call that is about to begin
+        self._next: dict[Key, None] = {}  # keys of the call that is about to begin, if one is
+        self._beginning: asyncio.Task[None] | None = None
 
     async def load(self, key: Key) -> Item | None:
         """The item of a key."""
@@ -69,17 +70,17 @@ class Loader(Generic[Key, Item]):
 
     def _call_of(self, key: Key) -> asyncio.Task[None]:
         if (call := self._calls.get(key)) is None:
-            if self._next is None or len(self._next) == MOST_TOGETHER:
+            if self._beginning is None or len(self._next) == MOST_TOGETHER:
                 self._next = {}
-                self._newest = asyncio.create_task(self._load(self._next))
+                self._beginning = asyncio.create_task(self._load(self._next))
             self._next[key] = None
-            call = self._calls[key] = self._newest
+            call = self._calls[key] = self._beginning
         return call
 
     async def _load(self, wanted: dict[Key, None]) -> None:
         await asyncio.sleep(0)  # all who ask in this turn of the event loop have asked then
         if self._next is wanted:
-            self._next = None
+            self._beginning = None
         keys = [*wanted]
         try:
             found = await self._fetch(keys)
